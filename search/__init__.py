@@ -1,0 +1,1 @@
+"""The architecture search around LightCNN and the evidence for what it finds."""

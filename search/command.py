@@ -1,0 +1,119 @@
+"""What the command lines share: one-line errors, common options, and how a command ends."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shlex
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from joblib import cpu_count
+
+from search.workers import WORKERS_PER_DEVICE
+
+LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line, without the usage, and whose options are not abbreviated."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Print `message` on one line and exit with 2."""
+        self.exit(2, f"error: {' '.join(message.split())}\n")
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """An argparse type: a whole number of at least `least`."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, but got {text!r}")
+        return value
+
+    return number
+
+
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """`--devices`, `--workers` and `--workers-per-device`, as `search.workers.choose_slots` takes them."""
+    group = parser.add_argument_group("where it trains")
+    group.add_argument(
+        "--devices",
+        default="auto",
+        metavar="LIST",
+        help="auto (every visible GPU, else the CPU), cpu, or a list such as cuda:0,cuda:1",
+    )
+    group.add_argument(
+        "--workers",
+        type=at_least(1),
+        metavar="W",
+        help="runs at a time; by default one a CPU core, or --workers-per-device on each GPU",
+    )
+    group.add_argument(
+        "--workers-per-device",
+        type=at_least(1),
+        default=WORKERS_PER_DEVICE,
+        metavar="K",
+        help="runs at a time on each GPU: small networks leave most of it idle",
+    )
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """`--data-dir`, `--train-images`, `--out` and `--fresh`."""
+    group = parser.add_argument_group("where things are")
+    group.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder with the data set's four files; by default they are fetched once into a cache folder",
+    )
+    group.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where results go")
+    group.add_argument(
+        "--fresh", action="store_true", help="move an earlier run of the same name aside and start over"
+    )
+
+
+def about_this_run(module: str, arguments: list[str]) -> dict[str, Any]:
+    """What is recorded beside results: the command, the versions and the machine."""
+    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "command": f"python -m {module} {shlex.join(arguments)}".strip(),
+        "python": platform.python_version(),
+        **{library: version(library) for library in LIBRARIES},
+        "machine": f"{platform.system()} {platform.machine()}, {cpu_count()} cores",
+        "gpus": ", ".join(devices) or "none",
+    }
+
+
+def run_command(parser: Parser, work: Callable[[], None]) -> int:
+    """Do `work` and turn how it ends into an exit code and, unless it went well, one line on stderr.
+
+    0 done, 2 a `ValueError`, which is what a user can cause, 1 another failure, 130 interrupted.
+    """
+    try:
+        work()
+    except ValueError as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        return 130
+    except (OSError, RuntimeError) as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    return 0

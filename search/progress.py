@@ -1,0 +1,97 @@
+"""What a user sees while runs train: a live display in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from lightcnn.cost import num_parameters
+from search.runs import Outcome, Run
+
+
+class Display:
+    """Shows each run as it trains (it is a `search.runs.Watcher`) and how far all of them are.
+
+    In a terminal: a bar over all runs with the time left and the best so far, and a line for each slot with
+    what it trains. Elsewhere, in a log file say: one line for each run that ended. Everything goes to stderr;
+    results belong to stdout.
+    """
+
+    def __init__(self, title: str, num_runs: int, num_done: int = 0, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        self._title = title
+        self._num_runs, self._num_done = num_runs, num_done
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._overall = self._progress.add_task(
+            escape(title), total=num_runs, completed=num_done, unit="runs", note=""
+        )
+        self._tasks: dict[Hashable, TaskID] = {}
+        self._shares: dict[Hashable, float] = {}  # how much of each running run is done
+
+    def __enter__(self) -> Display:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self.console.print(line, markup=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """What stands beside the overall bar, the best so far say."""
+        self._progress.update(self._overall, note=escape(text))
+
+    def show(self, key: Hashable, outcome: Outcome) -> None:
+        """A run has started, has trained one more epoch, or is over."""
+        run = outcome.run
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(
+                "  " + escape(_name(run)), total=run.recipe.epochs, unit="epochs", note=""
+            )
+        self._progress.update(self._tasks[key], completed=len(outcome.epochs), note=_accuracy(outcome))
+        self._shares[key] = len(outcome.epochs) / run.recipe.epochs
+        if outcome.is_over:
+            self._progress.remove_task(self._tasks.pop(key))
+            del self._shares[key]
+            self._num_done += 1
+            if not self.console.is_terminal or outcome.error:
+                self.say(f"{self._title} {self._num_done}/{self._num_runs}: {_ending(outcome)}")
+        self._progress.update(self._overall, completed=self._num_done + sum(self._shares.values()))
+
+
+def _name(run: Run) -> str:
+    return f"{run.architecture}, {num_parameters(run.architecture):,} parameters"
+
+
+def _accuracy(outcome: Outcome) -> str:
+    if not outcome.epochs:
+        return ""
+    last = outcome.epochs[-1]
+    if last.val_accuracy is None:
+        return f"loss {last.train_loss:.4f}"
+    return f"{last.val_accuracy:.2%}"
+
+
+def _ending(outcome: Outcome) -> str:
+    if outcome.error:
+        return f"{_name(outcome.run)}, failed: {outcome.error}"
+    state = "diverged, " if outcome.diverged else ""
+    return f"{_name(outcome.run)}, {state}{_accuracy(outcome)}, {outcome.seconds:.0f} s"

@@ -1,0 +1,105 @@
+"""A study's folder: files that appear whole or not at all, one driver at a time, settings that must agree."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+SETTINGS = "settings.json"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write `text` to `path`, which never holds half of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def study_folder(out: Path, name: str) -> Path:
+    """`out`/`name`, made if need be.
+
+    Raises:
+        ValueError: a name that leads out of `out`, or a place that cannot be written.
+    """
+    if not name or name.startswith(".") or Path(name).name != name or not name.isprintable():
+        raise ValueError(f"--name must be the name of one folder in {out}, but got {name!r}")
+    folder = out / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"--out must be a folder that can be written, but got {folder}: {error.strerror}") from None
+    return folder
+
+
+@contextmanager
+def only_driver(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process; the system frees it when the process ends, however it ends.
+
+    Raises:
+        ValueError: another process holds it.
+    """
+    # Beside the folder, not in it: `move_aside` renames the folder while it is held.
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(f"{folder} is in use by another run; wait for it or choose another --name") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def move_aside(folder: Path) -> Path | None:
+    """Rename what an earlier run left in `folder`, so that a fresh one can start; where it went, if anywhere."""
+    if not (folder / SETTINGS).exists():
+        return None
+    aside = folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}")
+    folder.rename(aside)
+    folder.mkdir()
+    return aside
+
+
+def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    """Record `settings`, which decide the results, or check that they are those of the runs already there.
+
+    Args:
+        about: recorded beside them; may differ from one call to the next (versions, the command, the machine).
+
+    Raises:
+        ValueError: a setting differs.
+    """
+    path = folder / SETTINGS
+    if path.exists():
+        try:
+            earlier = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        except (json.JSONDecodeError, KeyError, TypeError):
+            raise ValueError(f"{path} must hold a study's settings, but does not; --fresh starts over") from None
+        for key in settings:
+            if earlier.get(key) != settings[key]:
+                raise ValueError(
+                    f"{folder} holds runs with {key}={earlier.get(key)!r}, but got {settings[key]!r}; "
+                    "--fresh moves them aside and starts over, another --name keeps both"
+                )
+    write_whole(path, json.dumps({"settings": settings, "about": about}, indent=2) + "\n")
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write `table` as CSV; what is absent stays empty."""
+    write_whole(path, table.to_csv(index=False, lineterminator="\n"))

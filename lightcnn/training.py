@@ -139,9 +139,9 @@ def train(
 
 def trained_network(architecture: Architecture, state: bytes) -> nn.Sequential:
     """The network with the weights of a piece's `state`, on the CPU."""
-    network = build(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = build(architecture).to(memory_format=torch.channels_last)
     network.load_state_dict(torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)["network"])
-    return network  # type: ignore[no-any-return]
+    return network
 
 
 def measure(network: nn.Module, data: LabelledImages) -> tuple[float, float]:
@@ -169,5 +169,6 @@ def _shuffled_batches(
     """Batches of (images, labels) in an order drawn from (seed, epoch)."""
     mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(mixed)).to(data.labels.device)
-    for batch in order.split(batch_size):
+    for start in range(0, len(data), batch_size):
+        batch = order[start : start + batch_size]
         yield data.images[batch].contiguous(memory_format=torch.channels_last), data.labels[batch]

@@ -111,7 +111,9 @@ def run_command(parser: Parser, work: Callable[[], None]) -> int:
     except ValueError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        print("interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        print(
+            "interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr
+        )
         return 130
     except (OSError, RuntimeError) as error:
         print(f"failed: {error}", file=sys.stderr)

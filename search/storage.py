@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from filelock import FileLock, Timeout
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import Study, create_study
 
 SETTINGS = "settings.json"
+JOURNAL = "study.journal"
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -43,7 +48,9 @@ def study_folder(out: Path, name: str) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(f"--out must be a folder that can be written, but got {folder}: {error.strerror}") from None
+        raise ValueError(
+            f"--out must be a folder that can be written, but got {folder}: {error.strerror}"
+        ) from None
     return folder
 
 
@@ -67,7 +74,7 @@ def only_driver(folder: Path) -> Iterator[None]:
 
 
 def move_aside(folder: Path) -> Path | None:
-    """Rename what an earlier run left in `folder`, so that a fresh one can start; where it went, if anywhere."""
+    """Rename what an earlier run left in `folder`, if anything, and say where it went."""
     if not (folder / SETTINGS).exists():
         return None
     aside = folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}")
@@ -80,7 +87,7 @@ def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -
     """Record `settings`, which decide the results, or check that they are those of the runs already there.
 
     Args:
-        about: recorded beside them; may differ from one call to the next (versions, the command, the machine).
+        about: recorded beside them; may differ from one call to the next (versions, command, machine).
 
     Raises:
         ValueError: a setting differs.
@@ -90,7 +97,9 @@ def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -
         try:
             earlier = json.loads(path.read_text(encoding="utf-8"))["settings"]
         except (json.JSONDecodeError, KeyError, TypeError):
-            raise ValueError(f"{path} must hold a study's settings, but does not; --fresh starts over") from None
+            raise ValueError(
+                f"{path} must hold a study's settings, but does not; --fresh starts over"
+            ) from None
         for key in settings:
             if earlier.get(key) != settings[key]:
                 raise ValueError(
@@ -98,6 +107,39 @@ def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -
                     "--fresh moves them aside and starts over, another --name keeps both"
                 )
     write_whole(path, json.dumps({"settings": settings, "about": about}, indent=2) + "\n")
+
+
+def open_study(folder: Path, say: Callable[[str], None]) -> Study:
+    """The Optuna study kept in `folder`, made if need be: accuracy up, parameters down.
+
+    The caller holds `only_driver`. A last line that a dying driver tore is cut off, and said.
+
+    Raises:
+        ValueError: the journal is damaged elsewhere.
+    """
+    path = folder / JOURNAL
+    _heal(path, say)
+    # Left by a driver that died while it wrote; no other can be alive.
+    path.with_name(f"{JOURNAL}.lock").unlink(missing_ok=True)
+    try:
+        return create_study(
+            study_name=folder.name,
+            storage=JournalStorage(JournalFileBackend(str(path))),
+            directions=["maximize", "minimize"],
+            load_if_exists=True,
+        )
+    except (json.JSONDecodeError, KeyError) as error:
+        raise ValueError(
+            f"{path} must be an Optuna journal, but is damaged ({error}); --fresh starts over"
+        ) from None
+
+
+def _heal(path: Path, say: Callable[[str], None]) -> None:
+    content = path.read_bytes() if path.exists() else b""
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+        say(f"{path}: cut off a last line that was not written to its end")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -1,0 +1,242 @@
+"""Ask, submit, collect, tell: the one driver of a search, and the only writer of its study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from lightcnn.architecture import Architecture, Task, parse
+from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
+from lightcnn.designs import DESIGNS, LIGHTCNN, NamedDesign
+from lightcnn.training import Recipe
+from search import space
+from search.progress import Display
+from search.runs import Outcome, Run, TrainingData, train_runs
+
+SAMPLERS = ("tpe", "nsga2", "random", "gp")
+
+# Seeds of a search start here, those of retraining at 0: a fresh seed is never one that the search has used.
+SEARCH_SEEDS = 1_000_000
+DESIGN_SEEDS = 900_000  # of the named designs, after those of the trials
+
+# After so many suggestions in a row that are over budget or known, the next candidate is drawn at random
+# among the others: a sampler that has converged may repeat itself for ever.
+PATIENCE = 20
+MAX_DRAWS = 20_000  # random draws without a new candidate, after which the space counts as exhausted
+
+
+@dataclass(frozen=True)
+class Search:
+    """What decides the result of a search, besides the data's own bytes."""
+
+    task: Task
+    recipe: Recipe
+    seed: int
+    sampler: str
+    max_parameters: int
+    data: TrainingData
+
+
+@dataclass(frozen=True)
+class Record:
+    """How one run ended, as the study and the tables keep it. None is absent."""
+
+    state: str  # COMPLETE, DIVERGED or FAILED
+    architecture: str
+    num_parameters: int
+    num_macs: int
+    peak_activation_bytes: int
+    num_blocks: int
+    head: str
+    val_accuracy: float | None  # of the last epoch
+    val_loss: float | None
+    epochs: int
+    seconds: float
+    seed: int
+    reason: str | None
+    curve: list[list[float | None]]  # for each epoch: train_loss, val_accuracy, val_loss
+
+    @staticmethod
+    def of(outcome: Outcome) -> Record:
+        """The record of a run that is over."""
+        architecture = outcome.run.architecture
+        last = outcome.epochs[-1] if outcome.epochs and outcome.error is None else None
+        state = "FAILED" if outcome.error else "DIVERGED" if outcome.diverged else "COMPLETE"
+        diverged = (
+            f"the loss was no longer finite in epoch {len(outcome.epochs)}" if outcome.diverged else None
+        )
+        return Record(
+            state=state,
+            architecture=str(architecture),
+            num_parameters=num_parameters(architecture),
+            num_macs=num_macs(architecture),
+            peak_activation_bytes=peak_activation_bytes(architecture),
+            num_blocks=len(architecture.blocks),
+            head=architecture.head,
+            val_accuracy=last.val_accuracy if last else None,
+            val_loss=_finite(last.val_loss) if last else None,
+            epochs=len(outcome.epochs),
+            seconds=round(outcome.seconds, 2),
+            seed=outcome.run.seed,
+            reason=outcome.error or diverged,
+            curve=[[_finite(e.train_loss), e.val_accuracy, _finite(e.val_loss)] for e in outcome.epochs],
+        )
+
+
+def search(
+    study: Study,
+    settings: Search,
+    num_trials: int,
+    with_designs: bool,
+    executor: Executor,
+    num_slots: int,
+    display: Display,
+) -> None:
+    """Bring `study` to `num_trials` finished trials, then train the named designs beside them.
+
+    Every run is told to the study as it ends. What an earlier driver left unfinished is trained again, with
+    the seed that it had. Fewer trials come out if the space holds no more candidates within the budget.
+    """
+    _recover(study, settings)
+    executed = train_runs(_runs(study, settings, num_trials, with_designs), executor, num_slots, display)
+    for key, outcome in executed:
+        record = Record.of(outcome)
+        if isinstance(key, NamedDesign):
+            _keep_design(study, key.name, record)
+            continue
+        key.set_user_attr("record", asdict(record))
+        if record.val_accuracy is None:
+            study.tell(key, state=TrialState.FAIL)
+        else:
+            study.tell(key, [record.val_accuracy, record.num_parameters])
+        display.note(_so_far(study))
+
+
+def finished(study: Study) -> dict[int, Record]:
+    """The records of the finished trials by number: trained to their end, diverged, or failed twice."""
+    return {
+        trial.number: Record(**trial.user_attrs["record"])
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.is_finished() and "record" in trial.user_attrs
+    }
+
+
+def finished_designs(study: Study) -> dict[str, Record]:
+    """The records of the named designs that were trained beside the trials, by name."""
+    return {name: Record(**record) for name, record in study.user_attrs.get("designs", {}).items()}
+
+
+def num_skipped(study: Study) -> int:
+    """Suggestions that were not trained, being over budget or known; they are no trials of the search."""
+    return sum("skipped" in trial.user_attrs for trial in study.get_trials(deepcopy=False))
+
+
+def _runs(
+    study: Study, settings: Search, num_trials: int, with_designs: bool
+) -> Iterator[tuple[Trial | NamedDesign, Run]]:
+    """The trials that are missing, then the named designs that are; advanced when a slot is free."""
+    records = finished(study).values()
+    seen = {record.architecture for record in records}
+    for _ in range(len(records), num_trials):
+        suggestion = _suggest_new(study, settings, seen)
+        if suggestion is None:
+            break
+        trial, architecture = suggestion
+        seen.add(str(architecture))
+        yield trial, Run(architecture, settings.recipe, _seed(settings, trial), settings.data)
+    for i, design in enumerate(DESIGNS if with_designs else ()):
+        architecture = design.architecture(settings.task)
+        if design.name not in finished_designs(study) and str(architecture) not in seen:
+            seed = SEARCH_SEEDS * (settings.seed + 1) + DESIGN_SEEDS + i
+            yield design, Run(architecture, settings.recipe, seed, settings.data)
+
+
+def _suggest_new(study: Study, settings: Search, seen: set[str]) -> tuple[Trial, Architecture] | None:
+    """A trial whose candidate is within budget and not yet trained or in training; None if none is left."""
+
+    def unwanted(architecture: Architecture) -> str | None:
+        if str(architecture) in seen:
+            return f"{architecture} is known"
+        size = num_parameters(architecture)
+        # LightCNN is what the others are held against, so every study holds it, whatever the budget.
+        if size > settings.max_parameters and str(architecture) != LIGHTCNN:
+            return f"{architecture} has {size:,} parameters, more than {settings.max_parameters:,}"
+        return None
+
+    for _ in range(PATIENCE):
+        trial, architecture = _ask(study, settings)
+        if (reason := unwanted(architecture)) is None:
+            return trial, architecture
+        trial.set_user_attr("skipped", reason)
+        study.tell(trial, state=TrialState.FAIL)
+    rng = np.random.default_rng([settings.seed, len(study.get_trials(deepcopy=False))])
+    for _ in range(MAX_DRAWS):
+        architecture = space.draw(rng, settings.task)
+        if unwanted(architecture) is None:
+            study.enqueue_trial(space.parameters(architecture))
+            return _ask(study, settings)
+    return None
+
+
+def _ask(study: Study, settings: Search) -> tuple[Trial, Architecture]:
+    # A sampler for each trial, seeded with the trial's number: what it suggests follows from the study's
+    # history, so an interrupted search goes on as if it had not been.
+    number = len(study.get_trials(deepcopy=False))
+    study.sampler = _sampler(
+        settings.sampler, int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
+    )
+    trial = study.ask()
+    return trial, space.suggest(trial, settings.task)
+
+
+def _sampler(name: str, seed: int) -> BaseSampler:
+    match name:
+        case "tpe":
+            return TPESampler(seed=seed, multivariate=True)
+        case "nsga2":
+            return NSGAIISampler(seed=seed)
+        case "gp":
+            return GPSampler(seed=seed)
+        case "random":
+            return RandomSampler(seed=seed)
+    raise ValueError(f"--sampler must be one of {', '.join(SAMPLERS)}, but got {name!r}")
+
+
+def _recover(study: Study, settings: Search) -> None:
+    """Make sure of LightCNN; queue again, with their seeds, trials that an earlier driver left running."""
+    study.enqueue_trial(space.parameters(parse(LIGHTCNN, settings.task)), skip_if_exists=True)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        seed = _seed(settings, trial)
+        study.tell(trial.number, state=TrialState.FAIL)
+        study.enqueue_trial(trial.params, user_attrs={"seed": seed})
+
+
+def _seed(settings: Search, trial: Trial | FrozenTrial) -> int:
+    own: int = trial.user_attrs.get("seed", SEARCH_SEEDS * (settings.seed + 1) + trial.number)
+    return own
+
+
+def _keep_design(study: Study, name: str, record: Record) -> None:
+    study.set_user_attr("designs", study.user_attrs.get("designs", {}) | {name: asdict(record)})
+
+
+def _so_far(study: Study) -> str:
+    """Best so far against LightCNN, for the progress display."""
+    records = [r for r in finished(study).values() if r.val_accuracy is not None]
+    if not records:
+        return ""
+    best = max(records, key=lambda r: r.val_accuracy or 0.0)
+    text = f"best {best.architecture} {best.val_accuracy:.2%}"
+    lightcnn = next((r for r in records if r.architecture == LIGHTCNN), None)
+    return text if lightcnn is None else f"{text}, LightCNN {lightcnn.val_accuracy:.2%}"
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

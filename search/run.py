@@ -13,9 +13,9 @@ import optuna
 from rich.console import Console
 from rich.table import Table
 
-from lightcnn.architecture import Task
 from lightcnn.cost import num_parameters
-from lightcnn.data import DATASETS, find_files
+from lightcnn.data import DATASETS
+from lightcnn.fetching import find_files
 from lightcnn.designs import DESIGNS
 from lightcnn.training import FAST
 from search import space
@@ -118,7 +118,7 @@ def _settings(options: argparse.Namespace) -> Search:
         ValueError: an option's value is out of the range that the others leave it.
     """
     dataset = DATASETS[options.dataset]
-    task = Task(dataset.image_size, dataset.in_channels, dataset.num_classes)
+    task = dataset.task
     least = space.smallest(task)
     if options.max_parameters < num_parameters(least):
         raise ValueError(

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,9 +81,9 @@ class SlotExecutor(Executor):
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._processes: list[ProcessPoolExecutor | None] = [None] * len(slots)
-        self._closed = False
-        self._lock = threading.Lock()
+        self._pids: dict[int, int] = {}  # of the slots' live processes
+        self._lock = threading.Lock()  # for `_pids`, `_closed` and `_killed`
+        self._closed = self._killed = False
         self._threads = [
             threading.Thread(
                 target=self._serve, args=(i, slot), name=f"slot {i} on {slot.device}", daemon=True
@@ -96,6 +97,9 @@ class SlotExecutor(Executor):
         """A future for `fn(*args, **kwargs)` in a slot's process.
 
         Its exception is `fn`'s own, or a `BrokenExecutor` if the process died.
+
+        Raises:
+            RuntimeError: after `shutdown`.
         """
         with self._lock:
             if self._closed:
@@ -108,37 +112,54 @@ class SlotExecutor(Executor):
         """End all slots: after the jobs submitted so far; or, with `kill`, at once, with their processes."""
         with self._lock:
             self._closed = True
+            self._killed = self._killed or kill
+            if kill:
+                for pid in self._pids.values():
+                    _kill(pid)
         if cancel_futures or kill:
             while not self._jobs.empty():
-                job = self._jobs.get()
-                if job is not None:
+                if (job := self._jobs.get()) is not None:
                     job[0].cancel()
         for _ in self._threads:
             self._jobs.put(None)
-        if kill:
-            for process in self._processes:
-                if process is not None:
-                    process.shutdown(wait=True, kill_workers=True)
         if wait:
             for thread in self._threads:
                 thread.join()
 
     def _serve(self, index: int, slot: Slot) -> None:
+        process: ProcessPoolExecutor | None = None
         while (job := self._jobs.get()) is not None:
             future, fn, args, kwargs = job
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                process = self._processes[index] or _start(slot)
-                self._processes[index] = process
-                future.set_result(process.submit(fn, *args, **kwargs).result())
+                if process is None:
+                    process = _start(slot)
+                    self._note_pid(index, process.submit(os.getpid).result())
+                result = process.submit(fn, *args, **kwargs).result()
             except BaseException as error:  # the job's own failure, whatever it is, belongs to its future
-                if isinstance(error, BrokenExecutor) and (dead := self._processes[index]) is not None:
-                    self._processes[index] = None
-                    dead.shutdown(wait=False, kill_workers=True)
+                if isinstance(error, BrokenExecutor):
+                    process = None  # what is left of it, loky clears away
+                    self._note_pid(index, None)
                 future.set_exception(error)
-        if (process := self._processes[index]) is not None:
-            process.shutdown(wait=True)
+            else:
+                future.set_result(result)
+        if process is not None:
+            process.shutdown()
+
+    def _note_pid(self, index: int, pid: int | None) -> None:
+        with self._lock:
+            self._pids.pop(index, None)
+            if pid is not None:
+                self._pids[index] = pid
+                if self._killed:  # it started while the others were killed
+                    _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    # Not loky's `kill_workers`: without psutil it calls `pgrep`, which small systems lack.
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _start(slot: Slot) -> ProcessPoolExecutor:

@@ -1,0 +1,180 @@
+"""Architectures: their text form, their cost in closed form against built modules, and the named designs."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from lightcnn.architecture import Architecture, Block, Task, last_side, parse, template
+from lightcnn.cost import layer_table, num_macs, num_parameters, peak_activation_bytes
+from lightcnn.designs import DESIGNS, LIGHTCNN
+from lightcnn.network import build
+
+MNIST = Task(image_size=28, in_channels=1, num_classes=10)
+COLOUR = Task(image_size=32, in_channels=3, num_classes=7)
+
+
+@st.composite
+def architectures(draw):
+    task = Task(draw(st.integers(5, 40)), draw(st.integers(1, 4)), draw(st.integers(2, 12)))
+    blocks: tuple[Block, ...] = ()
+    for _ in range(draw(st.integers(0, 5))):
+        block = Block(
+            draw(st.integers(1, 9)),
+            draw(st.sampled_from([1, 3, 5])),
+            draw(st.booleans()),
+            draw(st.booleans()),
+        )
+        try:
+            last_side((*blocks, block), task.image_size)
+        except ValueError:
+            break
+        blocks += (block,)
+    grid = draw(st.integers(1, last_side(blocks, task.image_size)))
+    return Architecture(blocks, grid, task, tuple(draw(st.lists(st.integers(1, 20), max_size=3))))
+
+
+@given(architectures())
+@settings(max_examples=300, deadline=None)
+def test_text_form_parses_back(architecture):
+    assert parse(str(architecture), architecture.task) == architecture
+
+
+@given(architectures())
+@settings(max_examples=300, deadline=None)
+def test_cost_equals_what_a_built_network_does(architecture):
+    network = build(architecture).eval()
+    macs, sizes = [], []
+
+    def watch(layer, inputs, output):
+        if isinstance(layer, nn.Conv2d):
+            macs.append(layer.weight.numel() * output.shape[2] * output.shape[3])
+        elif isinstance(layer, nn.Linear):
+            macs.append(layer.weight.numel())
+        if not isinstance(layer, nn.ReLU | nn.Flatten):  # in place, and a view
+            sizes.append(4 * (inputs[0].numel() + output.numel()))
+
+    for layer in network:
+        layer.register_forward_hook(watch)
+    task = architecture.task
+    with torch.inference_mode():
+        scores = network(torch.zeros(1, task.in_channels, task.image_size, task.image_size))
+    assert scores.shape == (1, task.num_classes)
+    assert num_parameters(architecture) == sum(p.numel() for p in network.parameters())
+    assert num_macs(architecture) == sum(macs)
+    assert peak_activation_bytes(architecture) == max(sizes)
+
+
+def test_layer_table_of_lightcnn_is_the_papers():
+    table = layer_table(parse(LIGHTCNN, MNIST))
+    assert [(layer.name, layer.output_shape, layer.num_parameters) for layer in table] == [
+        ("image", (1, 28, 28), 0),
+        ("conv 3x3 1-8", (8, 28, 28), 80),
+        ("max pooling 2x2", (8, 14, 14), 0),
+        ("conv 3x3 8-16", (16, 14, 14), 1_168),
+        ("max pooling 2x2", (16, 7, 7), 0),
+        ("conv 3x3 16-32", (32, 7, 7), 4_640),
+        ("global average pooling", (32, 1, 1), 0),
+        ("flatten", (32,), 0),
+        ("linear 32-10", (10,), 330),
+    ]
+    # 9 * 8 * 784 + 72 * 16 * 196 + 144 * 32 * 49 + 320; and the first pooling: (8 * 784 + 8 * 196) * 4 bytes
+    assert num_macs(parse(LIGHTCNN, MNIST)) == 56_448 + 225_792 + 225_792 + 320
+    assert peak_activation_bytes(parse(LIGHTCNN, MNIST)) == 31_360
+
+
+def test_layer_shapes_are_those_of_the_built_network():
+    architecture = parse("6k5-16k5vp-flatten-120-84", COLOUR)
+    shapes = []
+    network = build(architecture)
+    for layer in network:
+        layer.register_forward_hook(lambda layer, _, out: shapes.append((type(layer), tuple(out.shape[1:]))))
+    network(torch.zeros(2, 3, 32, 32))
+    assert [shape for kind, shape in shapes if kind is not nn.ReLU] == [
+        layer.output_shape for layer in layer_table(architecture)[1:]
+    ]
+
+
+def test_named_designs_have_the_papers_parameters():
+    assert {design.name: num_parameters(design.architecture(MNIST)) for design in DESIGNS} == {
+        "LightCNN": 6_218,
+        "LightCNN, GAP removed": 21_578,
+        "LightCNN, GAP removed, hidden layer": 208_010,
+        "MLP": 535_818,
+        "Classic CNN": 81_002,
+        "Medium-Light": 3_212,
+        "Ultra-Light": 210,
+        "LeNet-5": 61_706,
+    }
+    # "13 times fewer" than the classic CNN, "less than 10 %" of it
+    assert round(81_002 / 6_218) == 13
+    assert all(str(design.architecture(MNIST)) == design.text for design in DESIGNS)
+
+
+def test_equal_networks_are_equal_values():
+    assert parse("8-16-32-pool7", MNIST) == parse("8-16-32-flatten", MNIST)
+    assert parse("8-16-32-pool1", MNIST) == template((8, 16, 32), "gap", MNIST)
+    assert str(parse("08p-16n-4n-pool1", MNIST)) == "8-16n-4-gap"
+    light = parse(LIGHTCNN, MNIST)
+    assert str(replace(light, grid=light.map_side)) == "8-16-32-flatten"
+    assert parse("8-16-32-gap", MNIST) != parse("8-16-32-gap", COLOUR)
+
+
+READS_LIKE = "an architecture reads like 8-16-32-gap, 8-16-32-flatten-128 or 4-pool2, but got "
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", READS_LIKE + "'': it needs exactly one of gap, flatten and pool<side>"),
+        ("8-16", READS_LIKE + "'8-16': it needs exactly one of gap, flatten and pool<side>"),
+        ("8-gap-gap", READS_LIKE + "'8-gap-gap': it needs exactly one of gap, flatten and pool<side>"),
+        ("8-x-gap", READS_LIKE + "'8-x-gap': 'x' is not a block"),
+        ("8--gap", READS_LIKE + "'8--gap': '' is not a block"),
+        ("8-gap-", READS_LIKE + "'8-gap-': '' is not the width of a hidden layer"),
+        ("8-gap-1.5", READS_LIKE + "'8-gap-1.5': '1.5' is not the width of a hidden layer"),
+        ("٣-gap", READS_LIKE + "'٣-gap': '٣' is not a block"),
+        ("8-0-32-gap", "a block needs at least 1 channel, but got channels=0"),
+        ("8k4-gap", "a kernel size must be odd, but got kernel_size=4"),
+        ("8-gap-0", "a hidden layer needs at least 1 unit, but got hidden=(0,)"),
+        ("8-pool29", "the last maps can be pooled to a side of 1 to 28, their own, but got grid=29"),
+        ("8-pool0", "the last maps can be pooled to a side of 1 to 28, their own, but got grid=0"),
+        (
+            "8-8-8-8-8-8-gap",
+            "each block must leave maps of at least 1x1 pixels, but block 5 of 6 gets 1x1 and leaves none: "
+            "image_size=28 is too small for these blocks",
+        ),
+        (
+            "8k31v-gap",
+            "each block must leave maps of at least 1x1 pixels, but block 1 of 1 gets 28x28 and leaves none: "
+            "image_size=28 is too small for these blocks",
+        ),
+    ],
+)
+def test_what_is_no_architecture(text, message):
+    with pytest.raises(ValueError) as caught:
+        parse(text, MNIST)
+    assert str(caught.value) == message
+
+
+@given(st.text(alphabet="0123456789-gaplotenkvp x", max_size=30))
+@settings(max_examples=500, deadline=None)
+def test_any_text_parses_or_is_a_value_error(text):
+    try:
+        architecture = parse(text, MNIST)
+    except ValueError as error:
+        assert "\n" not in str(error)
+    else:
+        assert parse(str(architecture), MNIST) == architecture
+        assert math.isfinite(num_parameters(architecture))
+
+
+def test_task_and_head_are_checked():
+    with pytest.raises(ValueError, match=r"a task needs num_classes of at least 1, but got num_classes=0"):
+        Task(28, 1, 0)
+    with pytest.raises(ValueError, match=r"a head is gap, flatten or pool<side>, but got head='max'"):
+        template((8,), "max", MNIST)

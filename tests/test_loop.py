@@ -1,0 +1,177 @@
+"""The search loop: what counts as a trial, what is not trained, and that it goes on where it was stopped."""
+
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from lightcnn.architecture import Task, parse
+from lightcnn.cost import num_parameters
+from lightcnn.designs import DESIGNS, LIGHTCNN
+from lightcnn.training import FAST, Epoch, Piece
+from search import space
+from search.loop import SAMPLERS, SEARCH_SEEDS, Search, finished, finished_designs, num_skipped, search
+from search.progress import Display
+from search.runs import TrainingData
+from search.tables import study_tables
+
+MNIST = Task(image_size=28, in_channels=1, num_classes=10)
+SETTINGS = Search(MNIST, replace(FAST, epochs=2), 0, "random", 30_000, TrainingData("mnist", Path("nowhere")))
+
+
+class Pretending(Executor):
+    """Answers each job at once; accuracy grows with size and wobbles with the seed."""
+
+    def __init__(self, interrupt_at=None, broken=(), diverging=()):
+        self.interrupt_at, self.broken, self.diverging, self.jobs = interrupt_at, broken, diverging, []
+
+    def submit(self, fn, run, epoch, state):
+        self.jobs.append((str(run.architecture), run.seed, epoch))
+        if len(self.jobs) == self.interrupt_at:
+            raise KeyboardInterrupt
+        future = Future()
+        if str(run.architecture) in self.broken:
+            future.set_exception(MemoryError("no room"))
+            return future
+        accuracy = 1 - 1 / (2 + num_parameters(run.architecture)) ** 0.5 - (run.seed % 7) / 1_000
+        loss = float("nan") if str(run.architecture) in self.diverging else 0.1
+        future.set_result(Piece((Epoch(epoch + 1, loss, accuracy, loss),), b"state", loss != 0.1, 1.0))
+        return future
+
+
+def new_study():
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(directions=["maximize", "minimize"])
+
+
+def run(study, settings=SETTINGS, trials=12, designs=False, executor=None, num_slots=1):
+    executor = executor or Pretending()
+    with Display("test", trials) as display:
+        search(study, settings, trials, designs, executor, num_slots, display)
+    return executor
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_as_many_trials_as_asked_each_another_candidate(sampler):
+    study = new_study()
+    trials = 12 if sampler == "gp" else 30  # the first 10 are drawn at random; each of the GP's takes seconds
+    executor = run(study, replace(SETTINGS, sampler=sampler), trials, num_slots=3)
+    records = finished(study)
+    assert len(records) == trials
+    assert len({record.architecture for record in records.values()}) == trials
+    assert len(executor.jobs) == 2 * trials  # nothing was trained twice, nothing but the trials
+    assert records[0].architecture == LIGHTCNN
+    assert all(record.num_parameters <= 30_000 for record in records.values())
+    assert all(record.seed == SEARCH_SEEDS + number for number, record in records.items())
+    assert [t.values for t in study.trials if t.number == 0] == [[records[0].val_accuracy, 6_218]]
+
+
+def test_candidates_over_budget_are_refused_and_no_trials():
+    study = new_study()
+    executor = run(study, replace(SETTINGS, max_parameters=700), trials=10)
+    sizes = [record.num_parameters for record in finished(study).values()]
+    assert sizes[0] == 6_218  # LightCNN, which every study holds
+    assert len(sizes) == 10
+    assert max(sizes[1:]) <= 700
+    assert len(executor.jobs) == 20
+    refused = [t for t in study.trials if "skipped" in t.user_attrs]
+    assert len(refused) == num_skipped(study) > 0
+    assert all(t.state == TrialState.FAIL for t in refused)
+    assert "parameters, more than 700" in refused[0].user_attrs["skipped"]
+    front = study_tables(study, replace(SETTINGS, max_parameters=700))["front.csv"]
+    assert front["num_parameters"].max() <= 700
+
+
+def test_a_space_that_is_used_up_ends_the_search(monkeypatch):
+    monkeypatch.setattr(space, "MAX_BLOCKS", 1)
+    monkeypatch.setattr(space, "WIDTHS", (2, 4))
+    monkeypatch.setattr("search.loop.LIGHTCNN", "4-gap")
+    monkeypatch.setattr("search.loop.MAX_DRAWS", 200)
+    study = new_study()
+    run(study, trials=10)
+    # widths 2, 3, 4 with GAP; with flatten 2 * 784 * 10 weights and more, of which 2 and 3 are within 30,000
+    assert {record.architecture for record in finished(study).values()} == {
+        *("2-gap", "3-gap", "4-gap", "2-flatten", "3-flatten")
+    }
+
+
+def test_a_failed_trial_counts_and_keeps_its_reason():
+    study = new_study()
+    run(study, trials=3, executor=Pretending(broken=[LIGHTCNN]))
+    failed = finished(study)[0]
+    assert (failed.state, failed.val_accuracy) == ("FAILED", None)
+    assert failed.reason == "MemoryError: no room"
+    assert [t.state for t in study.trials if t.number == 0] == [TrialState.FAIL]
+    assert len(finished(study)) == 3
+    tables = study_tables(study, SETTINGS)
+    assert LIGHTCNN not in set(tables["front.csv"]["architecture"])
+    assert tables["trials.csv"]["val_accuracy"].isna().tolist() == [True, False, False]
+
+
+def test_a_diverged_trial_is_a_result():
+    study = new_study()
+    run(study, trials=3, executor=Pretending(diverging=[LIGHTCNN]))
+    diverged = finished(study)[0]
+    assert (diverged.state, diverged.epochs, diverged.val_loss) == ("DIVERGED", 1, None)
+    assert diverged.reason == "the loss was no longer finite in epoch 1"
+    assert diverged.val_accuracy is not None
+    assert LIGHTCNN not in set(study_tables(study, SETTINGS)["front.csv"]["architecture"])
+
+
+def test_named_designs_are_trained_beside_the_trials():
+    study = new_study()
+    executor = run(study, trials=2, designs=True)
+    trained = set(finished_designs(study))
+    assert trained == {design.name for design in DESIGNS} - {"LightCNN"}  # which is trial 0
+    designs = study_tables(study, SETTINGS)["designs.csv"].set_index("name")
+    assert designs.loc["LightCNN", "val_accuracy"] == finished(study)[0].val_accuracy
+    assert designs["val_accuracy"].notna().all()
+    assert designs.loc["Classic CNN", ["num_parameters", "paper_parameters"]].tolist() == [81_002, 80_000]
+    assert not {seed for _, seed, _ in executor.jobs} & {SEARCH_SEEDS + n for n in range(2, 1_000)}
+    before = len(executor.jobs)
+    run(study, trials=2, designs=True, executor=executor)
+    assert len(executor.jobs) == before
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
+def test_an_interrupted_search_ends_as_if_it_had_not_been(sampler):
+    settings = replace(SETTINGS, sampler=sampler)
+    whole, stopped = new_study(), new_study()
+    run(whole, settings, trials=15)
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, settings, trials=15, executor=Pretending(interrupt_at=18))
+    assert [t.state for t in stopped.trials].count(TrialState.RUNNING) == 1
+    run(stopped, settings, trials=15)
+
+    assert len(finished(whole)) == 15
+    assert finished(stopped) == finished(whole)
+
+
+def test_more_trials_can_be_asked_for_later():
+    study = new_study()
+    run(study, trials=5)
+    first = finished(study)
+    executor = run(study, trials=8)
+    assert len(finished(study)) == 8
+    assert len(executor.jobs) == 6
+    assert first.items() <= finished(study).items()
+
+
+def test_the_front_is_what_no_other_beats():
+    study = new_study()
+    run(study, trials=30)
+    tables = study_tables(study, SETTINGS)
+    trials, front = tables["trials.csv"], tables["front.csv"]
+    beaten = [
+        any((trials.num_parameters <= t.num_parameters) & (trials.val_accuracy > t.val_accuracy))
+        or any((trials.num_parameters < t.num_parameters) & (trials.val_accuracy >= t.val_accuracy))
+        for t in trials.itertuples()
+    ]
+    assert set(front["architecture"]) == {
+        a for a, b in zip(trials["architecture"], beaten, strict=True) if not b
+    }
+    assert front["num_parameters"].is_monotonic_increasing
+    assert parse(front["architecture"].iloc[0], MNIST)

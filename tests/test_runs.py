@@ -1,0 +1,119 @@
+"""The loop that keeps slots busy: order, laziness, retries, divergence; the executor is a scripted one."""
+
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lightcnn.architecture import Task, parse
+from lightcnn.training import FAST, Epoch, Piece
+from search import runs
+from search.runs import Run, TrainingData, train_epoch, train_runs
+
+MNIST = Task(image_size=28, in_channels=1, num_classes=10)
+DATA = TrainingData("mnist", Path("nowhere"))
+
+
+def run(seed, epochs=2):
+    return Run(parse("4-gap", MNIST), replace(FAST, epochs=epochs), seed, DATA)
+
+
+class Scripted(Executor):
+    """Answers at once: with `errors` for the (seed, epoch) that they name, else with a made-up piece."""
+
+    def __init__(self, errors=(), diverge_at=()):
+        self.errors, self.diverge_at, self.jobs = dict(errors), set(diverge_at), []
+
+    def submit(self, fn, run, epoch, state):
+        assert fn is train_epoch
+        self.jobs.append((run.seed, epoch, state))
+        future = Future()
+        if remaining := self.errors.get((run.seed, epoch)):
+            self.errors[run.seed, epoch] = remaining[1:]
+            future.set_exception(remaining[0])
+        else:
+            diverged = (run.seed, epoch) in self.diverge_at
+            measured = Epoch(epoch + 1, 0.1, 0.9, 0.2)
+            future.set_result(Piece((measured,), f"{run.seed} after {epoch + 1}".encode(), diverged, 1.5))
+        return future
+
+
+class Watching(list):
+    def show(self, key, outcome):
+        self.append((key, len(outcome.epochs)))
+
+
+def collect(executor, these, num_slots=2):
+    watching = Watching()
+    outcomes = dict(train_runs(((f"run {r.seed}", r) for r in these), executor, num_slots, watching))
+    return outcomes, watching
+
+
+def test_each_run_goes_on_from_its_own_state():
+    executor = Scripted()
+    outcomes, watching = collect(executor, [run(0), run(1), run(2, epochs=1)])
+    assert {key: (len(o.epochs), o.state, o.seconds, o.error) for key, o in outcomes.items()} == {
+        "run 0": (2, b"0 after 2", 3.0, None),
+        "run 1": (2, b"1 after 2", 3.0, None),
+        "run 2": (1, b"2 after 1", 1.5, None),
+    }
+    assert set(executor.jobs) == {
+        (0, 0, None),
+        (0, 1, b"0 after 1"),
+        (1, 0, None),
+        (1, 1, b"1 after 1"),
+        (2, 0, None),
+    }
+    assert [entry for entry in watching if entry[0] == "run 0"] == [("run 0", 0), ("run 0", 1), ("run 0", 2)]
+
+
+def test_a_run_is_asked_for_only_when_a_slot_is_free_and_outcomes_are_taken():
+    events = []
+
+    def asking():
+        for seed in range(4):
+            events.append(f"ask {seed}")
+            yield seed, run(seed, epochs=1)
+
+    for key, _ in train_runs(asking(), Scripted(), 1, Watching()):
+        events.append(f"tell {key}")
+    assert events == [f"{verb} {seed}" for seed in range(4) for verb in ("ask", "tell")]
+
+
+def test_one_failure_is_retried_from_the_epoch_before():
+    executor = Scripted(errors={(0, 1): [OSError("gone")]})
+    outcomes, _ = collect(executor, [run(0), run(1)])
+    assert (outcomes["run 0"].error, len(outcomes["run 0"].epochs)) == (None, 2)
+    assert [job for job in executor.jobs if job[0] == 0] == [
+        (0, 0, None),
+        (0, 1, b"0 after 1"),
+        (0, 1, b"0 after 1"),
+    ]
+
+
+def test_a_second_failure_ends_the_run_and_no_other():
+    errors = {(0, 0): [OSError("gone")], (0, 1): [ValueError("gone again\nwith details")]}
+    outcomes, _ = collect(Scripted(errors), [run(0), run(1)])
+    assert outcomes["run 0"].error == "ValueError: gone again"
+    assert (outcomes["run 1"].error, len(outcomes["run 1"].epochs)) == (None, 2)
+
+
+def test_a_diverged_run_is_over():
+    outcomes, _ = collect(Scripted(diverge_at={(0, 0)}), [run(0, epochs=5)])
+    assert (outcomes["run 0"].diverged, len(outcomes["run 0"].epochs)) == (True, 1)
+
+
+def test_training_and_validation_images_do_not_meet(mnist_folder):
+    everything = TrainingData("mnist", mnist_folder, num_validation=0)
+    training, validation = runs._images(everything, "cpu")
+    assert (len(training), validation) == (60_000, None)
+    training, validation = runs._images(replace(everything, num_validation=10_000), "cpu")
+    assert (len(training), len(validation)) == (50_000, 10_000)
+    every = runs._images(everything, "cpu")[0]
+    parts = [part.images.sum(dtype=torch.float64).item() for part in (training, validation, every)]
+    assert parts[0] + parts[1] == pytest.approx(parts[2])
+    few, same = runs._images(replace(everything, num_validation=10_000, num_train_images=500), "cpu")
+    assert (len(few), len(same)) == (500, 10_000)
+    assert few.labels.bincount().tolist() == pytest.approx([50] * 10, abs=8)

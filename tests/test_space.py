@@ -1,0 +1,41 @@
+"""The search space: what it holds and that a candidate can be put back into it."""
+
+import numpy as np
+from optuna.trial import FixedTrial
+
+from lightcnn.architecture import Task, parse
+from lightcnn.cost import num_parameters
+from lightcnn.designs import LIGHTCNN
+from search import space
+
+MNIST = Task(image_size=28, in_channels=1, num_classes=10)
+
+
+def test_candidates_can_be_put_back():
+    rng = np.random.default_rng(0)
+    drawn = [space.draw(rng, MNIST) for _ in range(300)]
+    assert all(space.suggest(FixedTrial(space.parameters(a)), MNIST) == a for a in drawn)
+    light = parse(LIGHTCNN, MNIST)
+    assert space.suggest(FixedTrial(space.parameters(light)), MNIST) == light
+
+
+def test_draws_reach_all_of_the_space():
+    rng = np.random.default_rng(1)
+    drawn = [space.draw(rng, MNIST) for _ in range(2_000)]
+    assert {len(a.blocks) for a in drawn} == {1, 2, 3, 4}
+    assert {a.head for a in drawn} == set(space.HEADS)
+    assert {block.channels for a in drawn for block in a.blocks} == set(range(2, 33))
+
+
+def test_smallest():
+    # 2-gap: 20 + 30; each further block of 2 adds 38.
+    assert (str(space.smallest(MNIST)), num_parameters(space.smallest(MNIST))) == ("2-gap", 50)
+    rng = np.random.default_rng(2)
+    assert min(num_parameters(space.draw(rng, MNIST)) for _ in range(2_000)) >= 50
+
+
+def test_small_images_allow_fewer_blocks():
+    assert [space.max_blocks(Task(size, 1, 10)) for size in (1, 2, 3, 4, 8, 28)] == [1, 2, 2, 3, 4, 4]
+    tiny = Task(image_size=3, in_channels=3, num_classes=2)
+    rng = np.random.default_rng(3)
+    assert {len(space.draw(rng, tiny).blocks) for _ in range(50)} == {1, 2}

@@ -1,0 +1,137 @@
+"""Slots: which there are, and that one which dies or raises harms no other."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import BrokenExecutor, wait
+
+import psutil
+import pytest
+import torch
+from joblib import cpu_count
+
+from search.workers import Slot, SlotExecutor, choose_slots
+
+CPU = Slot("cpu", "")
+
+
+# What the slots' processes are given to do; importable there, so not defined inside a test.
+
+
+def describe():
+    return os.getpid(), torch.get_num_threads(), os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail():
+    raise ArithmeticError("this job is no good")
+
+
+def doze(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+
+@pytest.fixture(scope="module")
+def executor():
+    executor = SlotExecutor([CPU, CPU])
+    yield executor
+    executor.shutdown(kill=True)
+
+
+def test_a_slot_has_one_thread_and_sees_its_own_device():
+    executor = SlotExecutor([Slot("cuda:1", "7")])
+    assert executor.submit(describe).result()[1:] == (1, "7")
+    executor.shutdown()
+
+
+def test_slots_are_processes_of_their_own(executor):
+    pids = {future.result() for future in [executor.submit(doze, 0.2) for _ in range(4)]}
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+
+
+def test_a_death_costs_only_its_own_job(executor):
+    survivor = executor.submit(doze, 1.0)
+    with pytest.raises(BrokenExecutor):
+        executor.submit(die).result()
+    assert survivor.result() in psutil.pids()
+    # Both slots work again: two jobs at once, in two processes.
+    assert len({future.result() for future in [executor.submit(doze, 0.3) for _ in range(2)]}) == 2
+
+
+def test_an_exception_is_the_jobs_own(executor):
+    pid = {future.result() for future in [executor.submit(doze, 0.2) for _ in range(2)]}
+    with pytest.raises(ArithmeticError, match="this job is no good"):
+        executor.submit(fail).result()
+    assert executor.submit(doze, 0.0).result() in pid  # the process lives on
+
+
+def test_kill_ends_running_jobs_and_cancels_waiting_ones():
+    executor = SlotExecutor([CPU, CPU])
+    wait([executor.submit(doze, 0.0) for _ in range(2)])
+    running = [executor.submit(doze, 60.0) for _ in range(2)]
+    waiting = executor.submit(doze, 0.0)
+    began = time.monotonic()
+    while not all(future.running() for future in running):
+        time.sleep(0.01)
+    executor.shutdown(kill=True)
+    assert time.monotonic() - began < 20
+    assert waiting.cancelled()
+    assert all(future.exception() is not None for future in running)
+    with pytest.raises(RuntimeError, match="the slots are shut down"):
+        executor.submit(doze, 0.0)
+
+
+def test_no_worker_outlives_a_killed_driver():
+    program = (
+        "import time; from search.workers import Slot, SlotExecutor; from tests.test_workers import doze\n"
+        "executor = SlotExecutor([Slot('cpu', '')])\n"
+        "print(executor.submit(doze, 0.0).result(), flush=True); executor.submit(doze, 600.0).result()"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    worker = psutil.Process(int(driver.stdout.readline()))
+    driver.kill()
+    driver.communicate()
+    psutil.wait_procs([worker], timeout=20)
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+def test_slots_on_the_cpu():
+    assert choose_slots("cpu", None) == [CPU] * cpu_count()
+    assert choose_slots("cpu", 3) == [CPU] * 3
+
+
+def test_slots_on_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    first, second = Slot("cuda:0", "0"), Slot("cuda:1", "1")
+    assert choose_slots("auto", None, 2) == [first, second, first, second]
+    assert choose_slots("cuda:1", None, 3) == [second] * 3
+    assert choose_slots("cuda:1,cuda:0", 3, 2) == [second, first, second]
+    assert choose_slots("cpu", 1) == [CPU]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-9f3a")
+    assert choose_slots("auto", None, 1) == [Slot("cuda:0", "4"), Slot("cuda:1", "GPU-9f3a")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tpu", None), "a list of this machine's GPUs (cuda:0), but got 'tpu'"),
+        (("cuda:1", None), "a list of this machine's GPUs (cuda:0), but got 'cuda:1'"),
+        (("cuda:0,", None), "a list of this machine's GPUs (cuda:0), but got ''"),
+        (("cpu,cuda:0", None), "a list of this machine's GPUs (cuda:0), but got 'cpu'"),
+        (("cpu", 0), "--workers must be at least 1, but got 0"),
+        (("cpu", 1, -1), "--workers-per-device must be at least 1, but got -1"),
+    ],
+)
+def test_impossible_slots(arguments, message, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ValueError) as caught:
+        choose_slots(*arguments)
+    assert str(caught.value).endswith(message)

@@ -81,8 +81,8 @@ class SlotExecutor(Executor):
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._pids: dict[int, int] = {}  # of the slots' live processes
-        self._lock = threading.Lock()  # for `_pids`, `_closed` and `_killed`
+        self._processes: dict[int, ProcessPoolExecutor] = {}  # the live one of each slot
+        self._lock = threading.Lock()  # for `_processes`, `_closed` and `_killed`
         self._closed = self._killed = False
         self._threads = [
             threading.Thread(
@@ -114,8 +114,8 @@ class SlotExecutor(Executor):
             self._closed = True
             self._killed = self._killed or kill
             if kill:
-                for pid in self._pids.values():
-                    _kill(pid)
+                for process in self._processes.values():
+                    _kill(process)
         if cancel_futures or kill:
             while not self._jobs.empty():
                 if (job := self._jobs.get()) is not None:
@@ -127,49 +127,44 @@ class SlotExecutor(Executor):
                 thread.join()
 
     def _serve(self, index: int, slot: Slot) -> None:
-        process: ProcessPoolExecutor | None = None
         while (job := self._jobs.get()) is not None:
             future, fn, args, kwargs = job
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                if process is None:
-                    process = _start(slot)
-                    self._note_pid(index, process.submit(os.getpid).result())
-                result = process.submit(fn, *args, **kwargs).result()
+                result = self._submit_to(index, slot, fn, *args, **kwargs).result()
             except BaseException as error:  # the job's own failure, whatever it is, belongs to its future
                 if isinstance(error, BrokenExecutor):
-                    process = None  # what is left of it, loky clears away
-                    self._note_pid(index, None)
+                    self._processes.pop(index, None)  # what is left of it, loky clears away
                 future.set_exception(error)
             else:
                 future.set_result(result)
-        if process is not None:
+        if (process := self._processes.get(index)) is not None:
             process.shutdown()
 
-    def _note_pid(self, index: int, pid: int | None) -> None:
+    def _submit_to(
+        self, index: int, slot: Slot, fn: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Future[Any]:
         with self._lock:
-            self._pids.pop(index, None)
-            if pid is not None:
-                self._pids[index] = pid
-                if self._killed:  # it started while the others were killed
-                    _kill(pid)
+            if self._killed:
+                raise BrokenExecutor("the slots were killed")
+            if index not in self._processes:
+                self._processes[index] = ProcessPoolExecutor(
+                    max_workers=1,
+                    timeout=None,
+                    env=slot.environment(),
+                    initializer=_set_up_process,
+                    initargs=(os.getpid(),),
+                )
+            future: Future[Any] = self._processes[index].submit(fn, *args, **kwargs)
+            return future
 
 
-def _kill(pid: int) -> None:
-    # Not loky's `kill_workers`: without psutil it calls `pgrep`, which small systems lack.
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def _start(slot: Slot) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        max_workers=1,
-        timeout=None,
-        env=slot.environment(),
-        initializer=_set_up_process,
-        initargs=(os.getpid(),),
-    )
+def _kill(process: ProcessPoolExecutor) -> None:
+    # Not loky's own `kill_workers`: without psutil it calls `pgrep`, which small systems lack.
+    for pid in list(process._processes):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _set_up_process(driver: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from lightcnn.training import Recipe
 from search.evaluation import final_accuracies
 from search.progress import Display
 from search.runs import Run, TrainingData, train_runs
-from search.statistics import difference, holm, mean_interval
 from search.storage import write_table
 from search.workers import Slot, SlotExecutor
 

@@ -15,17 +15,20 @@ from rich.table import Table
 
 from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS
-from lightcnn.fetching import find_files
 from lightcnn.designs import DESIGNS
+from lightcnn.fetching import find_files
 from lightcnn.training import FAST
 from search import space
 from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
-from search.loop import SAMPLERS, Search, finished, finished_designs, num_skipped, search
+from search.loop import Search, search
 from search.progress import Display
-from search.report import read_study, standing, verdict, write_report, written
+from search.records import finished, finished_designs, study_tables
+from search.report import write_report
 from search.runs import TrainingData
+from search.samplers import SAMPLERS
 from search.storage import agree, move_aside, only_driver, open_study, study_folder, write_table
-from search.tables import study_tables
+from search.tables import Row, read_study, records, written
+from search.verdict import standing, verdict
 from search.workers import SlotExecutor, choose_slots
 
 NUM_VALIDATION = 10_000  # images of the training set that judge the candidates
@@ -57,7 +60,7 @@ def parser() -> Parser:
         metavar="P",
         help="larger candidates are refused before training and are no trials",
     )
-    group.add_argument("--sampler", choices=SAMPLERS, default="tpe", help="who suggests candidates")
+    group.add_argument("--sampler", choices=list(SAMPLERS), default="tpe", help="who suggests candidates")
     group.add_argument(
         "--train-images",
         type=at_least(1),
@@ -102,12 +105,12 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         finally:
             executor.shutdown(kill=True)
             if finished(study):
-                for name, table in study_tables(study, settings).items():
+                for name, table in study_tables(study, settings.task, settings.max_parameters).items():
                     write_table(table, folder / name)
                 page = write_report(folder)
         if all(record.state == "FAILED" for record in finished(study).values()):
             raise RuntimeError(f"no trial could be trained; see the reasons in {folder / 'trials.csv'}")
-        _conclude(folder, num_skipped(study))
+        _conclude(folder)
         print(f"The page: {page}")
 
 
@@ -142,6 +145,8 @@ def _recorded(settings: Search) -> dict[str, Any]:
     """What must agree for a search to be gone on with; the data's folder may move, its bytes are checked."""
     recorded = asdict(settings)
     del recorded["data"]["folder"]
+    training_files = DATASETS[settings.data.dataset].files[:2]
+    recorded["data"]["sha256"] = {file.name: file.sha256 for file in training_files}
     recorded["space"] = {
         "max_blocks": space.MAX_BLOCKS,
         "widths": list(space.WIDTHS),
@@ -150,28 +155,30 @@ def _recorded(settings: Search) -> dict[str, Any]:
     return recorded
 
 
-def _conclude(folder: Path, skipped: int) -> None:
+def _conclude(folder: Path) -> None:
     """Print the front, LightCNN, the baselines, and what a user wants to know of them."""
     tables = read_study(folder)
-    shown = Table(
-        title=f"{len(tables.trials)} trials; {skipped} suggestions over budget or known, not trained"
-    )
+    shown = Table(title=f"{len(tables.trials)} trials")
     shown.add_column("")
-    shown.add_column("architecture")
+    shown.add_column("architecture", overflow="fold")
     for heading in ("parameters", "validation", "paper says"):
         shown.add_column(heading, justify="right")
-    for row in tables.front.itertuples():
-        shown.add_row("front", row.architecture, *_figures(row), "")
+    for row in records(tables.front):
+        shown.add_row("front", *_cells(row), "")
     shown.add_section()
-    for row in tables.designs.itertuples():
-        shown.add_row(row.name, row.architecture, *_figures(row), written(row.paper_accuracy, "fraction"))
+    for row in records(tables.designs):
+        shown.add_row(row["name"], *_cells(row), written(row["paper_accuracy"], "fraction"))
     Console(highlight=False).print(shown)
     for sentence in verdict(standing(tables)):
         print(sentence)
 
 
-def _figures(row: Any) -> tuple[str, str]:
-    return written(row.num_parameters, "count"), written(row.val_accuracy, "fraction")
+def _cells(row: Row) -> tuple[str, str, str]:
+    return (
+        row["architecture"],
+        written(row["num_parameters"], "count"),
+        written(row["val_accuracy"], "fraction"),
+    )
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from optuna.trial import FixedTrial, FrozenTrial, Trial
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import Trial
 
 from lightcnn.architecture import Architecture, Task, template
 from lightcnn.cost import num_parameters
@@ -19,22 +21,42 @@ HEADS = ("gap", "flatten")
 # crossover of NSGA-II would model the number of blocks and the head only.
 
 
-def suggest(trial: Trial | FixedTrial | FrozenTrial, task: Task) -> Architecture:
+def suggest(trial: Trial, task: Task) -> Architecture:
     """The candidate that `trial` stands for."""
-    num_blocks = trial.suggest_int("num_blocks", 1, max_blocks(task))
-    widths = [trial.suggest_int(f"width_{i + 1}", *WIDTHS, log=True) for i in range(max_blocks(task))]
-    head = trial.suggest_categorical("head", HEADS)
-    return template(tuple(widths[:num_blocks]), head, task)
+    return architecture(
+        {
+            "num_blocks": trial.suggest_int("num_blocks", 1, max_blocks(task)),
+            **{name: trial.suggest_int(name, *WIDTHS, log=True) for name in _width_names(task)},
+            "head": trial.suggest_categorical("head", HEADS),
+        },
+        task,
+    )
 
 
-def parameters(architecture: Architecture) -> dict[str, Any]:
-    """Optuna's parameters for `architecture`, a member of the space: what `suggest` turns back into it."""
-    widths = [block.channels for block in architecture.blocks]
-    unused = [WIDTHS[0]] * (max_blocks(architecture.task) - len(widths))
+def distributions(task: Task) -> dict[str, BaseDistribution]:
+    """What `suggest` asks for, for a sampler that wants to know beforehand."""
+    return {
+        "num_blocks": IntDistribution(1, max_blocks(task)),
+        **{name: IntDistribution(*WIDTHS, log=True) for name in _width_names(task)},
+        "head": CategoricalDistribution(HEADS),
+    }
+
+
+def architecture(parameters: Mapping[str, Any], task: Task) -> Architecture:
+    """The candidate that Optuna's `parameters` stand for."""
+    widths = [parameters[name] for name in _width_names(task)]
+    return template(tuple(widths[: parameters["num_blocks"]]), parameters["head"], task)
+
+
+def parameters(candidate: Architecture) -> dict[str, Any]:
+    """Optuna's parameters for `candidate`, a member of the space; the inverse of `architecture`."""
+    widths = [block.channels for block in candidate.blocks]
+    names = _width_names(candidate.task)
+    unused = [WIDTHS[0]] * (len(names) - len(widths))
     return {
         "num_blocks": len(widths),
-        **{f"width_{i + 1}": width for i, width in enumerate(widths + unused)},
-        "head": architecture.head,
+        **dict(zip(names, widths + unused, strict=True)),
+        "head": candidate.head,
     }
 
 
@@ -63,3 +85,7 @@ def smallest(task: Task) -> Architecture:
 def max_blocks(task: Task) -> int:
     """How many blocks the images allow, up to MAX_BLOCKS: each but the last halves the maps' side."""
     return min(MAX_BLOCKS, task.image_size.bit_length())
+
+
+def _width_names(task: Task) -> list[str]:
+    return [f"width_{i + 1}" for i in range(max_blocks(task))]

@@ -1,51 +1,156 @@
-"""A study's tables: trials, front and named designs."""
+"""The tables that a study leaves: their columns, reading them back, and a cell as people read it."""
 
-from __future__ import annotations
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from dataclasses import asdict, fields
-
+import numpy as np
 import pandas as pd
-from optuna.study import Study
 
-from lightcnn.cost import num_parameters
-from lightcnn.designs import DESIGNS
-from search.loop import Record, Search, finished, finished_designs
-from search.pareto import front
+Row = Mapping[str, Any]
+
+# column -> (heading on the page, kind). The kind says what a cell may hold and how it is written. An empty
+# cell is absent: NaN in a table, a dash on the page. A column that is not listed is not read.
+COLUMNS = {
+    "trial": ("trial", "count"),
+    "name": ("design", "text"),
+    "state": ("state", "text"),
+    "architecture": ("architecture", "text"),
+    "num_parameters": ("parameters", "count"),
+    "paper_parameters": ("paper's parameters", "count"),
+    "num_macs": ("MACs", "count"),
+    "peak_activation_bytes": ("peak activation bytes", "count"),
+    "num_blocks": ("blocks", "count"),
+    "head": ("head", "text"),
+    "val_accuracy": ("validation accuracy", "fraction"),
+    "paper_accuracy": ("paper's test accuracy", "fraction"),
+    "val_loss": ("validation loss", "number"),
+    "num_seeds": ("seeds", "count"),
+    "test_accuracy_mean": ("mean test accuracy", "fraction"),
+    "test_accuracy_low": ("95 % interval from", "fraction"),
+    "test_accuracy_high": ("to", "fraction"),
+    "train_accuracy_mean": ("mean training accuracy", "fraction"),
+    "on_front_after_retraining": ("on the front after re-training", "flag"),
+    "probability_better": ("probability of being better than LightCNN", "number"),
+    "epochs": ("epochs", "count"),
+    "seconds": ("seconds", "number"),
+    "seed": ("seed", "count"),
+    "reason": ("reason", "text"),
+}
+RULES = {"count": "a whole number", "fraction": "a fraction from 0 to 1", "number": "a number"}
+# file -> columns that it must have, columns whose cells must be filled
+FILES = {
+    "trials.csv": (
+        "trial state architecture num_parameters num_macs peak_activation_bytes num_blocks head val_accuracy "
+        "val_loss epochs seconds seed reason",
+        "trial state",
+    ),
+    "front.csv": ("architecture num_parameters num_macs val_accuracy",) * 2,
+    "designs.csv": (
+        "name architecture num_parameters paper_parameters paper_accuracy val_accuracy",
+        "name architecture num_parameters",
+    ),
+}
+LIGHTCNN = "LightCNN"  # the row of designs.csv that everything is set against
 
 
-def study_tables(study: Study, settings: Search) -> dict[str, pd.DataFrame]:
-    """The tables of what is finished, by file name; accuracies are fractions, what is absent is NaN.
+@dataclass(frozen=True)
+class Tables:
+    """What a study left, checked. Accuracies are fractions; an absent number is NaN, an absent text ""."""
 
-    trials.csv: a line for each finished trial. front.csv: the non-dominated of the complete ones within the
-    budget. designs.csv: every named design, with the paper's claim, and its validation accuracy in one run of
-    the search's recipe if it was trained, as a trial or beside them.
-    """
-    records = finished(study)
-    columns = ["trial", *(field.name for field in fields(Record) if field.name != "curve")]
-    trials = pd.DataFrame(
-        [{"trial": number, **asdict(record)} for number, record in sorted(records.items())], columns=columns
-    )
-    judged = trials[(trials["state"] == "COMPLETE") & (trials["num_parameters"] <= settings.max_parameters)]
-    on_front = judged.iloc[front(judged["num_parameters"], judged["val_accuracy"].astype(float))]
+    study: str
+    trials: pd.DataFrame
+    front: pd.DataFrame
+    designs: pd.DataFrame
+    settings: Mapping[str, Any] | None  # None: the study left no settings.json
 
-    beside = finished_designs(study)
-    by_architecture = {record.architecture: record for record in records.values()}
-    designs = []
-    for design in DESIGNS:
-        architecture = design.architecture(settings.task)
-        record = beside.get(design.name) or by_architecture.get(str(architecture))
-        designs.append(
-            {
-                "name": design.name,
-                "architecture": str(architecture),
-                "num_parameters": num_parameters(architecture),
-                "paper_parameters": design.paper_parameters,
-                "paper_accuracy": design.paper_accuracy,
-                "val_accuracy": record.val_accuracy if record else None,
-            }
-        )
-    return {
-        "trials.csv": trials,
-        "front.csv": on_front[["architecture", "num_parameters", "num_macs", "val_accuracy"]],
-        "designs.csv": pd.DataFrame(designs).astype({"paper_parameters": "Int64"}),
-    }
+
+def absent(value: object) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and bool(np.isnan(value)))
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f} %"
+
+
+def written(value: Any, kind: str) -> str:
+    """A cell as the page shows it."""
+    if absent(value):
+        return "–"
+    if kind == "count":
+        return f"{int(value):,}"
+    if kind == "number":
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if kind == "flag":
+        return {"True": "yes", "False": "no"}.get(value, str(value))
+    return percent(value) if kind == "fraction" else str(value)
+
+
+def _cell(text: str, kind: str) -> float | str:
+    """One CSV cell as a value of its column's kind. ValueError if it is none."""
+    if kind in ("text", "flag"):
+        return text
+    value = float(text) if text.strip() else np.nan
+    if (kind == "count" and value % 1 != 0 and not np.isnan(value)) or (
+        kind == "fraction" and not (np.isnan(value) or 0 <= value <= 1)
+    ):
+        raise ValueError
+    return value
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    required, filled = (names.split() for names in FILES[path.name])
+    try:
+        reader = csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""), strict=True)
+        header = next(reader, [])
+        lines = [(reader.line_num, cells) for cells in reader if cells]
+    except FileNotFoundError:
+        raise ValueError(f"{path} must exist") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} must be a CSV file in UTF-8, but {error}") from None
+    for name in required:
+        if name not in header:
+            raise ValueError(f"{path} must have a column {name}, but has {','.join(header) or 'none'}")
+    columns: dict[str, list[float | str]] = {name: [] for name in header if name in COLUMNS}
+    for line, cells in lines:
+        if len(cells) != len(header):
+            raise ValueError(f"{path}:{line} must have {len(header)} cells, but has {len(cells)}")
+        row = dict(zip(header, cells, strict=True))
+        needed = [*filled, "architecture", "num_parameters"] if row.get("state") == "COMPLETE" else filled
+        for name in columns:
+            kind = COLUMNS[name][1]
+            try:
+                columns[name].append(_cell(row[name], kind))
+            except ValueError:
+                raise ValueError(
+                    f"{path}:{line}: {name} must be {RULES[kind]}, but is {row[name]!r}"
+                ) from None
+            if name in needed and absent(columns[name][-1]):
+                raise ValueError(f"{path}:{line}: {name} must not be empty")
+    dtypes = {name: object if COLUMNS[name][1] in ("text", "flag") else float for name in columns}
+    return pd.DataFrame({name: pd.Series(cells, dtype=dtypes[name]) for name, cells in columns.items()})
+
+
+def read_study(folder: Path) -> Tables:
+    """The tables in `folder`. ValueError names the file, the line and the rule that it breaks."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder} must be the folder of a study")
+    trials, front, designs = (_read_table(folder / name) for name in FILES)
+    if LIGHTCNN not in set(designs["name"]):
+        raise ValueError(f"{folder / 'designs.csv'} must have a design named {LIGHTCNN}")
+    path = folder / "settings.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except ValueError as error:
+        raise ValueError(f"{path} must be JSON, but {error}") from None
+    if settings is not None and not isinstance(settings, dict):
+        raise ValueError(f"{path} must hold an object, but holds {type(settings).__name__}")
+    return Tables(folder.resolve().name, trials, front, designs, settings)

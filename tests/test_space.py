@@ -1,6 +1,7 @@
 """The search space: what it holds and that a candidate can be put back into it."""
 
 import numpy as np
+import optuna
 from optuna.trial import FixedTrial
 
 from lightcnn.architecture import Task, parse
@@ -17,6 +18,15 @@ def test_candidates_can_be_put_back():
     assert all(space.suggest(FixedTrial(space.parameters(a)), MNIST) == a for a in drawn)
     light = parse(LIGHTCNN, MNIST)
     assert space.suggest(FixedTrial(space.parameters(light)), MNIST) == light
+
+
+def test_distributions_are_what_is_suggested():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for task in (MNIST, Task(image_size=3, in_channels=3, num_classes=2)):
+        trial = study.ask()
+        suggested = space.suggest(trial, task)
+        assert study.trials[-1].distributions == space.distributions(task)
+        assert space.architecture(trial.params, task) == suggested
 
 
 def test_draws_reach_all_of_the_space():

@@ -1,0 +1,235 @@
+"""The Pareto plot: parameters against accuracy, the named designs in place beside the paper's claims."""
+
+import html
+import textwrap
+from collections.abc import Iterable, Sequence
+from itertools import pairwise, product
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from search.tables import COLUMNS, LIGHTCNN, Row, Tables, absent, records, written
+
+GREY, BLUE, VERMILLION = "#888888", "#0072B2", "#D55E00"  # the colours are Okabe and Ito's
+DESIGN_MARKS = [  # (colour, symbol) of the named designs after LightCNN, the vermillion star
+    ("#E69F00", "square"),
+    ("#56B4E9", "triangle-up"),
+    ("#009E73", "diamond"),
+    ("#CC79A7", "pentagon"),
+    ("#F0E442", "triangle-down"),
+    ("#E69F00", "hexagon"),
+    ("#56B4E9", "cross"),
+    ("#009E73", "hourglass"),
+]
+# The axis is logarithmic in the error, percent. A flawless run is drawn at the first figure, as log 0 is
+# nowhere; a run worse than the second is drawn there: 98 to 99.6 % needs the space that 10 % would take.
+ERRORS_DRAWN = (0.01, 50)
+ACCURACY_TICKS = [50, 60, 70, 80, 90, 95, 97, 98, 98.5, 99, 99.3, 99.5, 99.7, 99.8, 99.9, 99.95, 99.98]
+DESK = (860, 510)  # the plotting area in pixels that labels are placed for
+
+Pixels = Sequence[tuple[float, float]]
+
+
+def hover(row: Row) -> str:
+    """All that is known of a design, for Plotly, which reads tags: what users typed is escaped."""
+    units = {"num_parameters": "parameters", "num_macs": "MACs", "epochs": "epochs", "num_seeds": "seeds"}
+    lines = [f"<b>{html.escape(str(row.get('name') or row['architecture']))}</b>"]
+    for name, (heading, kind) in COLUMNS.items():
+        if name in ("name", "seed", "seconds", "num_blocks", "head") or absent(row.get(name)):
+            continue
+        text = html.escape(written(row[name], kind))
+        lines.append(f"{text} {units[name]}" if name in units else f"{heading}: {text}")
+    return "<br>".join(lines)
+
+
+def error_percent(accuracy: Any) -> Any:
+    return np.clip(100 * (1 - np.asarray(accuracy, dtype=float)), *ERRORS_DRAWN)
+
+
+def label_size(text: str) -> tuple[float, float]:
+    """Width and height in pixels of a label of 12 px letters; `<br>` breaks its lines."""
+    lines = [html.unescape(line) for line in text.split("<br>")]
+    return 6.6 * max(map(len, lines)) + 4, 15.0 * len(lines)
+
+
+def place_labels(texts: Sequence[str], marks: Pixels, others: Pixels, points: Pixels, area: Any) -> Pixels:
+    """Where each label goes so that it lies inside `area`, on no other label and no mark, over few points.
+
+    One label after the other takes its cheapest place, beside, above or below its mark, near or far. Moving
+    each again, and counting crossed lines, took seconds and did not save a crowded phone: that has a legend.
+
+    Args:
+        texts: the labels.
+        marks: what each label names, pixels (right, down), (len(texts),).
+        others: further marks to keep clear, pixels.
+        points: small things that a label rather does not cover, pixels.
+        area: (width, height) in pixels.
+
+    Returns:
+        The labels' centres relative to their marks, pixels.
+    """
+    dots = np.array([*points] or np.empty((0, 2)))
+    taken = [(x - 9, y - 9, x + 9, y + 9) for x, y in [*marks, *others]]  # left, top, right, bottom
+    ways = [(1.0, 0), (-1.0, 0), *((shift, way) for shift in (0, 1, -1, 0.5, -0.5) for way in (-1, 1))]
+    offsets: list[tuple[float, float]] = []
+    for text, (x, y) in zip(texts, marks, strict=True):
+        width, height = label_size(text)
+        places = []
+        for order, (distance, (shift, way)) in enumerate(product((11, 20, 36, 56, 80, 110), ways)):
+            dx, dy = shift * (width / 2 + (distance if way == 0 else 0)), way * (distance + height / 2)
+            box = (x + dx - width / 2, y + dy - height / 2, x + dx + width / 2, y + dy + height / 2)
+            outside = max(0, -box[0], -box[1], box[2] - area[0], box[3] - area[1])
+            hits = sum(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken)
+            covered = ((dots > np.array(box[:2]) - 4) & (dots < np.array(box[2:]) + 4)).all(axis=1).sum()
+            places.append((1000 * hits + 100 * outside + 6 * int(covered) + distance, order, (dx, dy), box))
+        *_, offset, box = min(places)
+        offsets.append(offset)
+        taken.append(box)
+    return offsets
+
+
+def draw(
+    figure: go.Figure, rows: Iterable[Row], column: str, name: str, marker: Row, **options: Any
+) -> list[tuple[float, float]]:
+    """One trace of those rows that have a size and `column`; where they are, log10 of (parameters, error)."""
+    rows = [row for row in rows if row["num_parameters"] > 0 and not absent(row.get(column))]
+    if not rows:
+        return []
+    errors = error_percent([row[column] for row in rows])
+    if column == "test_accuracy_mean":
+        low, high = (
+            error_percent([row.get(end, np.nan) for row in rows])
+            for end in ("test_accuracy_low", "test_accuracy_high")
+        )
+        spans = [np.nan_to_num(span).tolist() for span in (low - errors, errors - high)]
+        options["error_y"] = {"array": spans[0], "arrayminus": spans[1], "thickness": 1.5}
+    sizes = [row["num_parameters"] for row in rows]
+    texts = [hover(row) for row in rows]
+    options = {"mode": "markers", "hoverinfo": "text", "hovertext": texts, "marker": marker, **options}
+    figure.add_scatter(x=sizes, y=errors.tolist(), name=name, **options)
+    return [(float(x), float(y)) for x, y in zip(np.log10(sizes), np.log10(errors), strict=True)]
+
+
+def draw_designs(
+    figure: go.Figure, designs: list[dict[str, Any]]
+) -> list[tuple[str, list[tuple[float, float]]]]:
+    """Each design's mark joined to the paper's claim, LightCNN first. Its label, and where its marks are."""
+    drawn = []
+    legend = True
+    for i, row in enumerate(sorted(designs, key=lambda row: row["name"] != LIGHTCNN)):
+        colour, symbol = DESIGN_MARKS[(i - 1) % len(DESIGN_MARKS)] if i else (VERMILLION, "star")
+        outline, size = {"color": "#555555", "width": 1}, 12 if i else 20
+        marker = {"color": colour, "symbol": symbol, "size": size, "line": outline}
+        name = html.escape(row["name"])
+        claim = {
+            "name": f"{row['name']}, the paper's claim",
+            "architecture": row["architecture"],
+            "num_parameters": row["num_parameters"],
+            "paper_accuracy": row["paper_accuracy"],
+        }
+        if not absent(row["paper_parameters"]):
+            claim["num_parameters"] = row["paper_parameters"]
+        if not absent(row["val_accuracy"]) and not absent(row["paper_accuracy"]):
+            figure.add_scatter(
+                x=[row["num_parameters"], claim["num_parameters"]],
+                y=error_percent([row["val_accuracy"], row["paper_accuracy"]]).tolist(),
+                mode="lines",
+                line={"color": colour, "dash": "dot", "width": 2},
+                hoverinfo="skip",
+                showlegend=False,
+                legendgroup="paper",
+            )
+        hollow = {**marker, "symbol": f"{symbol}-open", "line": {"width": 2}}
+        options = {"showlegend": legend, "legendgroup": "paper"}
+        claimed = draw(
+            figure, [claim], "paper_accuracy", "the paper's claim, test accuracy", hollow, **options
+        )
+        legend = legend and not claimed
+        places = draw(figure, [row], "val_accuracy", name, marker, showlegend=False, meta="design") + claimed
+        if places:
+            drawn.append((row["name"] if i else f"{row['name']}, {int(row['num_parameters']):,}", places))
+    return drawn
+
+
+def pareto_figure(tables: Tables) -> go.Figure:
+    """Parameters against accuracy. `layout.meta` holds what differs between a desk and a phone.
+
+    A desk has the designs' names in place; on a phone, where they would cover each other, in the legend.
+    """
+    figure = go.Figure()
+    trials = sorted(records(tables.trials), key=lambda row: -np.nan_to_num(row["val_accuracy"]))
+    dots: list[tuple[float, float]] = []
+    for state, name, marker in [
+        ("COMPLETE", "candidate", {"color": GREY, "size": 6, "opacity": 0.6}),
+        ("PRUNED", "stopped early", {"color": GREY, "size": 6, "opacity": 0.6, "symbol": "circle-open"}),
+        ("DIVERGED", "diverged", {"color": GREY, "size": 8, "symbol": "x-thin-open"}),
+    ]:
+        dots += draw(figure, (row for row in trials if row["state"] == state), "val_accuracy", name, marker)
+    best_trial = {row["architecture"]: row for row in reversed(trials)}
+    front = [{**best_trial.get(row["architecture"], {}), **row} for row in records(tables.front)]
+    front.sort(key=lambda row: row["num_parameters"])
+    steps = {"mode": "lines+markers", "line": {"color": BLUE, "shape": "hv", "width": 2}}
+    corners = draw(figure, front, "val_accuracy", "front", {"color": BLUE, "size": 7}, **steps)
+    dots += corners
+    designs = records(tables.designs)
+    bar = {"color": GREY, "size": 8, "symbol": "line-ew-open", "line": {"width": 2}}
+    dots += draw(
+        figure, front + designs, "test_accuracy_mean", "re-trained, mean test accuracy and 95 % interval", bar
+    )
+    named = draw_designs(figure, designs)
+
+    everything = np.array([*dots, *(place for _, places in named for place in places)] or [(2, 1), (6, 0)])
+    low, high = everything.min(axis=0), everything.max(axis=0)
+    pad = 0.07 * np.maximum(high - low, 0.3)
+    low, high = low - pad * (1, 2), high + pad  # more above, for labels
+
+    def pixels(spots: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        scaled = (np.array(spots).reshape(-1, 2) - low) / (high - low) * DESK
+        return [(float(x), float(y)) for x, y in scaled]
+
+    for left, right in pairwise(corners):  # labels keep clear of the line too: it counts as many dots
+        dots += [(float(x), left[1]) for x in np.linspace(left[0], right[0], 24)]
+    texts = ["<br>".join(map(html.escape, textwrap.wrap(label, 24))) for label, _ in named]
+    marks = [places[0] for _, places in named]
+    others = [place for _, places in named for place in places[1:]]
+    offsets = place_labels(texts, pixels(marks), pixels(others), pixels(dots), DESK)
+    pointer = {"showarrow": True, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": GREY, "standoff": 7}
+    labels = [
+        {"text": text, "x": x, "y": y, "ax": dx, "ay": dy, **pointer}
+        for text, (x, y), (dx, dy) in zip(texts, marks, offsets, strict=True)
+    ]
+    decades = [10.0**k for k in range(int(np.floor(low[0])), int(np.ceil(high[0])) + 1)]
+    ticks = [tick * decade for decade in decades for tick in (1, 2, 5)]
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
+    desk = {"annotations": labels, "xaxis.tickvals": ticks, "legend": legend}
+    phone = {
+        "annotations": labels[:1],  # LightCNN's
+        "xaxis.tickvals": decades if len(decades) > 3 else ticks,
+        "legend": {**legend, "y": -0.2, "yanchor": "top"},
+    }
+    axis = {"type": "log", "gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "ticks": "outside"}
+    axis |= {"automargin": True}
+    figure.update_layout(
+        template=go.layout.Template(),
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": GREY, "size": 12, "family": "system-ui, sans-serif"},
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        hovermode="closest",
+        hoverlabel={"bgcolor": "#222222", "font": {"color": "#ffffff"}, "align": "left"},
+        legend=legend,
+        annotations=labels,
+        xaxis={**axis, "title": {"text": "parameters (log scale)"}, "tickvals": ticks, "tickformat": ",d"},
+        yaxis={
+            **axis,
+            "title": {"text": "accuracy (log scale of the error)"},
+            "tickvals": [round(100 - tick, 2) for tick in ACCURACY_TICKS],
+            "ticktext": [f"{'≤ ' if tick == 50 else ''}{tick:g} %" for tick in ACCURACY_TICKS],
+        },
+        meta={"desk": desk, "phone": phone},
+    )
+    figure.update_xaxes(range=[low[0], high[0]]).update_yaxes(
+        range=[high[1], low[1]]
+    )  # accuracy grows upwards
+    return figure

@@ -1,0 +1,61 @@
+"""The Pareto front of accuracy (up) against parameters (down), and what stands on it.
+
+All functions take one entry a candidate and answer with positions into those entries, so they serve arrays
+and DataFrame columns alike (`table.iloc[front(table["num_parameters"], table["val_accuracy"])]`). A candidate
+whose accuracy or size is NaN (it failed) is never in an answer.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def _measured(
+    num_parameters: ArrayLike, accuracy: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    parameters, accuracies = np.asarray(num_parameters, dtype=float), np.asarray(accuracy, dtype=float)
+    if parameters.ndim != 1 or parameters.shape != accuracies.shape:
+        raise ValueError(
+            "num_parameters and accuracy must be of one length, "
+            f"but got shapes {parameters.shape} and {accuracies.shape}"
+        )
+    known = ~(np.isnan(parameters) | np.isnan(accuracies))
+    return np.where(known, parameters, np.nan), np.where(known, accuracies, np.nan)
+
+
+def front(num_parameters: ArrayLike, accuracy: ArrayLike) -> list[int]:
+    """Positions of the candidates that no other one beats, smallest first.
+
+    A candidate is beaten by another that is no larger and no less accurate, and better in one of the two. Of
+    candidates equal in both, the first is kept.
+
+        >>> front([6218, 2870, 2870, 9000], [0.986, 0.984, 0.984, 0.986])
+        [1, 0]
+    """
+    parameters, accuracies = _measured(num_parameters, accuracy)
+    kept: list[int] = []
+    best = -np.inf
+    for i in np.lexsort((-accuracies, parameters)):  # by size, then most accurate first; stable, NaN last
+        if accuracies[i] > best:
+            kept.append(int(i))
+            best = accuracies[i]
+    return kept
+
+
+def smallest_as_accurate(num_parameters: ArrayLike, accuracy: ArrayLike, at_least: float) -> int | None:
+    """Position of the smallest candidate with an accuracy of `at_least` or more; None if there is none.
+
+    Of several of that size it is the most accurate one, of equal ones the first.
+    """
+    parameters, accuracies = _measured(num_parameters, accuracy)
+    order = [int(i) for i in np.lexsort((-accuracies, parameters)) if accuracies[i] >= at_least]
+    return order[0] if order else None
+
+
+def most_accurate_no_larger(num_parameters: ArrayLike, accuracy: ArrayLike, at_most: float) -> int | None:
+    """Position of the most accurate candidate with `at_most` parameters or fewer; None if there is none.
+
+    Of several equally accurate ones it is the smallest, of equal ones the first.
+    """
+    parameters, accuracies = _measured(num_parameters, accuracy)
+    order = [int(i) for i in np.lexsort((parameters, -accuracies)) if parameters[i] <= at_most]
+    return order[0] if order else None

@@ -1,0 +1,122 @@
+"""What a study keeps of its runs, and the tables made from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+
+import pandas as pd
+from optuna.study import Study
+
+from lightcnn.architecture import Task
+from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
+from lightcnn.designs import DESIGNS
+from search.pareto import front
+from search.runs import Outcome
+
+
+@dataclass(frozen=True)
+class Record:
+    """How one run ended, as the study and the tables keep it. None is absent."""
+
+    state: str  # COMPLETE, DIVERGED or FAILED
+    architecture: str
+    num_parameters: int
+    num_macs: int
+    peak_activation_bytes: int
+    num_blocks: int
+    head: str
+    val_accuracy: float | None  # of the last epoch
+    val_loss: float | None
+    epochs: int
+    seconds: float
+    seed: int
+    reason: str | None
+    curve: list[list[float | None]]  # for each epoch: train_loss, val_accuracy, val_loss
+
+    @staticmethod
+    def of(outcome: Outcome) -> Record:
+        """The record of a run that is over."""
+        architecture = outcome.run.architecture
+        last = outcome.epochs[-1] if outcome.epochs and outcome.error is None else None
+        state = "FAILED" if outcome.error else "DIVERGED" if outcome.diverged else "COMPLETE"
+        diverged = (
+            f"the loss was no longer finite in epoch {len(outcome.epochs)}" if outcome.diverged else None
+        )
+        return Record(
+            state=state,
+            architecture=str(architecture),
+            num_parameters=num_parameters(architecture),
+            num_macs=num_macs(architecture),
+            peak_activation_bytes=peak_activation_bytes(architecture),
+            num_blocks=len(architecture.blocks),
+            head=architecture.head,
+            val_accuracy=last.val_accuracy if last else None,
+            val_loss=_finite(last.val_loss) if last else None,
+            epochs=len(outcome.epochs),
+            seconds=round(outcome.seconds, 2),
+            seed=outcome.run.seed,
+            reason=outcome.error or diverged,
+            curve=[[_finite(e.train_loss), e.val_accuracy, _finite(e.val_loss)] for e in outcome.epochs],
+        )
+
+
+def finished(study: Study) -> dict[int, Record]:
+    """The records of the finished trials by number: trained to their end, diverged, or failed twice."""
+    return {
+        trial.number: Record(**trial.user_attrs["record"])
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.is_finished() and "record" in trial.user_attrs
+    }
+
+
+def finished_designs(study: Study) -> dict[str, Record]:
+    """The records of the named designs that were trained beside the trials, by name."""
+    return {name: Record(**record) for name, record in study.user_attrs.get("designs", {}).items()}
+
+
+def keep_design(study: Study, name: str, record: Record) -> None:
+    """Keep the record of a named design that was trained beside the trials."""
+    study.set_user_attr("designs", study.user_attrs.get("designs", {}) | {name: asdict(record)})
+
+
+def study_tables(study: Study, task: Task, max_parameters: int) -> dict[str, pd.DataFrame]:
+    """The tables of what is finished, by file name; accuracies are fractions, what is absent is NaN.
+
+    trials.csv: a line for each finished trial. front.csv: the non-dominated of the complete ones within the
+    budget. designs.csv: every named design, with the paper's claim, and its validation accuracy in one run of
+    the search's recipe if it was trained, as a trial or beside them.
+    """
+    records = finished(study)
+    columns = ["trial", *(field.name for field in fields(Record) if field.name != "curve")]
+    trials = pd.DataFrame(
+        [{"trial": number, **asdict(record)} for number, record in sorted(records.items())], columns=columns
+    )
+    judged = trials[(trials["state"] == "COMPLETE") & (trials["num_parameters"] <= max_parameters)]
+    on_front = judged.iloc[front(judged["num_parameters"], judged["val_accuracy"].astype(float))]
+
+    beside = finished_designs(study)
+    by_architecture = {record.architecture: record for record in records.values()}
+    designs = []
+    for design in DESIGNS:
+        architecture = design.architecture(task)
+        record = beside.get(design.name) or by_architecture.get(str(architecture))
+        designs.append(
+            {
+                "name": design.name,
+                "architecture": str(architecture),
+                "num_parameters": num_parameters(architecture),
+                "paper_parameters": design.paper_parameters,
+                "paper_accuracy": design.paper_accuracy,
+                "val_accuracy": record.val_accuracy if record else None,
+            }
+        )
+    return {
+        "trials.csv": trials,
+        "front.csv": on_front[["architecture", "num_parameters", "num_macs", "val_accuracy"]],
+        "designs.csv": pd.DataFrame(designs).astype({"paper_parameters": "Int64"}),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,96 @@
+"""python -m search.report reports/<study>: the tables that a study left -> one HTML page that works offline.
+
+The same files give the same bytes.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from search.command import Parser, run_command
+from search.figure import pareto_figure
+from search.storage import write_whole
+from search.tables import COLUMNS, RULES, absent, read_study, records, written
+from search.verdict import standing, verdict
+
+
+def html_table(table: pd.DataFrame, first: str) -> dict[str, Any]:
+    """Headings and cells of a table for the template; `first` names the column that heads each row."""
+    names = [first, *(name for name in COLUMNS if name in table and name != first)]
+    kinds = [COLUMNS[name][1] for name in names]
+    cells = [
+        [
+            (written(row[name], kind), "" if absent(row[name]) else row[name])
+            for name, kind in zip(names, kinds, strict=True)
+        ]
+        for row in records(table)
+    ]  # (text, what to sort by)
+    numeric = [kind in RULES for kind in kinds]
+    return {"headings": [COLUMNS[name][0] for name in names], "numeric": numeric, "rows": cells}
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The entries of settings.json, whichever part they are in."""
+    parts = [settings.get(part) for part in ("about", "settings")]
+    return {key: plain(value) for part in parts if isinstance(part, dict) for key, value in part.items()}
+
+
+def plain(value: Any) -> str:
+    """A value of settings.json as one text, however deep."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {plain(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(plain(inner) for inner in value)
+    return "–" if value is None or value == "" else str(value)
+
+
+def write_report(folder: Path) -> Path:
+    """`folder`/report.html from the files beside it; an earlier page is only replaced by a whole new one."""
+    tables = read_study(folder)
+    stand = standing(tables)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    figure = pareto_figure(tables).to_html(
+        full_html=False,
+        include_plotlyjs=True,
+        div_id="pareto",
+        config={"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]},
+    )
+    states = tables.trials["state"].value_counts(sort=False)
+    page = environment.get_template("report.html.j2").render(
+        study=tables.study,
+        verdict=verdict(stand),
+        tested=stand.measure == "test_accuracy_mean",
+        figure=figure,
+        states=", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()),
+        front=html_table(tables.front, "architecture"),
+        designs=html_table(tables.designs, "name"),
+        trials=html_table(tables.trials, "trial"),
+        settings=None if tables.settings is None else _flat(tables.settings),
+    )
+    target = folder / "report.html"
+    write_whole(target, page)
+    return target
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = Parser("python -m search.report", "Rebuild a study's page from its files.")
+    parser.add_argument(
+        "folder", type=Path, help="the study's folder, e.g. reports/mnist; report.html goes there"
+    )
+    folder = parser.parse_args(argv).folder
+    return run_command(parser, lambda: print(write_report(folder)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""How much faster does the tool train candidates than the script that people write, and what does it cost?
+
+Expected: at least 4 times the plain script's candidate-epochs a minute on 2 cores, a driver that spends less
+than 50 ms on a trial at 100 trials and 150 ms at 2,000, and less than 1.2 GiB in every process.
+
+    python -m studies.throughput
+
+Both train LightCNN with batches of 64 on the same 50,000 images and measure 10,000 after each epoch, turn and
+turn about in this one run; the medians are compared. The plain script is torchvision's MNIST with ToTensor,
+a DataLoader, and `study.optimize` in one process with PyTorch's own number of threads. Start-up is left out
+on both sides. The floor is what the multiplications alone would take at the speed of this machine's
+matrix product. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Hashable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import psutil
+import torch
+from joblib import cpu_count
+
+from lightcnn.architecture import parse
+from lightcnn.cost import num_macs, num_parameters
+from lightcnn.data import DATASETS
+from lightcnn.designs import LIGHTCNN
+from lightcnn.fetching import find_files
+from lightcnn.training import FAST, Epoch, Piece
+from search.command import Parser, at_least, run_command
+from search.loop import Search, search
+from search.progress import Display
+from search.runs import Outcome, Run, TrainingData, train_runs
+from search.storage import open_study, study_folder, write_table
+from search.workers import SlotExecutor, choose_slots
+
+DATASET = "mnist"
+TASK = DATASETS[DATASET].task
+NUM_IMAGES = 50_000
+
+# The script that people write, as a process of its own so that PyTorch chooses its threads.
+PLAIN_SCRIPT = """
+import sys, time
+import optuna, torch, torchvision
+from torch import nn
+from torch.utils.data import DataLoader, random_split
+
+root, epochs = sys.argv[1], int(sys.argv[2])
+dataset = torchvision.datasets.MNIST(root, train=True, transform=torchvision.transforms.ToTensor())
+training, validation = random_split(dataset, [50_000, 10_000])
+
+def objective(trial):
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(), nn.Linear(32, 10),
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for epoch in range(epochs):
+        began = time.perf_counter()
+        model.train()
+        for images, labels in DataLoader(training, batch_size=64, shuffle=True):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(images), labels).backward()
+            optimizer.step()
+        model.eval()
+        correct = 0
+        with torch.no_grad():
+            for images, labels in DataLoader(validation, batch_size=64):
+                correct += (model(images).argmax(1) == labels).sum().item()
+        print(time.perf_counter() - began, flush=True)
+    return correct / len(validation)
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.create_study(direction="maximize").optimize(objective, n_trials=1)
+"""
+
+
+class Clock:
+    """Notes when each epoch of each run ends."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def show(self, key: Hashable, outcome: Outcome) -> None:
+        """Part of `search.runs.Watcher`."""
+        if outcome.epochs:
+            self.ends.append(time.perf_counter())
+
+
+class Instant(Executor):
+    """Answers every job at once with a made-up epoch, so that what is left is the driver's own time."""
+
+    def __init__(self) -> None:
+        self.starts: list[float] = []  # of the runs
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Part of Executor."""
+        run, epoch = args[0], args[1]
+        if epoch == 0:
+            self.starts.append(time.perf_counter())
+        accuracy = 1 - num_parameters(run.architecture) ** -0.5 - run.seed % 97 / 100_000
+        future: Future[Any] = Future()
+        future.set_result(Piece((Epoch(epoch + 1, 0.1, accuracy, 0.1),), b"", False, 0.0))
+        return future
+
+
+def plain_epoch_seconds(folder: Path, epochs: int) -> list[float]:
+    """Seconds of each epoch of the plain script; its files lie as torchvision wants them, without a copy."""
+    with tempfile.TemporaryDirectory() as root:
+        raw = Path(root) / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for file in DATASETS[DATASET].files:
+            (raw / file.name).symlink_to((folder / file.name).resolve())
+        script = [sys.executable, "-c", PLAIN_SCRIPT, root, str(epochs)]
+        done = subprocess.run(script, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"the plain script failed: {done.stderr.strip().splitlines()[-1]}")
+    return [float(line) for line in done.stdout.split()]
+
+
+def tool_epoch_seconds(
+    executor: SlotExecutor, num_slots: int, data: TrainingData, epochs: int
+) -> list[float]:
+    """Seconds between the ends of candidate-epochs over all slots: what one costs the machine."""
+    runs = (
+        (seed, Run(parse(LIGHTCNN, TASK), replace(FAST, epochs=epochs + 1), seed, data))
+        for seed in range(num_slots)
+    )
+    clock = Clock()
+    list(train_runs(iter(runs), executor, num_slots, clock))
+    warm = clock.ends[num_slots - 1 :]  # the first epoch of each slot holds its start-up
+    return [(warm[-1] - warm[0]) / (len(warm) - 1)]
+
+
+def matrix_product_rate() -> float:
+    """Multiply-accumulates a second of one thread, in products of 1024 x 1024 matrices."""
+    size, threads = 1024, torch.get_num_threads()
+    torch.set_num_threads(1)
+    a, b = torch.rand(size, size), torch.rand(size, size)
+    seconds = []
+    for _ in range(30):
+        began = time.perf_counter()
+        torch.mm(a, b)
+        seconds.append(time.perf_counter() - began)
+    torch.set_num_threads(threads)
+    return size**3 / statistics.median(seconds)
+
+
+def driver_seconds(data: TrainingData, num_trials: int) -> float:
+    """The driver's own time for one trial near the end of a search of `num_trials`: median of the last 40."""
+    settings = Search(TASK, FAST, 0, "tpe", 30_000, data)
+    with tempfile.TemporaryDirectory() as folder, Display("driver", num_trials) as display:
+        executor = Instant()
+        display.say = lambda line: None  # type: ignore[method-assign]
+        search(open_study(Path(folder), print), settings, num_trials, False, executor, 1, display)
+    starts = executor.starts[-41:]
+    return statistics.median(later - earlier for earlier, later in itertools.pairwise(starts))
+
+
+def measure(epochs: int, rounds: int, out: Path) -> None:
+    """Measure everything, print it, and keep it in `out`/throughput/throughput.csv."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    data = TrainingData(DATASET, find_files(DATASET))
+    slots = choose_slots("cpu", None)
+    executor = SlotExecutor(slots)
+    plain, tool = [], []
+    try:
+        for _ in range(rounds):
+            plain += plain_epoch_seconds(data.folder, epochs)
+            tool += tool_epoch_seconds(executor, len(slots), data, epochs)
+        workers = [child for child in psutil.Process().children() if child.memory_info().rss > 2**28]
+        memory = max(child.memory_info().rss for child in workers)
+    finally:
+        executor.shutdown(kill=True)
+    # Forward once, backward twice: towards the weights and towards the inputs.
+    floor = 3 * num_macs(parse(LIGHTCNN, TASK)) * NUM_IMAGES / matrix_product_rate() / len(slots)
+    plain_epoch, tool_epoch = statistics.median(plain), statistics.median(tool)
+    figures = {
+        "cores": cpu_count(),
+        "plain script, candidate-epochs a minute": 60 / plain_epoch,
+        "this tool, candidate-epochs a minute": 60 / tool_epoch,
+        "ratio of the two": plain_epoch / tool_epoch,
+        "this tool's epoch over the floor of the matrix product": tool_epoch / floor,
+        "driver's milliseconds a trial at 100 trials": 1_000 * driver_seconds(data, 100),
+        "driver's milliseconds a trial at 2,000 trials": 1_000 * driver_seconds(data, 2_000),
+        "memory of the driver, GiB": psutil.Process().memory_info().rss / 2**30,
+        "memory of the largest worker, GiB": memory / 2**30,
+    }
+    for name, value in figures.items():
+        print(f"{name:60} {value:10.2f}")
+    table = pd.DataFrame(figures.items(), columns=["figure", "value"]).round(3)
+    write_table(table, study_folder(out, "throughput") / "throughput.csv")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = Parser("python -m studies.throughput", "Measure the tool beside the plain script, in one run.")
+    parser.add_argument("--epochs", type=at_least(1), default=2, metavar="E", help="timed epochs of each run")
+    parser.add_argument("--rounds", type=at_least(1), default=3, metavar="N", help="turns of each side")
+    parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where results go")
+    options = parser.parse_args(argv)
+    return run_command(parser, lambda: measure(options.epochs, options.rounds, options.out))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""The front against brute force. Run: pytest tests/test_pareto.py"""
+
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.pareto import front, most_accurate_no_larger, smallest_as_accurate
+
+# Few distinct values, so that ties of every kind are common.
+POINTS = st.lists(
+    st.tuples(
+        st.sampled_from([1, 2, 3, 5, 8, math.nan]), st.sampled_from([0.0, 0.5, 0.9, 0.95, 1.0, math.nan])
+    ),
+    max_size=12,
+)
+
+
+def columns(points):
+    return [p for p, _ in points], [a for _, a in points]
+
+
+def brute_force_front(points):
+    def beats(j, i):
+        (p, a), (q, b) = points[j], points[i]
+        if not (p <= q and a >= b):  # false for NaN too
+            return False
+        return p < q or a > b or j < i
+
+    known = [i for i, (p, a) in enumerate(points) if not (math.isnan(p) or math.isnan(a))]
+    kept = [i for i in known if not any(beats(j, i) for j in known if j != i)]
+    return sorted(kept, key=lambda i: points[i][0])
+
+
+@given(POINTS)
+def test_front_equals_brute_force(points):
+    assert front(*columns(points)) == brute_force_front(points)
+
+
+def test_front_by_hand_with_a_duplicated_optimum():
+    #         0      1      2 = 1  3 less  4      5 failed   6 as accurate as 4, larger
+    sizes = [6218, 2870, 2870, 2870, 210, 100, 500]
+    accuracies = [0.986, 0.984, 0.984, 0.980, 0.74, math.nan, 0.74]
+    assert front(sizes, accuracies) == [4, 1, 0]
+    assert front(pd.Series(sizes, index=range(10, 17)), pd.Series(accuracies)) == [4, 1, 0]
+    assert front([], []) == []
+    assert front([100], [math.nan]) == []
+
+
+@given(POINTS, st.sampled_from([0.0, 0.5, 0.92, 1.0]))
+def test_smallest_as_accurate_equals_brute_force(points, at_least):
+    good = [(p, -a, i) for i, (p, a) in enumerate(points) if a >= at_least and not math.isnan(p)]
+    assert smallest_as_accurate(*columns(points), at_least) == (min(good)[2] if good else None)
+
+
+@given(POINTS, st.sampled_from([0, 2, 6, 8]))
+def test_most_accurate_no_larger_equals_brute_force(points, at_most):
+    good = [(-a, p, i) for i, (p, a) in enumerate(points) if p <= at_most and not math.isnan(a)]
+    assert most_accurate_no_larger(*columns(points), at_most) == (min(good)[2] if good else None)
+
+
+def test_lengths_must_agree():
+    with pytest.raises(ValueError, match=r"of one length, but got shapes \(2,\) and \(1,\)"):
+        front([1, 2], [0.5])

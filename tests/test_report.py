@@ -1,0 +1,436 @@
+"""The page from a study's files. Run: pytest tests/test_report.py (the last test needs Chromium)"""
+
+import html
+import math
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from search import report
+from search.figure import ERRORS_DRAWN, label_size, pareto_figure, place_labels
+from search.tables import read_study, records, written
+from search.verdict import standing, verdict
+
+TRIALS = """\
+trial,state,architecture,num_parameters,num_macs,peak_activation_bytes,num_blocks,head,val_accuracy,val_loss,epochs,seconds,seed,reason
+0,COMPLETE,8-12-gap,1076,150000,25088,2,gap,0.9862,0.045,8,61.5,0,
+1,COMPLETE,8-16-16-16-gap,6058,420000,25088,4,gap,0.991,0.03,8,70,1,
+2,DIVERGED,4-gap,90,9000,12544,1,gap,0.098,,2,11,2,loss is nan after epoch 2
+3,FAILED,64-64-gap,38218,,,,gap,,,,,3,"<script>alert('reason')</script>"
+4,COMPLETE,4-6-gap,332,30000,12544,2,gap,0.95,0.2,8,50,4,
+"""
+FRONT = """\
+architecture,num_parameters,num_macs,val_accuracy
+4-6-gap,332,30000,0.95
+8-12-gap,1076,150000,0.9862
+8-16-16-16-gap,6058,420000,0.991
+"""
+DESIGNS = """\
+name,architecture,num_parameters,paper_parameters,paper_accuracy,val_accuracy
+LightCNN,8-16-32-gap,6218,6218,0.9861,0.986
+MLP,flatten-512-256,535818,550000,0.98,0.9812
+<script>alert('name')</script>,4-pool2,210,,0.74,
+"""
+SETTINGS = """\
+{"settings": {"recipe": {"epochs": 8}, "gpu": null}, "about": {"command": "python -m search.run --trials 5"}}
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    for name, text in [
+        ("trials.csv", TRIALS),
+        ("front.csv", FRONT),
+        ("designs.csv", DESIGNS),
+        ("settings.json", SETTINGS),
+    ]:
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def change(study, name, old, new):
+    text = (study / name).read_text(encoding="utf-8")
+    assert old in text
+    (study / name).write_text(text.replace(old, new), encoding="utf-8")
+
+
+def outside_script(page):
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+
+def with_test_columns(study):
+    (study / "front.csv").write_text(
+        "architecture,num_parameters,num_macs,val_accuracy,num_seeds,test_accuracy_mean,test_accuracy_low,"
+        "test_accuracy_high,train_accuracy_mean,on_front_after_retraining,probability_better\n"
+        "8-12-gap,1076,150000,0.9862,5,0.984,0.982,0.985,0.99,False,0.031\n"
+        "8-16-16-16-gap,6058,420000,0.991,5,0.9899,0.9889,0.9909,0.995,True,0.998\n"
+    )
+    (study / "designs.csv").write_text(
+        "name,architecture,num_parameters,paper_parameters,paper_accuracy,val_accuracy,num_seeds,"
+        "test_accuracy_mean,test_accuracy_low,test_accuracy_high\n"
+        "LightCNN,8-16-32-gap,6218,6218,0.9861,0.986,5,0.987,0.986,0.988\n"
+    )
+
+
+def test_tables_hold_what_the_files_say(study):
+    tables = read_study(study)
+    assert tables.study == "small"
+    assert tables.settings == {
+        "settings": {"recipe": {"epochs": 8}, "gpu": None},
+        "about": {"command": "python -m search.run --trials 5"},
+    }
+    assert [tuple(row) for row in tables.front.itertuples(index=False)] == [
+        ("4-6-gap", 332, 30000, 0.95),
+        ("8-12-gap", 1076, 150000, 0.9862),
+        ("8-16-16-16-gap", 6058, 420000, 0.991),
+    ]
+    failed = records(tables.trials)[3]
+    assert (failed["trial"], failed["state"], failed["num_parameters"]) == (3, "FAILED", 38218)
+    assert math.isnan(failed["val_accuracy"]) and math.isnan(failed["epochs"])
+    ultra_light = records(tables.designs)[2]
+    assert math.isnan(ultra_light["paper_parameters"]) and math.isnan(ultra_light["val_accuracy"])
+
+
+def test_settings_may_be_absent(study):
+    (study / "settings.json").unlink()
+    assert read_study(study).settings is None
+    assert "left no <code>settings.json</code>" in report.write_report(study).read_text(encoding="utf-8")
+
+
+def test_standing_and_verdict_on_validation_accuracy(study):
+    stand = standing(read_study(study))
+    assert (stand.measure, stand.lightcnn["num_parameters"]) == ("val_accuracy", 6218)
+    assert (stand.smallest["architecture"], stand.best["architecture"]) == ("8-12-gap", "8-16-16-16-gap")
+    first, second, third = verdict(stand)
+    assert first == (
+        "The smallest candidate at least as accurate as LightCNN (6,218 parameters, 98.60 %) is 8-12-gap "
+        "(1,076 parameters, 98.62 %): 83 % fewer parameters."
+    )
+    assert second == (
+        "The most accurate candidate no larger than LightCNN is 8-16-16-16-gap (6,058 parameters, 99.10 %), "
+        "0.50 points above it."
+    )
+    assert "under about 0.3 points is not a finding" in third
+
+
+def test_verdict_calls_a_small_gain_chance_and_a_loss_a_loss(study):
+    change(study, "trials.csv", "0.991", "0.9889")
+    assert "0.29 points above it, which one run each cannot tell from chance." in second_sentence(study)
+    change(study, "trials.csv", "0.9889", "0.9100")
+    change(study, "trials.csv", "0.9862", "0.9000")
+    assert "4-6-gap (332 parameters, 95.00 %), 3.60 points below it." in second_sentence(study)
+    assert verdict(standing(read_study(study)))[0] == (
+        "No candidate was as accurate as LightCNN (6,218 parameters, 98.60 %)."
+    )
+
+
+def second_sentence(study):
+    return verdict(standing(read_study(study)))[1]
+
+
+def test_lightcnn_itself_is_no_candidate_and_may_be_untrained(study):
+    change(study, "trials.csv", "8-16-16-16-gap,6058", "8-16-32-gap,6218")
+    assert standing(read_study(study)).best["architecture"] == "8-12-gap"
+    change(study, "designs.csv", "0.9861,0.986", "0.9861,")
+    first, second, _ = verdict(standing(read_study(study)))
+    assert first == (
+        "LightCNN (6,218 parameters) was not trained here, so no candidate is set against its accuracy."
+    )
+    assert second.endswith("LightCNN is 8-12-gap (1,076 parameters, 98.62 %).")
+
+
+def test_test_accuracies_decide_where_there_are_some(study):
+    with_test_columns(study)
+    stand = standing(read_study(study))
+    assert (stand.measure, stand.smallest["architecture"]) == ("test_accuracy_mean", "8-16-16-16-gap")
+    first, second, third = verdict(stand)
+    assert "LightCNN (6,218 parameters, 98.70 %, 95 % interval 98.60 to 98.80 %)" in first
+    assert second.endswith(
+        "(6,058 parameters, 98.99 %, 95 % interval 98.89 to 99.09 %), 0.29 points above it."
+    )
+    assert third.startswith("Accuracies are means over 5 fresh seeds on the test set")
+    figure = pareto_figure(read_study(study))
+    (bars,) = [trace for trace in figure.data if trace.error_y.array is not None]
+    assert list(bars.x) == [1076, 6058, 6218]
+    assert bars.error_y.array == pytest.approx([0.2, 0.1, 0.1])  # the error's, so towards less accuracy
+    assert bars.error_y.arrayminus == pytest.approx([0.1, 0.1, 0.1])
+    page = outside_script(report.write_report(study).read_text(encoding="utf-8"))
+    assert "on the front after re-training" in page and ">no<" in page and ">0.998<" in page
+
+
+def test_a_study_without_a_finished_trial_has_a_page(study):
+    (study / "trials.csv").write_text(TRIALS.splitlines()[0] + "\n")
+    (study / "front.csv").write_text(FRONT.splitlines()[0] + "\n")
+    assert second_sentence(study) == "No candidate with 6,218 parameters or fewer was trained to the end."
+    assert "None." in outside_script(report.write_report(study).read_text(encoding="utf-8"))
+
+
+def test_figure_draws_the_tables(study):
+    figure = pareto_figure(read_study(study))
+    traces = {trace.name: trace for trace in figure.data if trace.name}
+    assert sorted(traces["candidate"].x) == [332, 1076, 6058]
+    assert list(traces["front"].x) == [332, 1076, 6058]
+    assert list(traces["front"].y) == pytest.approx([5, 1.38, 0.9])
+    assert traces["front"].line.shape == "hv"
+    assert list(traces["diverged"].y) == [50]  # 90.2 % wrong: at the lower edge
+    assert traces["LightCNN"].marker.symbol == "star" and list(traces["LightCNN"].x) == [6218]
+    (joined,) = [trace for trace in figure.data if trace.mode == "lines" and trace.x[1] == 550000]
+    assert list(joined.y) == pytest.approx([1.88, 2]) and joined.line.color == traces["MLP"].marker.color
+    assert traces["front"].hovertext[2] == (
+        "<b>8-16-16-16-gap</b><br>trial: 1<br>state: COMPLETE<br>architecture: 8-16-16-16-gap<br>"
+        "6,058 parameters<br>420,000 MACs<br>peak activation bytes: 25,088<br>"
+        "validation accuracy: 99.10 %<br>validation loss: 0.03<br>8 epochs"
+    )
+    assert [label.text for label in figure.layout.annotations][:2] == ["LightCNN, 6,218", "MLP"]
+    escaped = "&lt;script&gt;alert(&#x27;name&#x27;)&lt;/s<br>cript&gt;"  # broken into lines, then escaped
+    assert figure.layout.annotations[2].text == escaped
+    assert figure.data[-1].hovertext[0].startswith("<b>&lt;script&gt;alert")
+    low, high = figure.layout.yaxis.range
+    assert low > high  # the error falls as accuracy grows upwards
+
+
+def test_a_flawless_and_a_tiny_study_can_be_drawn(study):
+    change(study, "trials.csv", "0.991", "1")
+    change(study, "front.csv", "0.991", "1")
+    figure = pareto_figure(read_study(study))
+    (front,) = [trace for trace in figure.data if trace.name == "front"]
+    assert min(front.y) == ERRORS_DRAWN[0]
+
+
+def test_labels_are_apart_from_each_other_and_from_all_marks():
+    texts = [
+        "LightCNN, 6,218",
+        "LightCNN, GAP removed",
+        "LeNet-5",
+        "Classic CNN",
+        "LightCNN, GAP<br>removed, hidden",
+    ]
+    marks = [(420, 90), (570, 70), (690, 68), (710, 62), (850, 66)]
+    others = [(420, 110), (712, 70)]
+    offsets = place_labels(texts, marks, others, [(400, 80), (410, 85)], (860, 510))
+    boxes = [(x - 5, y - 5, x + 5, y + 5) for x, y in [*marks, *others]]
+    for text, (x, y), (dx, dy) in zip(texts, marks, offsets, strict=True):
+        width, height = label_size(text)
+        left, top, right, bottom = (
+            x + dx - width / 2,
+            y + dy - height / 2,
+            x + dx + width / 2,
+            y + dy + height / 2,
+        )
+        assert left >= 0 and top >= 0 and right <= 860 and bottom <= 510
+        for b in boxes:
+            assert not (left < b[2] and b[0] < right and top < b[3] and b[1] < bottom), (text, b)
+        boxes.append((left, top, right, bottom))
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (math.nan, "count", "–"),
+        (math.nan, "fraction", "–"),
+        ("", "text", "–"),
+        (0.0, "count", "0"),
+        (6218.0, "count", "6,218"),
+        (0.98614, "fraction", "98.61 %"),
+        (0.04512, "number", "0.04512"),
+        (61.5, "number", "61.5"),
+        ("True", "flag", "yes"),
+    ],
+)
+def test_written(value, kind, text):
+    assert written(value, kind) == text
+
+
+def test_page_holds_the_study_and_escapes_what_users_typed(study):
+    change(study, "trials.csv", "8-12-gap", "<script>alert(1)</script>")
+    change(study, "front.csv", "8-12-gap", "<script>alert(1)</script>")
+    page = report.write_report(study).read_text(encoding="utf-8")
+    assert page.count("<script>alert") == page.count("<script>alert(1)") == 0
+    body = outside_script(page)
+    for text in (
+        "<title>small: small CNNs around LightCNN</title>",
+        ">6,218<",
+        ">98.60 %<",
+        ">98.61 %<",
+        ">550,000<",
+        "3 complete, 1 diverged, 1 failed",
+        html.escape("<script>alert(1)</script>"),
+        "&lt;script&gt;alert(&#39;name&#39;)&lt;/script&gt;",
+        "&lt;script&gt;alert(&#39;reason&#39;)&lt;/script&gt;",
+        "loss is nan after epoch 2",
+        '<th scope="row">recipe</th><td>epochs: 8</td>',
+        '<th scope="row">gpu</th><td>–</td>',
+        'role="img" aria-label="Scatter plot',
+    ):
+        assert text in body, text
+    assert body.count("<caption>") == 4 and body.count('<th scope="col"') == 4 + 6 + 14
+    assert "nan" not in re.sub("loss is nan", "", re.sub("<[^>]*>", " ", body)).lower().split()
+
+
+def test_page_loads_nothing_and_is_the_same_bytes_twice(study):
+    first = report.write_report(study).read_bytes()
+    assert report.write_report(study).read_bytes() == first
+    body = outside_script(first.decode())
+    assert re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]*)""", body) == ["data:,"]
+    assert not re.search(
+        r"<script[^>]*\bsrc\b|@import|url\(", body + "".join(re.findall("<script[^>]*>", first.decode()))
+    )
+    assert first.count(b"plotly.js v") == 1
+    assert sorted(path.name for path in study.iterdir()) == [
+        "designs.csv",
+        "front.csv",
+        "report.html",
+        "settings.json",
+        "trials.csv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "line"),
+    [
+        (
+            "trials.csv",
+            ",num_macs,",
+            ",macs,",
+            "{} must have a column num_macs, but has trial,state,architecture,",
+        ),
+        (
+            "trials.csv",
+            "0.9862",
+            "good",
+            "{}:2: val_accuracy must be a fraction from 0 to 1, but is 'good'\n",
+        ),
+        (
+            "trials.csv",
+            "0.9862",
+            "98.62",
+            "{}:2: val_accuracy must be a fraction from 0 to 1, but is '98.62'\n",
+        ),
+        (
+            "trials.csv",
+            "gap,1076",
+            "gap,1076.5",
+            "{}:2: num_parameters must be a whole number, but is '1076.5'\n",
+        ),
+        ("trials.csv", "gap,1076", "gap,", "{}:2: num_parameters must not be empty\n"),
+        ("trials.csv", "61.5", "a minute", "{}:2: seconds must be a number, but is 'a minute'\n"),
+        ("trials.csv", "61.5,0,", "61.5,0", "{}:2 must have 14 cells, but has 13\n"),
+        ("trials.csv", TRIALS, "", "{} must have a column trial, but has none\n"),
+        (
+            "trials.csv",
+            '</script>"',
+            "</script>",
+            "{} must be a CSV file in UTF-8, but unexpected end of data\n",
+        ),
+        ("front.csv", "332", "many", "{}:2: num_parameters must be a whole number, but is 'many'\n"),
+        ("front.csv", "0.9862", "", "{}:3: val_accuracy must not be empty\n"),
+        ("designs.csv", "LightCNN", "HeavyCNN", "{} must have a design named LightCNN\n"),
+        (
+            "designs.csv",
+            "550000",
+            "~550000",
+            "{}:3: paper_parameters must be a whole number, but is '~550000'\n",
+        ),
+        ("settings.json", "}, ", ", ", "{} must be JSON, but "),
+        ("settings.json", SETTINGS, "[1]", "{} must hold an object, but holds list\n"),
+    ],
+)
+def test_a_broken_file_is_one_line_on_stderr(study, capsys, name, old, new, line):
+    change(study, name, old, new)
+    with pytest.raises(SystemExit) as exit:
+        report.main([str(study)])
+    out, err = capsys.readouterr()
+    assert exit.value.code == 2 and out == ""
+    assert err.startswith("error: " + line.format(study / name))
+    assert err.count("\n") == 1 and err.endswith("\n")
+    assert not (study / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["trials.csv", "front.csv", "designs.csv"])
+def test_a_missing_file_is_one_line_on_stderr(study, capsys, name):
+    (study / name).unlink()
+    with pytest.raises(SystemExit) as exit:
+        report.main([str(study)])
+    assert exit.value.code == 2
+    assert capsys.readouterr().err == f"error: {study / name} must exist\n"
+
+
+def test_a_missing_folder_and_wrong_arguments_are_one_line_on_stderr(tmp_path, capsys):
+    for argv, line in [
+        ([str(tmp_path / "none")], f"error: {tmp_path / 'none'} must be the folder of a study\n"),
+        ([], "error: the following arguments are required: folder\n"),
+        (["a", "b\nc"], "error: unrecognized arguments: b c\n"),
+    ]:
+        with pytest.raises(SystemExit) as exit:
+            report.main(argv)
+        assert exit.value.code == 2
+        assert capsys.readouterr().err == line
+
+
+def test_a_failed_write_leaves_the_earlier_page(study, monkeypatch, capsys):
+    page = report.write_report(study)
+    before = page.read_bytes()
+    change(study, "front.csv", "0.95", "0.94")
+
+    def full(path, target):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    assert report.main([str(study)]) == 1
+    assert capsys.readouterr().err == "failed: No space left on device\n"
+    assert page.read_bytes() == before
+    assert not [path for path in study.iterdir() if path.name.startswith(".")]
+
+
+def test_the_command_rebuilds_the_page(study):
+    command = [sys.executable, "-m", "search.report", str(study)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{study / 'report.html'}\n", "")
+    (study / "front.csv").write_text("broken\n")
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {study / 'front.csv'} must have a column architecture, but has broken\n"
+
+
+def test_page_in_a_browser(study):
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    page_file = report.write_report(study)
+    troubles, requests = [], []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        for width in (1280, 400):
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            page.on("console", lambda message: troubles.append(message.text))
+            page.on("pageerror", lambda error: troubles.append(str(error)))
+            page.on("request", lambda request: requests.append(request.url))
+            page.goto(page_file.as_uri())
+            page.wait_for_selector("#pareto .annotation-text")
+            if width == 1280:
+                star = """() => {
+                    const plot = document.getElementById("pareto");
+                    const curve = plot.data.findIndex(trace => trace.name === "LightCNN");
+                    Plotly.Fx.hover(plot, [{curveNumber: curve, pointNumber: 0}]);
+                }"""
+                page.evaluate(star)
+                page.wait_for_selector(".hovertext")
+                assert "6,218" in page.locator(".hovertext").first.text_content()
+                trials = page.locator("table.sortable").last
+                trials.get_by_role("button", name="validation accuracy").click()
+                order = trials.locator("tbody th").all_text_contents()
+                assert order == ["2", "4", "0", "1", "3"]  # by accuracy; the absent one last
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            labels = page.locator("#pareto .annotation-text").all_text_contents()
+            assert len(labels) == (3 if width == 1280 else 1) and "LightCNN, 6,218" in labels
+            page.close()
+        browser.close()
+    assert troubles == []
+    assert set(requests) == {page_file.as_uri()}

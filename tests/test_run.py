@@ -1,0 +1,285 @@
+"""`python -m search.run` as a user runs it: on real MNIST, in processes of its own, and with bad input."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import psutil
+import pytest
+from rich.console import Console
+
+from lightcnn.architecture import Task, parse
+from lightcnn.training import FAST, Epoch
+from search import run
+from search.progress import Display
+from search.runs import Outcome, Run, TrainingData
+
+SMALL = ["--epochs", "1", "--train-images", "300", "--max-parameters", "8000"]
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "search.run", *map(str, arguments)]
+
+
+def execute(*arguments):
+    return subprocess.run(command(*arguments), capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def finished_study(tmp_path_factory, mnist_folder):
+    """A tiny search, run to its end."""
+    out = tmp_path_factory.mktemp("reports")
+    done = execute("--trials", 5, *SMALL, "--out", out, "--name", "tiny", "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    return out / "tiny", done
+
+
+def test_what_a_search_leaves(finished_study):
+    folder, _ = finished_study
+    assert {path.name for path in folder.iterdir()} == {
+        *("study.journal", "settings.json", "trials.csv", "front.csv", "designs.csv", "report.html")
+    }
+    trials = pd.read_csv(folder / "trials.csv")
+    assert list(trials.columns) == [
+        *("trial", "state", "architecture", "num_parameters", "num_macs", "peak_activation_bytes"),
+        *("num_blocks", "head", "val_accuracy", "val_loss", "epochs", "seconds", "seed", "reason"),
+    ]
+    assert trials["trial"].tolist() == [0, 1, 2, 3, 4]
+    assert trials["architecture"][0] == "8-16-32-gap"
+    assert trials["seed"].tolist() == [1_000_000 + n for n in range(5)]
+    assert trials["val_accuracy"].between(0, 1).all()
+    front = pd.read_csv(folder / "front.csv")
+    assert list(front.columns) == ["architecture", "num_parameters", "num_macs", "val_accuracy"]
+    designs = pd.read_csv(folder / "designs.csv", dtype={"paper_parameters": "Int64"})
+    assert list(designs.columns) == [
+        *("name", "architecture", "num_parameters", "paper_parameters", "paper_accuracy", "val_accuracy")
+    ]
+    assert designs["val_accuracy"].notna().all()
+    assert "6,218" in (folder / "report.html").read_text(encoding="utf-8")
+    recorded = json.loads((folder / "settings.json").read_text())
+    assert recorded["about"]["command"].startswith("python -m search.run --trials 5")
+    assert set(recorded["settings"]["data"]["sha256"]) == {
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+    }
+
+
+def test_what_a_search_says(finished_study):
+    folder, done = finished_study
+    assert "LightCNN" in done.stdout and "98.61 %" in done.stdout
+    assert "The smallest candidate at least as accurate as LightCNN (6,218 parameters" in done.stdout
+    assert done.stdout.endswith(f"The page: {folder / 'report.html'}\n")
+    lines = done.stderr.splitlines()  # plain lines, one a run, as this is no terminal
+    assert len(lines) == 12
+    assert lines[0].startswith("search 1/12: ") and lines[-1].startswith("search 12/12: ")
+
+
+def test_the_same_command_goes_on(finished_study, tmp_path):
+    folder, _ = finished_study
+    shutil.copytree(folder, tmp_path / "tiny")
+    first = pd.read_csv(folder / "trials.csv")
+    done = execute("--trials", 7, *SMALL, "--out", tmp_path, "--name", "tiny", "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stderr.splitlines()) == 2
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "tiny" / "trials.csv")[:5], first)
+    other = execute("--trials", 7, *SMALL, "--out", tmp_path, "--name", "tiny", "--seed", 1)
+    assert other.returncode == 2
+    assert other.stderr == (
+        f"error: {tmp_path}/tiny holds runs with seed=0, but got 1; "
+        "--fresh moves them aside and starts over, another --name keeps both\n"
+    )
+
+
+def test_one_worker_twice_is_the_same_bit_for_bit(tmp_path, mnist_folder):
+    for name in ("one", "other"):
+        done = execute(
+            *("--trials", 3, *SMALL, "--out", tmp_path, "--name", name, "--workers", 1, "--no-baselines")
+        )
+        assert done.returncode == 0, done.stderr
+    one, other = (pd.read_csv(tmp_path / name / "trials.csv") for name in ("one", "other"))
+    pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"))
+    designs = pd.read_csv(tmp_path / "one" / "designs.csv").set_index("name")
+    assert designs["val_accuracy"].notna().sum() == 1  # LightCNN, which is a trial
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_search_keeps_what_was_finished(how, tmp_path, mnist_folder):
+    arguments = ["--trials", 30, *SMALL, "--out", tmp_path, "--name", "tiny", "--workers", 2]
+    driver = subprocess.Popen(
+        command(*arguments),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for _ in range(3):
+        assert driver.stderr.readline().startswith("search ")
+    workers = psutil.Process(driver.pid).children(recursive=True)
+    os.killpg(driver.pid, how) if how == signal.SIGINT else driver.kill()
+    began = time.monotonic()
+    _, said = driver.communicate(timeout=30)
+    if how == signal.SIGINT:
+        assert driver.returncode == 130
+        assert said.splitlines()[-1].startswith("interrupted; what was finished is kept")
+        assert "Traceback" not in said
+        assert time.monotonic() - began < 15
+        assert len(pd.read_csv(tmp_path / "tiny" / "trials.csv")) >= 3
+    assert not [p for p in psutil.wait_procs(workers, timeout=20)[1] if p.status() != psutil.STATUS_ZOMBIE]
+    done = execute("--trials", 8, *SMALL, "--out", tmp_path, "--name", "tiny", "--no-baselines")
+    assert done.returncode == 0, done.stderr
+    trials = pd.read_csv(tmp_path / "tiny" / "trials.csv")
+    assert trials["trial"].tolist() == list(range(8))
+    assert not trials["architecture"].duplicated().any()
+
+
+def test_a_device_out_of_reach_of_every_trial_is_a_failure(tmp_path, monkeypatch, capsys):
+    def broken(*_):
+        raise RuntimeError("the machine is on fire")
+
+    monkeypatch.setattr(run, "search", broken)
+    assert run.main(["--trials", "1", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "failed: the machine is on fire\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "the following arguments are required: --trials"),
+        (["--trials", "0"], "argument --trials: must be a whole number of at least 1, but got '0'"),
+        (["--trials", "-3"], "argument --trials: must be a whole number of at least 1, but got '-3'"),
+        (["--trials", "ten"], "argument --trials: must be a whole number of at least 1, but got 'ten'"),
+        (
+            ["--trials", "1", "--epochs", "0"],
+            "argument --epochs: must be a whole number of at least 1, but got '0'",
+        ),
+        (
+            ["--trials", "1", "--workers", "0"],
+            "argument --workers: must be a whole number of at least 1, but got '0'",
+        ),
+        (
+            ["--trials", "1", "--workers-per-device", "-1"],
+            "argument --workers-per-device: must be a whole number of at least 1, but got '-1'",
+        ),
+        (
+            ["--trials", "1", "--seed", "-1"],
+            "argument --seed: must be a whole number of at least 0, but got '-1'",
+        ),
+        (
+            ["--trials", "1", "--dataset", "cifar"],
+            "argument --dataset: invalid choice: 'cifar' (choose from 'mnist', 'fashion-mnist', 'kmnist')",
+        ),
+        (
+            ["--trials", "1", "--sampler", "cma"],
+            "argument --sampler: invalid choice: 'cma' (choose from 'tpe', 'nsga2', 'random', 'gp')",
+        ),
+        (["--trials", "1", "--trails", "2"], "unrecognized arguments: --trails 2"),
+        (["--trials", "1", "--tri", "2"], "unrecognized arguments: --tri 2"),
+        (
+            ["--trials", "1", "--devices", "tpu"],
+            "--devices must be auto, cpu or a list of this machine's GPUs (it has none), but got 'tpu'",
+        ),
+        (
+            ["--trials", "1", "--devices", "cuda:0"],
+            "--devices must be auto, cpu or a list of this machine's GPUs (it has none), but got 'cuda:0'",
+        ),
+        (
+            ["--trials", "1", "--max-parameters", "49"],
+            "--max-parameters must admit the smallest candidate, 2-gap with 50, but got 49",
+        ),
+        (
+            ["--trials", "1", "--train-images", "50001"],
+            "--train-images must be from 10 to 50000, the images that validation leaves, but got 50001",
+        ),
+        (
+            ["--trials", "1", "--train-images", "9"],
+            "--train-images must be from 10 to 50000, the images that validation leaves, but got 9",
+        ),
+        (
+            ["--trials", "1", "--name", "../up"],
+            "--name must be the name of one folder in {out}, but got '../up'",
+        ),
+        (
+            ["--trials", "1", "--data-dir", "nowhere"],
+            "nowhere must hold train-images-idx3-ubyte, but it is missing",
+        ),
+    ],
+)
+def test_bad_input(arguments, line, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    out = tmp_path / "reports"
+    with pytest.raises(SystemExit) as caught:
+        run.main([*arguments, "--out", str(out)])
+    assert caught.value.code == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", f"error: {line.format(out=out)}\n")
+    assert not out.exists()
+
+
+def test_bad_data_files(tmp_path, capsys, mnist_folder):
+    folder = tmp_path / "data"
+    shutil.copytree(mnist_folder, folder)
+    arguments = ["--trials", "1", "--out", str(tmp_path / "reports"), "--data-dir", str(folder)]
+    labels = folder / "train-labels-idx1-ubyte"
+    content = labels.read_bytes()
+    for damaged, rule in (
+        (content[:-1], "must hold 60008 bytes of train-labels-idx1-ubyte, but holds 60007"),
+        (content[:-1] + b"\x0a", "must have the SHA-256 65a50cbb"),
+    ):
+        labels.write_bytes(damaged)
+        with pytest.raises(SystemExit) as caught:
+            run.main(arguments)
+        assert caught.value.code == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {labels} {rule}")
+        assert said.count("\n") == 1
+    assert not (tmp_path / "reports").exists()
+
+
+def test_out_that_is_a_file(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SystemExit) as caught:
+        run.main(["--trials", "1", "--out", str(tmp_path / "file")])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: --out must be a folder that can be written, but got {tmp_path}/file/mnist: Not a directory\n"
+    )
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_help_names_every_option(capsys):
+    with pytest.raises(SystemExit) as caught:
+        run.main(["--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    for option in (
+        *("--trials", "--epochs", "--seed", "--dataset", "--data-dir", "--out", "--name", "--devices"),
+        *("--workers", "--workers-per-device", "--max-parameters", "--sampler", "--train-images"),
+        *("--no-baselines", "--fresh"),
+    ):
+        assert option in shown
+
+
+def test_the_display_in_a_terminal():
+    """Bars for all runs and for each slot, the note beside them; the runs' lines are for logs only."""
+    console = Console(force_terminal=True, width=120, record=True, file=io.StringIO())
+    architecture = parse("4-gap", Task(28, 1, 10))
+    outcome = Outcome(Run(architecture, FAST, 0, TrainingData("mnist", None)))
+    with Display("search", 2, console=console) as display:
+        display.show("a", outcome)
+        display.note("best 4-gap 90.00%")
+        halfway = Outcome(outcome.run, tuple(Epoch(n, 0.1, 0.9, 0.2) for n in range(1, 5)))
+        display.show("a", halfway)
+        display._progress.refresh()
+        overall, slot = display._progress.tasks
+        assert (overall.completed, overall.total, overall.fields["note"]) == (0.5, 2, "best 4-gap 90.00%")
+        assert (slot.completed, slot.fields["note"]) == (4, "90.00%")
+        assert "4-gap, 90 parameters" in slot.description
+        display.show("a", Outcome(outcome.run, halfway.epochs * 2))
+        assert [task.completed for task in display._progress.tasks] == [1]
+    assert "search 1/2" not in console.export_text()

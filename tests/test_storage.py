@@ -1,0 +1,128 @@
+"""A study's folder: whole files, one driver, settings that agree, a journal that heals."""
+
+import json
+import subprocess
+import sys
+
+import optuna
+import pandas as pd
+import pytest
+
+from search.storage import (
+    agree,
+    move_aside,
+    only_driver,
+    open_study,
+    study_folder,
+    write_table,
+    write_whole,
+)
+
+ABOUT = {"command": "python -m search.run"}
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "table.csv"
+    write_table(pd.DataFrame({"name": ["a, b"], "value": [None]}), path)
+    assert path.read_text() == 'name,value\n"a, b",\n'
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(path, "half \ud800")
+    assert path.read_text() == 'name,value\n"a, b",\n'
+    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../up", "a/b", "/etc", ".hidden", "a\nb", "a\0b"])
+def test_names_cannot_lead_out_of_the_reports(name, tmp_path):
+    with pytest.raises(ValueError) as caught:
+        study_folder(tmp_path, name)
+    assert str(caught.value) == f"--name must be the name of one folder in {tmp_path}, but got {name!r}"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(
+        ValueError, match=r"--out must be a folder that can be written, but got .*Not a directory"
+    ):
+        study_folder(file, "study")
+    with pytest.raises(ValueError, match="but got /proc/reports/study: No such file or directory"):
+        study_folder(type(tmp_path)("/proc/reports"), "study")
+    assert study_folder(tmp_path / "new" / "reports", "study").is_dir()
+
+
+def test_one_driver_at_a_time(tmp_path):
+    folder = study_folder(tmp_path, "study")
+    program = f"""
+from pathlib import Path; import time
+from search.storage import only_driver
+with only_driver(Path({str(folder)!r})):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+    other = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(ValueError, match="study is in use by another run; wait for it"), only_driver(folder):
+        pass
+    other.kill()
+    other.communicate()
+    with only_driver(folder):  # a dead driver leaves no lock behind
+        pass
+
+
+def test_settings_must_agree(tmp_path):
+    agree(tmp_path, {"seed": 0, "recipe": {"epochs": 8}}, ABOUT)
+    agree(tmp_path, {"seed": 0, "recipe": {"epochs": 8}}, {"command": "another"})
+    with pytest.raises(ValueError) as caught:
+        agree(tmp_path, {"seed": 0, "recipe": {"epochs": 9}}, ABOUT)
+    assert str(caught.value) == (
+        f"{tmp_path} holds runs with recipe={{'epochs': 8}}, but got {{'epochs': 9}}; "
+        "--fresh moves them aside and starts over, another --name keeps both"
+    )
+    assert json.loads((tmp_path / "settings.json").read_text())["about"] == {"command": "another"}
+    for damaged in ("", "[]", "{}", "{"):
+        (tmp_path / "settings.json").write_text(damaged)
+        with pytest.raises(
+            ValueError, match=r"must hold a study's settings, but does not; --fresh starts over"
+        ):
+            agree(tmp_path, {"seed": 0}, ABOUT)
+
+
+def test_fresh_moves_aside_and_deletes_nothing(tmp_path):
+    folder = study_folder(tmp_path, "study")
+    assert move_aside(folder) is None
+    agree(folder, {"seed": 0}, ABOUT)
+    aside = move_aside(folder)
+    assert (aside / "settings.json").exists()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_torn_journal_heals(tmp_path):
+    said = []
+    study = open_study(tmp_path, said.append)
+    for value in range(3):
+        study.tell(study.ask(), [value, 1])
+    journal = tmp_path / "study.journal"
+    whole = journal.read_bytes()
+    for torn in range(1, 40, 7):
+        journal.write_bytes(whole + whole.splitlines()[-1][:torn])
+        (tmp_path / "study.journal.lock").symlink_to(journal)  # left by the driver that died
+        again = open_study(tmp_path, said.append)
+        assert [trial.values for trial in again.trials] == [[0, 1], [1, 1], [2, 1]]
+        assert journal.read_bytes().startswith(whole)  # and what opening it adds
+    assert said == [f"{journal}: cut off a last line that was not written to its end"] * 6
+    again.tell(again.ask(), [3, 1])
+    assert len(open_study(tmp_path, said.append).trials) == 4
+    journal.write_bytes(whole[:20] + b"\n" + whole[20:])
+    with pytest.raises(ValueError, match=r"must be an Optuna journal, but is damaged"):
+        open_study(tmp_path, said.append)
+
+
+def test_optuna_opens_the_journal(tmp_path):
+    study = open_study(tmp_path, print)
+    study.tell(study.ask(), [0.5, 100])
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.journal"))
+    )
+    loaded = optuna.load_study(study_name=tmp_path.name, storage=storage)
+    assert [direction.name for direction in loaded.directions] == ["MAXIMIZE", "MINIMIZE"]

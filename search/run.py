@@ -98,7 +98,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         with_designs = not options.no_baselines
         executor = SlotExecutor(slots)
         try:
-            num_runs = options.trials + (len(DESIGNS) if with_designs else 0)
+            num_runs = options.trials + (len(DESIGNS) - 1 if with_designs else 0)  # LightCNN is a trial
             num_done = len(finished(study)) + len(finished_designs(study))
             with Display("search", num_runs, num_done, console) as display:
                 search(study, settings, options.trials, with_designs, executor, len(slots), display)

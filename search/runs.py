@@ -106,11 +106,11 @@ def train_runs(
                 outcome = replace(outcome, error=f"{type(error).__name__}: {error}".splitlines()[0])
             else:
                 retried.add(key)
-            watcher.show(key, outcome)
             if outcome.is_over:
-                yield key, outcome
+                yield key, outcome  # and is shown as ended only after the caller has kept it
             else:
                 submit(key, outcome)
+            watcher.show(key, outcome)
 
 
 def train_epoch(run: Run, epoch: int, state: bytes | None) -> Piece:

@@ -1,12 +1,13 @@
-"""Baseline, variants and seeds -> a paired table: what each part of a network brings, by retraining."""
+"""Baseline, variants, seeds -> a table of differences: what a part of a network brings, by retraining."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lightcnn.architecture import Architecture
@@ -16,19 +17,12 @@ from lightcnn.training import Recipe
 from search.evaluation import final_accuracies
 from search.progress import Display
 from search.runs import Run, TrainingData, train_runs
+from search.statistics import difference, holm, mean_interval
 from search.storage import write_table
+from search.tables import read_table
 from search.workers import Slot, SlotExecutor
 
-RUNS_COLUMNS = {
-    "arm": "text",
-    "architecture": "text",
-    "num_parameters": "number",
-    "seed": "number",
-    "epochs": "number",
-    "train_accuracy": "number",
-    "test_accuracy": "number",
-    "seconds": "number",
-}
+BUDGET_TOLERANCE = 0.03  # how far a variant at the baseline's budget may be from it
 
 
 @dataclass(frozen=True)
@@ -44,8 +38,8 @@ class Ablation:
     """A baseline and its variants, each trained with the same recipe and the same seeds 0, 1, ...
 
     Raises:
-        ValueError: two arms share a name or train the very same module: an ablation that changes nothing must
-            not pass silently.
+        ValueError: two arms share a name or train the very same network: an ablation that changes nothing
+            must not pass silently.
     """
 
     name: str  # of its folder
@@ -72,52 +66,140 @@ class Ablation:
         return (self.baseline, *self.variants)
 
 
+def at_budget(architecture: Architecture, budget: int) -> Architecture:
+    """`architecture` with all its widths scaled by one factor until it has about `budget` parameters.
+
+    Of the factors from 1/20 to 4 that come closest, the smallest; if rounding leaves more than 1 %, single
+    widths may move by one.
+
+    Raises:
+        ValueError: no scaled network comes within 3 % of the budget.
+    """
+
+    def scaled(factor: float, steps: tuple[int, ...] = ()) -> Architecture:
+        widths = [*(block.channels for block in architecture.blocks), *architecture.hidden]
+        widths = [
+            max(1, round(width * factor) + step)
+            for width, step in zip(widths, steps or (0,) * len(widths), strict=True)
+        ]
+        blocks = tuple(
+            replace(block, channels=width) for block, width in zip(architecture.blocks, widths, strict=False)
+        )
+        return replace(architecture, blocks=blocks, hidden=tuple(widths[len(blocks) :]))
+
+    def miss(candidate: Architecture) -> float:
+        return abs(num_parameters(candidate) / budget - 1)
+
+    factors = np.geomspace(0.05, 4, 1_000)
+    best = min((scaled(float(factor)) for factor in factors), key=miss)
+    if miss(best) > 0.01:
+        factor = min((float(factor) for factor in factors), key=lambda factor: miss(scaled(factor)))
+        num_widths = len(architecture.blocks) + len(architecture.hidden)
+        best = min((scaled(factor, steps) for steps in product((-1, 0, 1), repeat=num_widths)), key=miss)
+    if miss(best) > BUDGET_TOLERANCE:
+        raise ValueError(
+            f"{architecture} must come within {BUDGET_TOLERANCE:.0%} of {budget:,} parameters when its "
+            f"widths are scaled, but the nearest, {best}, has {num_parameters(best):,}"
+        )
+    return best
+
+
 def train_arms(ablation: Ablation, data: TrainingData, slots: list[Slot], folder: Path) -> pd.DataFrame:
-    """Train every arm with every seed and keep each run as it ends in `folder`/runs.csv.
+    """Train every arm with every seed, keeping each run as it ends in `folder`/runs.csv.
 
     Runs already there are not trained again. The arms were chosen before any of them was trained, so each
     run's test accuracy may be read as it ends.
 
     Returns:
-        The runs of this ablation, columns RUNS_COLUMNS, arm by arm.
+        The runs of this ablation.
 
     Raises:
-        ValueError: runs.csv was edited by hand and does not parse.
+        ValueError: runs.csv was damaged by hand.
         RuntimeError: a run failed twice.
     """
     path = folder / "runs.csv"
-    table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(RUNS_COLUMNS))
-    done = set(zip(table["architecture"], table["seed"], strict=True))
+    rows = [] if not path.exists() else read_table(path).to_dict("records")
+    done = {(row["architecture"], row["seed"]) for row in rows}
+    missing = [
+        (arm, seed)
+        for seed in range(ablation.num_seeds)  # seed by seed, so that what is there early compares all arms
+        for arm in ablation.arms
+        if (str(arm.architecture), seed) not in done
+    ]
 
-    def missing() -> Iterator[tuple[Arm, Run]]:
-        for seed in range(ablation.num_seeds):
-            for arm in ablation.arms:
-                if (str(arm.architecture), seed) not in done:
-                    yield arm, Run(arm.architecture, ablation.recipe, seed, data)
+    def runs() -> Iterator[tuple[tuple[Arm, int], Run]]:
+        for arm, seed in missing:
+            yield (arm, seed), Run(arm.architecture, ablation.recipe, seed, data)
 
     num_runs = len(ablation.arms) * ablation.num_seeds
-    num_missing = sum(1 for _ in missing())
     executor = SlotExecutor(slots)
     try:
-        with Display(ablation.name, num_runs, num_runs - num_missing) as display:
-            # Keyed by arm and seed, as two runs of one arm may be under way at once.
-            keyed = (((arm, run.seed), run) for arm, run in missing())
-            for (arm, seed), outcome in train_runs(keyed, executor, len(slots), display):
+        with Display(ablation.name, num_runs, num_runs - len(missing)) as display:
+            for (arm, seed), outcome in train_runs(runs(), executor, len(slots), display):
                 if outcome.error is not None or outcome.state is None:
                     raise RuntimeError(f"{arm.name} with seed {seed} failed twice: {outcome.error}")
                 accuracies = executor.submit(final_accuracies, outcome.run, outcome.state).result()
-                row = {
-                    "arm": arm.name,
-                    "architecture": str(arm.architecture),
-                    "num_parameters": num_parameters(arm.architecture),
-                    "seed": seed,
-                    "epochs": len(outcome.epochs),
-                    "train_accuracy": accuracies.train,
-                    "test_accuracy": accuracies.test,
-                    "seconds": round(outcome.seconds, 2),
-                }
-                table = pd.DataFrame([*table.to_dict("records"), row])
+                rows.append(
+                    {
+                        "arm": arm.name,
+                        "architecture": str(arm.architecture),
+                        "num_parameters": num_parameters(arm.architecture),
+                        "seed": seed,
+                        "epochs": len(outcome.epochs),
+                        "train_accuracy": accuracies.train,
+                        "test_accuracy": accuracies.test,
+                        "seconds": round(outcome.seconds, 2),
+                    }
+                )
+                table = pd.DataFrame(rows).astype(dict.fromkeys(("num_parameters", "seed", "epochs"), int))
                 write_table(table, path)
     finally:
-        executor.shutdown(wait=False, kill=True)
-    return table
+        executor.shutdown(kill=True)
+    names = {str(arm.architecture): arm.name for arm in ablation.arms}
+    table = pd.DataFrame(rows)
+    wanted = table["architecture"].isin(list(names)) & (table["seed"] < ablation.num_seeds)
+    return table[wanted].assign(arm=table["architecture"].map(names))
+
+
+def summarise(ablation: Ablation, runs: pd.DataFrame) -> pd.DataFrame:
+    """One line an arm: mean test accuracy, and the difference to the baseline, each with its 95 % interval.
+
+    The differences are paired or Welch's as the correlation over seeds says; `p_holm` is corrected for the
+    number of variants. With a single seed there are means only.
+    """
+    accuracies = {
+        arm: tuple(runs.loc[runs["arm"] == arm.name].sort_values("seed")["test_accuracy"])
+        for arm in ablation.arms
+    }
+    rows = []
+    for arm in ablation.arms:
+        own, several = accuracies[arm], len(accuracies[arm]) > 1
+        row = {
+            "arm": arm.name,
+            "architecture": str(arm.architecture),
+            "num_parameters": num_parameters(arm.architecture),
+            "num_seeds": len(own),
+            "test_accuracy_mean": float(np.mean(own)),
+        }
+        if several:
+            interval = mean_interval(own)
+            row |= {"test_accuracy_low": interval.low, "test_accuracy_high": interval.high}
+        if several and arm != ablation.baseline:
+            gain = difference(accuracies[ablation.baseline], own)
+            row |= {
+                "difference": gain.mean,
+                "difference_low": gain.low,
+                "difference_high": gain.high,
+                "p_holm": gain.p_value,
+            }
+        rows.append(row)
+    columns = [
+        *("arm", "architecture", "num_parameters", "num_seeds"),
+        *("test_accuracy_mean", "test_accuracy_low", "test_accuracy_high"),
+        *("difference", "difference_low", "difference_high", "p_holm"),
+    ]
+    summary = pd.DataFrame(rows, columns=columns)
+    compared = summary["p_holm"].notna()
+    if compared.any():
+        summary.loc[compared, "p_holm"] = holm(summary.loc[compared, "p_holm"].to_numpy(dtype=float))
+    return summary

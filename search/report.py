@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+import plotly.graph_objects as go
 
 from search.command import Parser, run_command
 from search.figure import pareto_figure
@@ -33,8 +34,10 @@ def html_table(table: pd.DataFrame, first: str) -> dict[str, Any]:
     return {"headings": [COLUMNS[name][0] for name in names], "numeric": numeric, "rows": cells}
 
 
-def _flat(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The entries of settings.json, whichever part they are in."""
+def how_it_was_made(settings: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """The entries of settings.json, whichever part they are in; None if there is no such file."""
+    if settings is None:
+        return None
     parts = [settings.get(part) for part in ("about", "settings")]
     return {key: plain(value) for part in parts if isinstance(part, dict) for key, value in part.items()}
 
@@ -48,10 +51,8 @@ def plain(value: Any) -> str:
     return "–" if value is None or value == "" else str(value)
 
 
-def write_report(folder: Path) -> Path:
-    """`folder`/report.html from the files beside it; an earlier page is only replaced by a whole new one."""
-    tables = read_study(folder)
-    stand = standing(tables)
+def render(template: str, **values: Any) -> str:
+    """The HTML page that `template`, a file beside this one, makes of `values`; text in them is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -59,23 +60,36 @@ def write_report(folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    figure = pareto_figure(tables).to_html(
-        full_html=False,
-        include_plotlyjs=True,
-        div_id="pareto",
-        config={"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]},
-    )
+    return environment.get_template(template).render(**values)
+
+
+def html_plot(figure: go.Figure, div_id: str) -> str:
+    """The plot and Plotly itself, as HTML for one page; a fixed `div_id` keeps it reproducible."""
+    config = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+    plot: str = figure.to_html(full_html=False, include_plotlyjs=True, div_id=div_id, config=config)
+    return plot
+
+
+def write_report(folder: Path) -> Path:
+    """Write `folder`/report.html from the files beside it.
+
+    Raises:
+        ValueError: a file is missing or was damaged by hand; an earlier page is left as it was.
+    """
+    tables = read_study(folder)
+    stand = standing(tables)
     states = tables.trials["state"].value_counts(sort=False)
-    page = environment.get_template("report.html.j2").render(
+    page = render(
+        "report.html.j2",
         study=tables.study,
         verdict=verdict(stand),
         tested=stand.measure == "test_accuracy_mean",
-        figure=figure,
+        figure=html_plot(pareto_figure(tables), "pareto"),
         states=", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()),
         front=html_table(tables.front, "architecture"),
         designs=html_table(tables.designs, "name"),
         trials=html_table(tables.trials, "trial"),
-        settings=None if tables.settings is None else _flat(tables.settings),
+        settings=how_it_was_made(tables.settings),
     )
     target = folder / "report.html"
     write_whole(target, page)

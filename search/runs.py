@@ -125,9 +125,11 @@ def train_epoch(run: Run, epoch: int, state: bytes | None) -> Piece:
 @lru_cache(maxsize=1)
 def _images(data: TrainingData, device: str) -> tuple[LabelledImages, LabelledImages | None]:
     images = load_training_images(data.dataset, data.folder)
-    if data.num_validation == 0:
-        return images.to(device), None
-    chosen, held_out = split(images.labels, data.num_validation, data.split_seed)
+    chosen, held_out = torch.arange(len(images)), None
+    if data.num_validation:
+        chosen, held_out = split(images.labels, data.num_validation, data.split_seed)
     if data.num_train_images is not None:
         chosen = stratified_subset(images.labels, chosen, data.num_train_images, data.split_seed)
-    return images.subset(chosen).to(device), images.subset(held_out).to(device)
+    # Indexing copies, so all of the images are taken as they are.
+    training = images if len(chosen) == len(images) else images.subset(chosen)
+    return training.to(device), None if held_out is None else images.subset(held_out).to(device)

@@ -18,6 +18,7 @@ Row = Mapping[str, Any]
 COLUMNS = {
     "trial": ("trial", "count"),
     "name": ("design", "text"),
+    "arm": ("arm", "text"),
     "state": ("state", "text"),
     "architecture": ("architecture", "text"),
     "num_parameters": ("parameters", "count"),
@@ -34,6 +35,12 @@ COLUMNS = {
     "test_accuracy_low": ("95 % interval from", "fraction"),
     "test_accuracy_high": ("to", "fraction"),
     "train_accuracy_mean": ("mean training accuracy", "fraction"),
+    "train_accuracy": ("training accuracy", "fraction"),
+    "test_accuracy": ("test accuracy", "fraction"),
+    "difference": ("difference to the baseline", "points"),
+    "difference_low": ("its 95 % interval from", "points"),
+    "difference_high": ("to ", "points"),
+    "p_holm": ("p, Holm-corrected", "number"),
     "on_front_after_retraining": ("on the front after re-training", "flag"),
     "probability_better": ("probability of being better than LightCNN", "number"),
     "epochs": ("epochs", "count"),
@@ -41,7 +48,12 @@ COLUMNS = {
     "seed": ("seed", "count"),
     "reason": ("reason", "text"),
 }
-RULES = {"count": "a whole number", "fraction": "a fraction from 0 to 1", "number": "a number"}
+RULES = {
+    "count": "a whole number",
+    "fraction": "a fraction from 0 to 1",
+    "points": "a difference of fractions, from -1 to 1",
+    "number": "a number",
+}
 # file -> columns that it must have, columns whose cells must be filled
 FILES = {
     "trials.csv": (
@@ -53,6 +65,15 @@ FILES = {
     "designs.csv": (
         "name architecture num_parameters paper_parameters paper_accuracy val_accuracy",
         "name architecture num_parameters",
+    ),
+    "runs.csv": (
+        "arm architecture num_parameters seed epochs train_accuracy test_accuracy seconds",
+        "arm architecture num_parameters seed epochs train_accuracy test_accuracy",
+    ),
+    "summary.csv": (
+        "arm architecture num_parameters num_seeds test_accuracy_mean test_accuracy_low test_accuracy_high "
+        "difference difference_low difference_high p_holm",
+        "arm architecture num_parameters num_seeds test_accuracy_mean",
     ),
 }
 LIGHTCNN = "LightCNN"  # the row of designs.csv that everything is set against
@@ -91,6 +112,8 @@ def written(value: Any, kind: str) -> str:
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if kind == "flag":
         return {"True": "yes", "False": "no"}.get(value, str(value))
+    if kind == "points":
+        return f"{100 * value:+.2f} points"
     return percent(value) if kind == "fraction" else str(value)
 
 
@@ -99,14 +122,18 @@ def _cell(text: str, kind: str) -> float | str:
     if kind in ("text", "flag"):
         return text
     value = float(text) if text.strip() else np.nan
-    if (kind == "count" and value % 1 != 0 and not np.isnan(value)) or (
-        kind == "fraction" and not (np.isnan(value) or 0 <= value <= 1)
-    ):
+    low, high = {"fraction": (0, 1), "points": (-1, 1)}.get(kind, (-np.inf, np.inf))
+    if not np.isnan(value) and ((kind == "count" and value % 1 != 0) or not low <= value <= high):
         raise ValueError
     return value
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
+    """The table in `path`, one of FILES by its name.
+
+    Raises:
+        ValueError: it is missing, lacks a column, or has a cell that breaks its column's rule.
+    """
     required, filled = (names.split() for names in FILES[path.name])
     try:
         reader = csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""), strict=True)
@@ -143,7 +170,9 @@ def read_study(folder: Path) -> Tables:
     """The tables in `folder`. ValueError names the file, the line and the rule that it breaks."""
     if not folder.is_dir():
         raise ValueError(f"{folder} must be the folder of a study")
-    trials, front, designs = (_read_table(folder / name) for name in FILES)
+    trials, front, designs = (
+        read_table(folder / name) for name in ("trials.csv", "front.csv", "designs.csv")
+    )
     if LIGHTCNN not in set(designs["name"]):
         raise ValueError(f"{folder / 'designs.csv'} must have a design named {LIGHTCNN}")
     path = folder / "settings.json"

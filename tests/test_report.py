@@ -409,6 +409,7 @@ def test_page_in_a_browser(study):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         for width in (1280, 400):
             page = browser.new_page(viewport={"width": width, "height": 900})
+            page.set_default_timeout(120_000)  # a loaded machine takes its time
             page.on("console", lambda message: troubles.append(message.text))
             page.on("pageerror", lambda error: troubles.append(str(error)))
             page.on("request", lambda request: requests.append(request.url))

@@ -1,0 +1,133 @@
+"""An ablation's page: its question, the findings in words, single seeds in a plot, and the tables."""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from search.figure import BLUE, GREY, VERMILLION, error_percent
+from search.report import how_it_was_made, html_plot, html_table, render
+from search.storage import write_whole
+from search.tables import absent, percent, read_table, records
+
+SIGNIFICANT = 0.05  # p after Holm's correction below which a difference is called one
+
+
+def findings(summary: pd.DataFrame) -> list[str]:
+    """A sentence for each arm, written from the figures; the first line of `summary` is the baseline."""
+    baseline, *variants = records(summary)
+    size = int(baseline["num_parameters"])
+    sentences = [f"{baseline['arm']} ({size:,} parameters) reaches {_mean(baseline)}."]
+    for row in variants:
+        ratio = row["num_parameters"] / size
+        sized = "as many" if abs(ratio - 1) <= 0.03 else f"{ratio:.2g} times the"
+        text = f"{row['arm']} ({int(row['num_parameters']):,}, {sized} parameters) reaches {_mean(row)}"
+        if absent(row["difference"]):
+            sentences.append(f"{text}; one seed tells no difference.")
+            continue
+        gap = (
+            f"{abs(100 * row['difference']):.2f} points {'more' if row['difference'] > 0 else 'less'} "
+            f"(95 % interval {100 * row['difference_low']:+.2f} to {100 * row['difference_high']:+.2f}, "
+            f"p = {row['p_holm']:.2g} after Holm's correction)"
+        )
+        told = row["p_holm"] < SIGNIFICANT
+        sentences.append(
+            f"{text}, {gap}" + ("." if told else ", which these seeds do not tell from no difference.")
+        )
+    return sentences
+
+
+def seeds_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
+    """Test accuracy of each run, arm by arm, with the arm's mean and its interval."""
+    figure = go.Figure()
+    for i, arm in enumerate(records(summary)):
+        own = runs[runs["arm"] == arm["arm"]]
+        label = html.escape(str(arm["arm"]))
+        figure.add_scatter(
+            x=error_percent(own["test_accuracy"]).tolist(),
+            y=[label] * len(own),
+            mode="markers",
+            marker={"color": GREY, "size": 7, "opacity": 0.7},
+            name="one seed",
+            showlegend=i == 0,
+            hoverinfo="text",
+            hovertext=[f"seed {int(r['seed'])}: {percent(r['test_accuracy'])}" for r in records(own)],
+        )
+        mean, low, high = (
+            float(error_percent(arm[name])) if not absent(arm[name]) else np.nan
+            for name in ("test_accuracy_mean", "test_accuracy_low", "test_accuracy_high")
+        )
+        figure.add_scatter(
+            x=[mean],
+            y=[label],
+            error_x={"type": "data", "array": [low - mean], "arrayminus": [mean - high], "thickness": 2},
+            mode="markers",
+            marker={"color": VERMILLION if i == 0 else BLUE, "size": 11, "symbol": "diamond"},
+            name="baseline: mean and 95 % interval" if i == 0 else "variant: mean and 95 % interval",
+            showlegend=i < 2,
+            hoverinfo="text",
+            hovertext=[f"{label}<br>{arm['architecture']}<br>mean {percent(arm['test_accuracy_mean'])}"],
+        )
+    ticks = [50, 70, 80, 90, 95, 97, 98, 98.5, 98.8, 99, 99.2, 99.4, 99.6]
+    axis = {"gridcolor": "rgba(128,128,128,0.25)", "automargin": True, "zeroline": False}
+    figure.update_layout(
+        template=go.layout.Template(),
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": GREY, "size": 12, "family": "system-ui, sans-serif"},
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        yaxis={**axis, "autorange": "reversed"},
+        xaxis={
+            **axis,
+            "type": "log",
+            "autorange": "reversed",
+            "title": {"text": "test accuracy (log scale of the error)"},
+            "tickvals": [round(100 - tick, 2) for tick in ticks],
+            "ticktext": [f"{tick:g} %" for tick in ticks],
+        },
+    )
+    return figure
+
+
+def write_ablation_report(folder: Path, title: str, text: str, claims: pd.DataFrame | None = None) -> Path:
+    """Write `folder`/report.html from runs.csv, summary.csv and settings.json beside it.
+
+    Args:
+        title: the study's question.
+        text: what was expected and how it is answered, paragraphs separated by empty lines.
+        claims: columns `claim`, `measured`, `verdict`; shown after the findings.
+
+    Raises:
+        ValueError: a file is missing or was damaged by hand.
+    """
+    runs, summary = read_table(folder / "runs.csv"), read_table(folder / "summary.csv")
+    names = set(summary["arm"])
+    page = render(
+        "ablation.html.j2",
+        title=title,
+        paragraphs=[" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()],
+        findings=findings(summary),
+        claims=None if claims is None else records(claims),
+        figure=html_plot(seeds_figure(summary, runs[runs["arm"].isin(list(names))]), "seeds"),
+        summary=html_table(summary, "arm"),
+        runs=html_table(runs, "arm"),
+        settings=how_it_was_made(json.loads((folder / "settings.json").read_text(encoding="utf-8"))),
+    )
+    target = folder / "report.html"
+    write_whole(target, page)
+    return target
+
+
+def _mean(row: dict[str, object]) -> str:
+    seeds = f"{int(float(str(row['num_seeds'])))} seed{'s' if row['num_seeds'] != 1 else ''}"
+    mean = percent(float(str(row["test_accuracy_mean"])))
+    if absent(row["test_accuracy_low"]):
+        return f"{mean} on the test set ({seeds})"
+    low, high = (100 * float(str(row[f"test_accuracy_{end}"])) for end in ("low", "high"))
+    return f"{mean} on the test set ({low:.2f} to {high:.2f}, {seeds})"

@@ -1,0 +1,99 @@
+"""The command line of a study file: train what is missing, then tables, findings and page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+
+import pandas as pd
+
+from lightcnn.data import DATASETS
+from lightcnn.fetching import find_files
+from search.ablation import Ablation, summarise, train_arms
+from search.ablation_report import findings, write_ablation_report
+from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
+from search.runs import TrainingData
+from search.storage import agree, move_aside, only_driver, study_folder, write_table
+from search.workers import choose_slots
+
+DATASET = "mnist"
+
+# What the paper claims, from the runs and their summary: columns `claim`, `measured`, `verdict`.
+Claims = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
+
+
+def main(
+    ablation: Ablation, doc: str | None, claims: Claims | None = None, argv: Sequence[str] | None = None
+) -> int:
+    """Run a study's command and return its exit code.
+
+    Args:
+        doc: the study file's docstring: its question on the first line, then what is expected and why.
+    """
+    question, _, text = (doc or ablation.name).partition("\n")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = Parser(f"python -m studies.{ablation.name}", question)
+    group = parser.add_argument_group("what is trained")
+    group.add_argument(
+        "--seeds", type=at_least(1), default=ablation.num_seeds, metavar="N", help="runs of each arm"
+    )
+    group.add_argument(
+        "--epochs", type=at_least(1), default=ablation.recipe.epochs, metavar="E", help="epochs of each run"
+    )
+    group.add_argument(
+        "--train-images",
+        type=at_least(1),
+        metavar="N",
+        help="train on N images, classes in proportion; by default on all of them",
+    )
+    add_data_options(parser)
+    add_device_options(parser)
+    options = parser.parse_args(arguments)
+    recipe = replace(ablation.recipe, epochs=options.epochs)
+    wanted = replace(ablation, recipe=recipe, num_seeds=options.seeds)
+    return run_command(parser, lambda: _run(wanted, question, text, claims, options, arguments))
+
+
+def _run(
+    ablation: Ablation,
+    question: str,
+    text: str,
+    claims: Claims | None,
+    options: argparse.Namespace,
+    arguments: list[str],
+) -> None:
+    slots = choose_slots(options.devices, options.workers, options.workers_per_device)
+    dataset = DATASETS[DATASET]
+    available = dataset.num_training_images
+    if options.train_images is not None and not dataset.task.num_classes <= options.train_images <= available:
+        raise ValueError(
+            f"--train-images must be from {dataset.task.num_classes} to {available}, "
+            f"but got {options.train_images}"
+        )
+    data = TrainingData(DATASET, find_files(DATASET, options.data_dir), 0, options.train_images)
+    folder = study_folder(options.out, ablation.name)
+    with only_driver(folder):
+        if options.fresh and (aside := move_aside(folder)):
+            print(f"the earlier runs are now in {aside}", file=sys.stderr)
+        settings = {
+            "dataset": DATASET,
+            "recipe": asdict(ablation.recipe),
+            "train_images": options.train_images or available,
+            "sha256": {file.name: file.sha256 for file in dataset.files},
+        }
+        agree(folder, settings, about_this_run(f"studies.{ablation.name}", arguments))
+        runs = train_arms(ablation, data, slots, folder)
+        summary = summarise(ablation, runs)
+        write_table(summary, folder / "summary.csv")
+        answers = None if claims is None else claims(runs, summary)
+        if answers is not None:
+            write_table(answers, folder / "claims.csv")
+        page = write_ablation_report(folder, question, text, answers)
+    for sentence in findings(summary):
+        print(sentence)
+    if answers is not None:
+        for row in answers.itertuples():
+            print(f"{row.verdict}: {row.claim} Measured: {row.measured}")
+    print(f"The page: {page}")

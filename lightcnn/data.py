@@ -31,13 +31,18 @@ class DataFile:
     sha256: str
 
 
+GREY_DIGITS = Task(image_size=28, in_channels=1, num_classes=10)  # MNIST, and all that copies its form
+
+
 @dataclass(frozen=True)
 class Dataset:
+    """A published data set; `DATASETS` holds those that can be asked for by name."""
+
     name: str  # as on the command line
     title: str  # as in a sentence
     torchvision_class: str
     files: tuple[DataFile, ...]  # training images, training labels, test images, test labels
-    task: Task = Task(image_size=28, in_channels=1, num_classes=10)
+    task: Task = GREY_DIGITS
     num_training_images: int = 60_000
     system_folder: Path | None = None  # where an operating system's package puts the files
     package: str | None = None  # a source archive on the package index that carries the files

@@ -31,9 +31,9 @@ class NamedDesign:
 #
 # Classic CNN, "two or three convolutions, then linear 512 and 128", 80,000 to 120,000 parameters, 13 times
 # LightCNN's: three convolutions of which the last two are unpadded, so that exactly 512 features (32 maps of
-# 4x4) enter a linear layer to 128 and one to 10. That is 81,002 parameters, 13.03 times LightCNN's. Reading
-# 512 as a hidden width instead needs at most 27 features before it to stay at 13 times, which no usual
-# convolution stack has.
+# 4x4) enter a linear layer to 128 and one to 10. That is 81,002 parameters, 13.03 times LightCNN's. Hidden
+# layers of 512 and 128 units would fit the range as well (8-16-8p-flatten-512-128 has 106,738), but not the
+# 13 times: for that, no more than 27 features could enter them.
 #
 # Medium-Light, "two convolutions with few filters, one small linear layer", about 3,000 parameters: 4 and 6
 # filters, both max-pooled as in LightCNN, flattened into one linear layer: 3,212. (The paper's text says

@@ -129,7 +129,7 @@ def train(
         train_loss = torch.stack(losses).mean().item()
         measured = (None, None) if validation is None else measure(network, validation)
         epochs.append(Epoch(epoch + 1, train_loss, *measured))
-        if not math.isfinite(train_loss):
+        if not all(math.isfinite(loss) for loss in (train_loss, measured[1]) if loss is not None):
             diverged = True
             break
     buffer = io.BytesIO()

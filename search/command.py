@@ -35,8 +35,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {' '.join(message.split())}\n")
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """An argparse type: a whole number of at least `least`."""
+def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """An argparse type: a whole number from `least` to `most`."""
 
     def number(text: str) -> int:
         try:
@@ -45,6 +45,8 @@ def at_least(least: int) -> Callable[[str], int]:
             value = least - 1
         if value < least:
             raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, but got {text!r}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"must be a whole number of at most {most}, but got {text!r}")
         return value
 
     return number

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from search.tables import COLUMNS, LIGHTCNN, Row, Tables, absent, records, written
+from search.tables import COLUMNS, LIGHTCNN_NAME, Row, Tables, absent, records, written
 
 GREY, BLUE, VERMILLION = "#888888", "#0072B2", "#D55E00"  # the colours are Okabe and Ito's
 DESIGN_MARKS = [  # (colour, symbol) of the named designs after LightCNN, the vermillion star
@@ -117,7 +117,7 @@ def draw_designs(
     """Each design's mark joined to the paper's claim, LightCNN first. Its label, and where its marks are."""
     drawn = []
     legend = True
-    for i, row in enumerate(sorted(designs, key=lambda row: row["name"] != LIGHTCNN)):
+    for i, row in enumerate(sorted(designs, key=lambda row: row["name"] != LIGHTCNN_NAME)):
         colour, symbol = DESIGN_MARKS[(i - 1) % len(DESIGN_MARKS)] if i else (VERMILLION, "star")
         outline, size = {"color": "#555555", "width": 1}, 12 if i else 20
         marker = {"color": colour, "symbol": symbol, "size": size, "line": outline}

@@ -24,6 +24,8 @@ from search.samplers import OnlyWanted, draw_wanted
 SEARCH_SEEDS = 1_000_000
 DESIGN_SEEDS = 900_000  # of the named designs, after those of the trials
 
+MAX_FAILURES = 4  # runs that fail one after the other, each twice, before the cause is looked for elsewhere
+
 
 @dataclass(frozen=True)
 class Search:
@@ -52,9 +54,15 @@ def search(
     unfinished is trained again, under its own number. Fewer trials come out if the space holds no more
     candidates within the budget.
     """
-    executed = train_runs(_runs(study, settings, num_trials, with_designs), executor, num_slots, display)
+    executed = train_runs(
+        _runs(study, settings, num_trials, with_designs, display), executor, num_slots, display
+    )
+    failures = 0
     for key, outcome in executed:
         record = Record.of(outcome)
+        failures = failures + 1 if record.state == "FAILED" else 0
+        if failures > MAX_FAILURES:
+            raise RuntimeError(f"{failures} runs in a row failed, the last because of {record.reason}")
         if isinstance(key, NamedDesign):
             keep_design(study, key.name, record)
             continue
@@ -67,16 +75,19 @@ def search(
 
 
 def _runs(
-    study: Study, settings: Search, num_trials: int, with_designs: bool
+    study: Study, settings: Search, num_trials: int, with_designs: bool, display: Display
 ) -> Iterator[tuple[Trial | NamedDesign, Run]]:
     """The trials that are missing, then the named designs that are; advanced when a slot is free."""
     records = finished(study).values()
-    seen = {record.architecture for record in records}
-    candidates = _candidates(study, settings, seen)
-    for trial, architecture in islice(candidates, max(num_trials - len(records), 0)):
+    seen = {record.architecture for record in (*records, *finished_designs(study).values())}
+    missing = num_trials - len(records)
+    for trial, architecture in islice(_candidates(study, settings, seen), max(missing, 0)):
+        missing -= 1
         seen.add(str(architecture))
         seed = SEARCH_SEEDS * (settings.seed + 1) + trial.number
         yield trial, Run(architecture, settings.recipe, seed, settings.data)
+    if missing > 0:
+        display.say(f"the space has no more candidates of at most {settings.max_parameters:,} parameters")
     for i, design in enumerate(DESIGNS if with_designs else ()):
         architecture = design.architecture(settings.task)
         if design.name not in finished_designs(study) and str(architecture) not in seen:
@@ -102,12 +113,15 @@ def _candidates(study: Study, settings: Search, seen: set[str]) -> Iterator[tupl
         return OnlyWanted(settings.sampler, seed, settings.task, is_wanted, fallback)
 
     for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.sampler = sampler(left.number) or study.sampler
+        if left.params.keys() != space.distributions(settings.task).keys():
+            study.tell(left.number, state=TrialState.FAIL)  # its driver died while it was being suggested
+            continue
         # Not failed and queued again: under another number it would have another seed.
         trial = Trial(study, left._trial_id)
-        yield trial, space.suggest(trial, settings.task)
+        yield trial, space.architecture(left.params, settings.task)
     # LightCNN is what the others are held against, so every study holds it, whatever the budget.
-    study.enqueue_trial(space.parameters(parse(LIGHTCNN, settings.task)), skip_if_exists=True)
+    if LIGHTCNN not in seen and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        study.enqueue_trial(space.parameters(parse(LIGHTCNN, settings.task)))
     while (suggesting := sampler(len(study.get_trials(deepcopy=False)))) is not None:
         study.sampler = suggesting
         trial = study.ask()

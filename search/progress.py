@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable
 from types import TracebackType
 
@@ -13,6 +14,11 @@ from lightcnn.cost import num_parameters
 from search.runs import Outcome, Run
 
 
+def log_console() -> Console:
+    """Stderr; live only where a person watches (rich alone would let FORCE_COLOR draw bars into a log)."""
+    return Console(stderr=True, highlight=False, force_terminal=sys.stderr.isatty())
+
+
 class Display:
     """Shows each run as it trains (it is a `search.runs.Watcher`) and how far all of them are.
 
@@ -22,7 +28,7 @@ class Display:
     """
 
     def __init__(self, title: str, num_runs: int, num_done: int = 0, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
+        self.console = console or log_console()
         self._title = title
         self._num_runs, self._num_done = num_runs, num_done
         self._progress = Progress(

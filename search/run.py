@@ -21,7 +21,7 @@ from lightcnn.training import FAST
 from search import space
 from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
 from search.loop import Search, search
-from search.progress import Display
+from search.progress import Display, log_console
 from search.records import finished, finished_designs, study_tables
 from search.report import write_report
 from search.runs import TrainingData
@@ -51,7 +51,13 @@ def parser() -> Parser:
     group.add_argument(
         "--epochs", type=at_least(1), default=FAST.epochs, metavar="E", help="epochs of each run"
     )
-    group.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="of the sampler and the runs")
+    group.add_argument(
+        "--seed",
+        type=at_least(0),
+        default=0,
+        metavar="S",
+        help="of the sampler and the runs; with --workers 1 on the CPU, the same seed gives the same search",
+    )
     group.add_argument("--dataset", choices=list(DATASETS), default="mnist", help="what is learnt")
     group.add_argument(
         "--max-parameters",
@@ -86,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    console = Console(stderr=True, highlight=False)
+    console = log_console()
     slots = choose_slots(options.devices, options.workers, options.workers_per_device)
     settings = _settings(options)
     folder = study_folder(options.out, options.name or options.dataset)

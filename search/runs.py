@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
@@ -115,7 +116,7 @@ def train_runs(
 
 def train_epoch(run: Run, epoch: int, state: bytes | None) -> Piece:
     """In a worker: train the 0-based `epoch` of `run` from `state`, on the one device that the slot shows."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if os.environ["CUDA_VISIBLE_DEVICES"] else "cpu"  # never the CPU in a GPU's stead
     training, validation = _images(run.data, device)
     return train(
         run.architecture, run.recipe, training, validation, run.seed, epoch, epoch + 1, state, device=device

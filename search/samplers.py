@@ -56,9 +56,13 @@ class OnlyWanted(BaseSampler):
         """All parameters of the trial."""
         for attempt in range(PATIENCE):
             seed = np.random.SeedSequence([*self._seed, attempt]).generate_state(1)[0]
-            suggested = self._make(int(seed)).sample_relative(study, trial, search_space)
+            sampler = self._make(int(seed))
+            suggested = sampler.sample_relative(study, trial, search_space)
             if not suggested:  # too few trials to learn from, or a sampler that never learns
                 break
+            for name, distribution in search_space.items():  # NSGA-II leaves out what it mutates
+                if name not in suggested:
+                    suggested[name] = sampler.sample_independent(study, trial, name, distribution)
             if self._is_wanted(space.architecture(suggested, self._task)):
                 return suggested
         return space.parameters(self._fallback)

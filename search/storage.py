@@ -15,7 +15,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import Study, create_study
+from optuna.study import Study, create_study, get_all_study_names
 
 SETTINGS = "settings.json"
 JOURNAL = "study.journal"
@@ -67,6 +67,10 @@ def only_driver(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise ValueError(f"{folder} is in use by another run; wait for it or choose another --name") from None
+    except OSError as error:
+        raise ValueError(
+            f"--out must be a folder that can be written, but got {folder}: {error.strerror}"
+        ) from None
     try:
         yield
     finally:
@@ -75,7 +79,7 @@ def only_driver(folder: Path) -> Iterator[None]:
 
 def move_aside(folder: Path) -> Path | None:
     """Rename what an earlier run left in `folder`, if anything, and say where it went."""
-    if not (folder / SETTINGS).exists():
+    if not any(folder.iterdir()):
         return None
     aside = folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}")
     folder.rename(aside)
@@ -95,8 +99,8 @@ def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -
     path = folder / SETTINGS
     if path.exists():
         try:
-            earlier = json.loads(path.read_text(encoding="utf-8"))["settings"]
-        except (json.JSONDecodeError, KeyError, TypeError):
+            earlier = dict(json.loads(path.read_text(encoding="utf-8"))["settings"])
+        except (ValueError, KeyError, TypeError):
             raise ValueError(
                 f"{path} must hold a study's settings, but does not; --fresh starts over"
             ) from None
@@ -106,6 +110,10 @@ def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -
                     f"{folder} holds runs with {key}={earlier.get(key)!r}, but got {settings[key]!r}; "
                     "--fresh moves them aside and starts over, another --name keeps both"
                 )
+    elif (folder / JOURNAL).exists():
+        raise ValueError(
+            f"{folder} holds a study without its {SETTINGS}; --fresh moves it aside and starts over"
+        )
     write_whole(path, json.dumps({"settings": settings, "about": about}, indent=2) + "\n")
 
 
@@ -119,16 +127,18 @@ def open_study(folder: Path, say: Callable[[str], None]) -> Study:
     """
     path = folder / JOURNAL
     _heal(path, say)
-    # Left by a driver that died while it wrote; no other can be alive.
+    # Optuna's own lock, left by a driver that died while it wrote; no other driver can be alive.
     path.with_name(f"{JOURNAL}.lock").unlink(missing_ok=True)
     try:
+        storage = JournalStorage(JournalFileBackend(str(path)))
         return create_study(
-            study_name=folder.name,
-            storage=JournalStorage(JournalFileBackend(str(path))),
+            # The folder may have been renamed since.
+            study_name=next(iter(get_all_study_names(storage)), folder.name),
+            storage=storage,
             directions=["maximize", "minimize"],
             load_if_exists=True,
         )
-    except (json.JSONDecodeError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise ValueError(
             f"{path} must be an Optuna journal, but is damaged ({error}); --fresh starts over"
         ) from None

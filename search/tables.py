@@ -32,8 +32,8 @@ COLUMNS = {
     "val_loss": ("validation loss", "number"),
     "num_seeds": ("seeds", "count"),
     "test_accuracy_mean": ("mean test accuracy", "fraction"),
-    "test_accuracy_low": ("95 % interval from", "fraction"),
-    "test_accuracy_high": ("to", "fraction"),
+    "test_accuracy_low": ("95 % interval from", "limit"),
+    "test_accuracy_high": ("to", "limit"),
     "train_accuracy_mean": ("mean training accuracy", "fraction"),
     "train_accuracy": ("training accuracy", "fraction"),
     "test_accuracy": ("test accuracy", "fraction"),
@@ -51,14 +51,14 @@ COLUMNS = {
 RULES = {
     "count": "a whole number",
     "fraction": "a fraction from 0 to 1",
-    "points": "a difference of fractions, from -1 to 1",
+    "limit": "a number",  # of an interval around a fraction; few seeds can put it beyond 0 or 1
+    "points": "a number",  # a difference of fractions or a limit of its interval
     "number": "a number",
 }
 # file -> columns that it must have, columns whose cells must be filled
 FILES = {
     "trials.csv": (
-        "trial state architecture num_parameters num_macs peak_activation_bytes num_blocks head val_accuracy "
-        "val_loss epochs seconds seed reason",
+        "trial state architecture num_parameters num_macs num_blocks head val_accuracy epochs seconds seed",
         "trial state",
     ),
     "front.csv": ("architecture num_parameters num_macs val_accuracy",) * 2,
@@ -76,7 +76,7 @@ FILES = {
         "arm architecture num_parameters num_seeds test_accuracy_mean",
     ),
 }
-LIGHTCNN = "LightCNN"  # the row of designs.csv that everything is set against
+LIGHTCNN_NAME = "LightCNN"  # the row of designs.csv that everything is set against
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def written(value: Any, kind: str) -> str:
         return {"True": "yes", "False": "no"}.get(value, str(value))
     if kind == "points":
         return f"{100 * value:+.2f} points"
-    return percent(value) if kind == "fraction" else str(value)
+    return percent(value) if kind in ("fraction", "limit") else str(value)
 
 
 def _cell(text: str, kind: str) -> float | str:
@@ -122,7 +122,7 @@ def _cell(text: str, kind: str) -> float | str:
     if kind in ("text", "flag"):
         return text
     value = float(text) if text.strip() else np.nan
-    low, high = {"fraction": (0, 1), "points": (-1, 1)}.get(kind, (-np.inf, np.inf))
+    low, high = (0, 1) if kind == "fraction" else (-np.inf, np.inf)
     if not np.isnan(value) and ((kind == "count" and value % 1 != 0) or not low <= value <= high):
         raise ValueError
     return value
@@ -173,8 +173,8 @@ def read_study(folder: Path) -> Tables:
     trials, front, designs = (
         read_table(folder / name) for name in ("trials.csv", "front.csv", "designs.csv")
     )
-    if LIGHTCNN not in set(designs["name"]):
-        raise ValueError(f"{folder / 'designs.csv'} must have a design named {LIGHTCNN}")
+    if LIGHTCNN_NAME not in set(designs["name"]):
+        raise ValueError(f"{folder / 'designs.csv'} must have a design named {LIGHTCNN_NAME}")
     path = folder / "settings.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from search.pareto import most_accurate_no_larger, smallest_as_accurate
-from search.tables import LIGHTCNN, Row, Tables, absent, percent, records
+from search.tables import LIGHTCNN_NAME, Row, Tables, absent, percent, records
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Standing:
 
 def standing(tables: Tables) -> Standing:
     """Test accuracies decide if the study re-trained its front, one run's validation accuracy if not."""
-    lightcnn = records(tables.designs[tables.designs["name"] == LIGHTCNN])[0]
+    lightcnn = records(tables.designs[tables.designs["name"] == LIGHTCNN_NAME])[0]
     measure, candidates = "val_accuracy", tables.trials[tables.trials["state"] == "COMPLETE"]
     if "test_accuracy_mean" in tables.front and not absent(lightcnn.get("test_accuracy_mean")):
         measure, candidates = "test_accuracy_mean", tables.front

@@ -127,6 +127,9 @@ class SlotExecutor(Executor):
                 thread.join()
 
     def _serve(self, index: int, slot: Slot) -> None:
+        # Ctrl-C is the driver's business. The slot's process inherits this, so that it holds from its first
+        # moment on.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         while (job := self._jobs.get()) is not None:
             future, fn, args, kwargs = job
             if not future.set_running_or_notify_cancel():
@@ -134,13 +137,18 @@ class SlotExecutor(Executor):
             try:
                 result = self._submit_to(index, slot, fn, *args, **kwargs).result()
             except BaseException as error:  # the job's own failure, whatever it is, belongs to its future
-                if isinstance(error, BrokenExecutor):
-                    self._processes.pop(index, None)  # what is left of it, loky clears away
+                # Whatever raised may have left the process unfit, as a CUDA error does: the next job gets a
+                # fresh one. What is left of a killed one, loky clears away.
+                with self._lock:
+                    if (process := self._processes.pop(index, None)) is not None:
+                        _kill(process)
                 future.set_exception(error)
             else:
                 future.set_result(result)
-        if (process := self._processes.get(index)) is not None:
-            process.shutdown()
+        with self._lock:
+            last = self._processes.pop(index, None)
+        if last is not None:
+            last.shutdown()
 
     def _submit_to(
         self, index: int, slot: Slot, fn: Callable[..., Any], *args: Any, **kwargs: Any
@@ -168,8 +176,7 @@ def _kill(process: ProcessPoolExecutor) -> None:
 
 
 def _set_up_process(driver: int) -> None:
-    """In a slot's process: one thread; Ctrl-C is the driver's business; no process outlives its driver."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a slot's process: one thread, and no process outlives its driver."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # Adam's moments of dead weights decay into denormals, which are slow
 

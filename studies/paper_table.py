@@ -1,8 +1,8 @@
 """Do the paper's table and the claims of its text hold?
 
-Every named design is trained by the paper's recipe (Adam at 0.001, batches of 64, 50 epochs, all 60,000 training
-images; rate and batch size are unreadable in its scan and were chosen here) and tested once a seed. We expect
-LightCNN's 98.61 % to hold, and the small baselines to do better than the paper says.
+Every named design is trained by the paper's recipe (Adam at 0.001, batches of 64, 50 epochs, all 60,000
+training images; its scan hides rate and batch size, which were chosen here) and tested once a seed. We
+expect LightCNN's 98.61 % to hold, and the small baselines to do better than the paper says.
 
 python -m studies.paper_table (70 minutes on 2 cores)
 """
@@ -29,7 +29,7 @@ NEAR = 0.003  # what the paper calls near equal or similar accuracy, in its tabl
 
 
 def claims(runs: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
-    """The paper's claims one by one, with what was measured and whether it holds: `STUDY`'s runs and summary."""
+    """The paper's claims one by one, with what `STUDY`'s runs measured and whether it holds."""
     arms = summary.set_index("arm")
     tests = {str(arm): tuple(own["test_accuracy"]) for arm, own in runs.groupby("arm")}
     gaps = {str(arm): tuple(own["train_accuracy"] - own["test_accuracy"]) for arm, own in runs.groupby("arm")}
@@ -121,7 +121,7 @@ def claims(runs: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
         ),
         (
             "Above 99.5 % needs batch norm, dropout or more.",
-            f"the best design here without any: {percent(max(float(np.mean(own)) for own in tests.values()))}",
+            f"the best design here without any: {percent(max(np.mean(own) for own in tests.values()))}",
             "open: no study here searched for a network without them that exceeds it",
         ),
     ]

@@ -58,7 +58,8 @@ def run(study, settings=SETTINGS, trials=12, designs=False, executor=None, num_s
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_as_many_trials_as_asked_each_another_candidate(sampler):
     study = new_study()
-    trials = 12 if sampler == "gp" else 30  # the first 10 are drawn at random; each of the GP's takes seconds
+    # NSGA-II draws its first 50 at random, the GP and TPE their first 10; each of the GP's takes seconds.
+    trials = {"gp": 12, "nsga2": 120}.get(sampler, 30)
     executor = run(study, replace(SETTINGS, sampler=sampler), trials, num_slots=3)
     records = finished(study)
     assert len(records) == trials
@@ -83,13 +84,14 @@ def test_candidates_over_budget_are_refused_and_no_trials():
     assert front["num_parameters"].max() <= 700
 
 
-def test_a_space_that_is_used_up_ends_the_search(monkeypatch):
+def test_a_space_that_is_used_up_ends_the_search(monkeypatch, capsys):
     monkeypatch.setattr(space, "MAX_BLOCKS", 1)
     monkeypatch.setattr(space, "WIDTHS", (2, 4))
     monkeypatch.setattr("search.loop.LIGHTCNN", "4-gap")
     monkeypatch.setattr("search.samplers.MAX_DRAWS", 200)
     study = new_study()
     run(study, trials=10)
+    assert "the space has no more candidates of at most 30,000 parameters" in capsys.readouterr().err
     # widths 2, 3, 4 with GAP; with flatten 2 * 784 * 10 weights and more, of which 2 and 3 are within 30,000
     assert {record.architecture for record in finished(study).values()} == {
         *("2-gap", "3-gap", "4-gap", "2-flatten", "3-flatten")
@@ -136,16 +138,59 @@ def test_named_designs_are_trained_beside_the_trials():
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
 def test_an_interrupted_search_ends_as_if_it_had_not_been(sampler):
-    settings = replace(SETTINGS, sampler=sampler)
+    settings, trials = replace(SETTINGS, sampler=sampler), 60 if sampler == "nsga2" else 25
     whole, stopped = new_study(), new_study()
-    run(whole, settings, trials=15)
+    run(whole, settings, trials)
     with pytest.raises(KeyboardInterrupt):
-        run(stopped, settings, trials=15, executor=Pretending(interrupt_at=18))
+        run(stopped, settings, trials, executor=Pretending(interrupt_at=2 * trials - 12))
     assert [t.state for t in stopped.trials].count(TrialState.RUNNING) == 1
-    run(stopped, settings, trials=15)
-
-    assert len(finished(whole)) == 15
+    run(stopped, settings, trials)
+    assert len(finished(whole)) == trials
     assert finished(stopped) == finished(whole)
+
+
+def test_interrupted_trials_of_several_slots_keep_their_numbers():
+    study = new_study()
+    with pytest.raises(KeyboardInterrupt):
+        run(study, trials=12, executor=Pretending(interrupt_at=10), num_slots=3)
+    left = {t.number: t.params for t in study.trials if t.state == TrialState.RUNNING}
+    assert len(left) == 3
+    run(study, trials=12, num_slots=3)
+    assert list(finished(study)) == list(range(12))
+    assert all(
+        str(space.architecture(params, MNIST)) == finished(study)[n].architecture
+        for n, params in left.items()
+    )
+
+
+def test_a_trial_that_was_half_suggested_is_given_up():
+    study = new_study()
+    study.ask().suggest_int("num_blocks", 1, 4)  # and here the driver died
+    run(study, trials=4)
+    assert list(finished(study)) == [1, 2, 3, 4]
+    assert finished(study)[1].architecture == LIGHTCNN
+
+
+def test_runs_that_keep_failing_end_the_search():
+    study = new_study()
+    with pytest.raises(
+        RuntimeError, match="5 runs in a row failed, the last because of MemoryError: no room"
+    ):
+        run(study, executor=Pretending(broken=All()))
+    assert len(finished(study)) == 4
+
+
+class All:
+    def __contains__(self, _):
+        return True
+
+
+def test_a_named_design_is_not_trained_again_as_a_candidate():
+    study = new_study()
+    run(study, trials=1, designs=True)
+    assert "LightCNN, GAP removed" in finished_designs(study)
+    executor = run(study, trials=40)
+    assert "8-16-32-flatten" not in {architecture for architecture, _, _ in executor.jobs}
 
 
 def test_more_trials_can_be_asked_for_later():

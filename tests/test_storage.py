@@ -80,7 +80,7 @@ def test_settings_must_agree(tmp_path):
         "--fresh moves them aside and starts over, another --name keeps both"
     )
     assert json.loads((tmp_path / "settings.json").read_text())["about"] == {"command": "another"}
-    for damaged in ("", "[]", "{}", "{"):
+    for damaged in ("", "[]", "{}", "{", '{"settings": [1]}', '{"settings": 3}'):
         (tmp_path / "settings.json").write_text(damaged)
         with pytest.raises(
             ValueError, match=r"must hold a study's settings, but does not; --fresh starts over"
@@ -113,9 +113,24 @@ def test_a_torn_journal_heals(tmp_path):
     assert said == [f"{journal}: cut off a last line that was not written to its end"] * 6
     again.tell(again.ask(), [3, 1])
     assert len(open_study(tmp_path, said.append).trials) == 4
-    journal.write_bytes(whole[:20] + b"\n" + whole[20:])
-    with pytest.raises(ValueError, match=r"must be an Optuna journal, but is damaged"):
-        open_study(tmp_path, said.append)
+    for damaged in (whole[:20] + b"\n" + whole[20:], whole + b"[1]\n", whole + b"{}\n", b"\xff\n"):
+        journal.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"must be an Optuna journal, but is damaged"):
+            open_study(tmp_path, said.append)
+
+
+def test_a_renamed_folder_keeps_its_study(tmp_path):
+    folder = study_folder(tmp_path, "before")
+    study = open_study(folder, print)
+    study.tell(study.ask(), [0.5, 100])
+    renamed = folder.rename(tmp_path / "after")
+    assert [trial.values for trial in open_study(renamed, print).trials] == [[0.5, 100]]
+
+
+def test_a_journal_without_its_settings_is_refused(tmp_path):
+    open_study(tmp_path, print)
+    with pytest.raises(ValueError, match=r"holds a study without its settings.json; --fresh moves it aside"):
+        agree(tmp_path, {"seed": 0}, ABOUT)
 
 
 def test_optuna_opens_the_journal(tmp_path):

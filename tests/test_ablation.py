@@ -1,0 +1,215 @@
+"""Ablations: arms that differ, budgets that match, tables by hand, and a study run as a user runs it."""
+
+import importlib
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lightcnn.architecture import Block, Task, parse
+from lightcnn.cost import num_parameters
+from lightcnn.designs import LIGHTCNN
+from lightcnn.training import FAST
+from search import study
+from search.ablation import Ablation, Arm, at_budget, summarise
+from search.ablation_report import findings, seeds_figure
+from studies import gap_removal, paper_table
+
+MNIST = Task(image_size=28, in_channels=1, num_classes=10)
+GAP, FLAT = parse("4-gap", MNIST), parse("4-flatten", MNIST)
+SMALL = Ablation("small", Arm("GAP", GAP), (Arm("flatten", FLAT),), FAST, num_seeds=2)
+STUDIES = sorted(
+    path.stem
+    for path in (Path(__file__).parents[1] / "studies").glob("[a-z]*.py")
+    if "STUDY = Ablation(" in path.read_text(encoding="utf-8")
+)
+
+
+def runs_of(ablation, accuracies):
+    rows = [
+        {
+            "arm": arm.name,
+            "architecture": str(arm.architecture),
+            "num_parameters": num_parameters(arm.architecture),
+            "seed": seed,
+            "epochs": 8,
+            "train_accuracy": min(accuracy + 0.005, 1),
+            "test_accuracy": accuracy,
+            "seconds": 1.0,
+        }
+        for arm in ablation.arms
+        for seed, accuracy in enumerate(accuracies[arm.name])
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_an_ablation_that_changes_nothing_is_an_error():
+    with pytest.raises(ValueError, match=r"'GAP' \(4-gap\) and 'same' \(4-gap\) train the same network"):
+        replace(SMALL, variants=(Arm("same", parse("4-pool1", MNIST)),))
+    one = replace(GAP, blocks=(Block(4, kernel_size=1, max_pool=False),))
+    other = replace(GAP, blocks=(Block(4, kernel_size=1, padded=False, max_pool=False),))
+    assert one != other
+    with pytest.raises(ValueError, match="train the same network"):
+        replace(SMALL, baseline=Arm("padded", one), variants=(Arm("unpadded", other),))
+    with pytest.raises(ValueError, match="two are called 'GAP'"):
+        replace(SMALL, variants=(Arm("GAP", FLAT),))
+
+
+def test_budgets_match():
+    light = parse(LIGHTCNN, MNIST)
+    for text in ("8-16-32-flatten", "8-16-32-flatten-128", "8-16-32-pool2", "8-16-32-32-gap"):
+        scaled = at_budget(parse(text, MNIST), num_parameters(light))
+        assert abs(num_parameters(scaled) / 6_218 - 1) <= 0.03
+        assert (scaled.head, len(scaled.blocks), len(scaled.hidden)) == (
+            *(parse(text, MNIST).head, len(parse(text, MNIST).blocks), len(parse(text, MNIST).hidden)),
+        )
+    assert at_budget(light, 6_218) == light
+    with pytest.raises(ValueError, match=r"8-gap must come within 3% of 6,218 .* nearest, .*-gap, has"):
+        at_budget(parse("8-gap", MNIST), 6_218)
+
+
+def test_summary_by_hand():
+    three = replace(SMALL, num_seeds=3)
+    runs = runs_of(three, {"GAP": (0.97, 0.98, 0.99), "flatten": (0.95, 0.97, 0.96)})
+    summary = summarise(three, runs).set_index("arm")
+    gap, flat = summary.loc["GAP"], summary.loc["flatten"]
+    # sd 0.01 over 3 seeds: 0.98 +- 4.303 * 0.01 / sqrt(3)
+    assert gap[["test_accuracy_mean", "test_accuracy_low", "test_accuracy_high"]].tolist() == pytest.approx(
+        [0.98, 0.98 - 0.02484, 0.98 + 0.02484], abs=1e-5
+    )
+    assert gap[["difference", "p_holm"]].isna().all()
+    # Welch with equal variances: standard error sqrt(2 * 0.01**2 / 3) and 4 degrees of freedom, t 2.776
+    assert flat[["difference", "difference_low", "difference_high"]].tolist() == pytest.approx(
+        [-0.02, -0.02 - 0.02267, -0.02 + 0.02267], abs=1e-5
+    )
+    assert flat["p_holm"] == pytest.approx(0.0705, abs=1e-4)
+    assert flat["num_parameters"] == num_parameters(FLAT)
+
+
+def test_p_values_are_corrected_for_the_number_of_variants():
+    two = replace(SMALL, variants=(Arm("flatten", FLAT), Arm("wide", parse("8-gap", MNIST))), num_seeds=3)
+    same = {"GAP": (0.97, 0.98, 0.99), "flatten": (0.95, 0.97, 0.96), "wide": (0.97, 0.98, 0.99)}
+    summary = summarise(two, runs_of(two, same)).set_index("arm")
+    assert summary.loc["flatten", "p_holm"] == pytest.approx(2 * 0.0705, abs=2e-4)
+    assert summary.loc["wide", "p_holm"] == 1
+
+
+def test_findings_say_what_the_figures_say():
+    ten = replace(SMALL, num_seeds=10)
+    apart = {"GAP": [0.98 + i / 1e4 for i in range(10)], "flatten": [0.95 - i / 1e4 for i in range(10)]}
+    first, second = findings(summarise(ten, runs_of(ten, apart)))
+    assert first == "GAP (90 parameters) reaches 98.05 % on the test set (98.02 to 98.07, 10 seeds)."
+    assert second.startswith("flatten (31,410, 3.5e+02 times the parameters) reaches 94.95 %")
+    assert "3.09 points less (95 % interval -3.12 to -3.06" in second
+    assert second.endswith("after Holm's correction).")
+    close = {"GAP": (0.97, 0.98), "flatten": (0.971, 0.981)}
+    assert findings(summarise(SMALL, runs_of(SMALL, close)))[1].endswith(
+        "which these seeds do not tell from no difference."
+    )
+    one = replace(SMALL, num_seeds=1)
+    single = summarise(one, runs_of(one, {"GAP": [0.97], "flatten": [0.98]}))
+    assert findings(single)[1].endswith(
+        "reaches 98.00 % on the test set (1 seed); one seed tells no difference."
+    )
+
+
+def test_the_plot_holds_every_seed():
+    runs = runs_of(SMALL, {"GAP": (0.97, 0.98), "flatten": (0.96, 0.95)})
+    figure = seeds_figure(summarise(SMALL, runs), runs)
+    dots = [trace for trace in figure.data if trace.name == "one seed"]
+    assert [list(trace.x) for trace in dots] == [pytest.approx([3, 2]), pytest.approx([4, 5])]
+    assert [trace.y[0] for trace in dots] == ["GAP", "flatten"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_can_be_declared(name):
+    module = importlib.import_module(f"studies.{name}")
+    assert module.STUDY.name == name
+    question, _, text = module.__doc__.partition("\n")
+    assert question.endswith("?")
+    assert "xpect" in text and f"python -m studies.{name}" in text
+
+
+def test_studies_are_listed():
+    done = subprocess.run([sys.executable, "-m", "studies"], capture_output=True, text=True, check=True)
+    for name in STUDIES:
+        assert f"python -m studies.{name}" in done.stdout
+    assert "What does global average pooling bring to LightCNN?" in done.stdout
+
+
+def test_gap_removal_compares_at_both_channels_and_budget():
+    sizes = {arm.name: num_parameters(arm.architecture) for arm in gap_removal.STUDY.variants}
+    assert sizes["flatten, same channels"] == 21_578
+    assert sizes["flatten + 128, same channels"] == 208_010
+    budget = [size for name, size in sizes.items() if name.endswith("same budget")]
+    assert len(budget) == 4
+    assert all(abs(size / 6_218 - 1) <= 0.03 for size in budget)
+
+
+def test_claims_follow_the_figures():
+    held = {
+        "LightCNN": (0.986, 0.9863),
+        "LightCNN, GAP removed": (0.985, 0.9848),
+        "LightCNN, GAP removed, hidden layer": (0.986, 0.9862),
+        "MLP": (0.98, 0.9805),
+        "Classic CNN": (0.988, 0.989),
+        "Medium-Light": (0.92, 0.921),
+        "Ultra-Light": (0.74, 0.741),
+        "LeNet-5": (0.985, 0.986),
+    }
+    two = replace(paper_table.STUDY, num_seeds=2)
+
+    def verdicts(accuracies):
+        runs = runs_of(two, accuracies)
+        return paper_table.claims(runs, summarise(two, runs)).set_index("claim")["verdict"]
+
+    verdict = verdicts(held)
+    assert verdict["LightCNN reaches 98.61 %."] == "holds"
+    assert verdict["Less than 10 % of the classic CNN's parameters."] == "holds"
+    without_gap = "Without GAP, similar accuracy needs more than 200,000 parameters."
+    assert verdict[without_gap] == "fails: fewer parameters reach it without GAP"  # the classic CNN's 81,002
+    assert verdicts(held | {"Classic CNN": (0.98, 0.981)})[without_gap] == "holds among the designs tried"
+    assert verdict["Above 99.5 % needs batch norm, dropout or more."].startswith("open")
+    failed = verdicts(
+        held
+        | {"LightCNN": (0.97, 0.9702), "Medium-Light": (0.98, 0.981), "LightCNN, GAP removed": (0.99, 0.991)}
+    )
+    assert failed["LightCNN reaches 98.61 %."] == "fails: 1.60 points less than claimed"
+    assert failed.iloc[2].startswith("fails: 1.84 points apart")
+    assert failed.iloc[6] == "fails: 6.05 points more than claimed"
+
+
+def test_a_study_as_a_user_runs_it(tmp_path, capsys, mnist_folder):
+    options = ["--epochs", "1", "--train-images", "300", "--out", str(tmp_path), "--workers", "2"]
+    question = "Does it work?\n\nWe expect it to.\n\npython -m studies.small"
+    assert study.main(SMALL, question, argv=[*options, "--seeds", "1"]) == 0
+    assert "one seed tells no difference." in capsys.readouterr().out
+    first = pd.read_csv(tmp_path / "small" / "runs.csv")
+    assert list(first.columns) == [
+        *("arm", "architecture", "num_parameters", "seed"),
+        *("epochs", "train_accuracy", "test_accuracy", "seconds"),
+    ]
+    assert study.main(SMALL, question, argv=options) == 0
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 2  # two runs more, the others are not trained again
+    runs = pd.read_csv(tmp_path / "small" / "runs.csv")
+    pd.testing.assert_frame_equal(runs[:2], first)
+    assert sorted(zip(runs["arm"], runs["seed"], strict=True)) == [
+        *(("GAP", 0), ("GAP", 1), ("flatten", 0), ("flatten", 1))
+    ]
+    assert list(pd.read_csv(tmp_path / "small" / "summary.csv").columns) == [
+        *("arm", "architecture", "num_parameters", "num_seeds", "test_accuracy_mean", "test_accuracy_low"),
+        *("test_accuracy_high", "difference", "difference_low", "difference_high", "p_holm"),
+    ]
+    page = (tmp_path / "small" / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Does it work?</h1>" in page and "We expect it to." in page
+    with pytest.raises(SystemExit) as caught:
+        study.main(SMALL, question, argv=[*options, "--epochs", "2"])
+    assert caught.value.code == 2
+    assert "holds runs with recipe=" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        study.main(SMALL, question, argv=[*options, "--train-images", "60001"])
+    assert capsys.readouterr().err == "error: --train-images must be from 10 to 60000, but got 60001\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -98,16 +99,25 @@ def about_this_run(module: str, arguments: list[str]) -> dict[str, Any]:
         "command": f"python -m {module} {shlex.join(arguments)}".strip(),
         "python": platform.python_version(),
         **{library: version(library) for library in LIBRARIES},
-        "machine": f"{platform.system()} {platform.machine()}, {cpu_count()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {cpu_count()} cores, {_cpu_model()}",
         "gpus": ", ".join(devices) or "none",
     }
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")  # Linux; elsewhere Python knows a little
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "unknown CPU"
 
 
 def run_command(parser: Parser, work: Callable[[], None]) -> int:
     """Do `work` and turn how it ends into an exit code and, unless it went well, one line on stderr.
 
-    0 done, 2 a `ValueError`, which is what a user can cause, 1 another failure, 130 interrupted.
+    0 done, 2 a `ValueError`, which is what a user can cause, 1 another failure, 130 interrupted, by Ctrl-C or
+    by the SIGTERM of a scheduler.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         work()
     except ValueError as error:

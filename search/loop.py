@@ -57,6 +57,7 @@ def search(
     executed = train_runs(
         _runs(study, settings, num_trials, with_designs, display), executor, num_slots, display
     )
+    records = list(finished(study).values())
     failures = 0
     for key, outcome in executed:
         record = Record.of(outcome)
@@ -71,7 +72,8 @@ def search(
             study.tell(key, state=TrialState.FAIL)
         else:
             study.tell(key, [record.val_accuracy, record.num_parameters])
-        display.note(_so_far(study))
+        records.append(record)
+        display.note(_so_far(records))
 
 
 def _runs(
@@ -128,12 +130,13 @@ def _candidates(study: Study, settings: Search, seen: set[str]) -> Iterator[tupl
         yield trial, space.suggest(trial, settings.task)
 
 
-def _so_far(study: Study) -> str:
+def _so_far(records: list[Record]) -> str:
     """Best so far against LightCNN, for the progress display."""
-    records = [r for r in finished(study).values() if r.val_accuracy is not None]
-    if not records:
+    best = max(records, key=lambda record: record.val_accuracy or 0.0)
+    if best.val_accuracy is None:
         return ""
-    best = max(records, key=lambda r: r.val_accuracy or 0.0)
     text = f"best {best.architecture} {best.val_accuracy:.2%}"
     lightcnn = next((r for r in records if r.architecture == LIGHTCNN), None)
-    return text if lightcnn is None else f"{text}, LightCNN {lightcnn.val_accuracy:.2%}"
+    if lightcnn is None or lightcnn.val_accuracy is None:
+        return text
+    return f"{text}, LightCNN {lightcnn.val_accuracy:.2%}"

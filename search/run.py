@@ -104,9 +104,11 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         with_designs = not options.no_baselines
         executor = SlotExecutor(slots)
         try:
-            num_runs = options.trials + (len(DESIGNS) - 1 if with_designs else 0)  # LightCNN is a trial
             num_done = len(finished(study)) + len(finished_designs(study))
-            with Display("search", num_runs, num_done, console) as display:
+            missing = max(options.trials - len(finished(study)), 0)
+            if with_designs:
+                missing += len(DESIGNS) - 1 - len(finished_designs(study))  # LightCNN is a trial
+            with Display("search", num_done + missing, num_done, console) as display:
                 search(study, settings, options.trials, with_designs, executor, len(slots), display)
         finally:
             executor.shutdown(kill=True)
@@ -164,7 +166,8 @@ def _recorded(settings: Search) -> dict[str, Any]:
 def _conclude(folder: Path) -> None:
     """Print the front, LightCNN, the baselines, and what a user wants to know of them."""
     tables = read_study(folder)
-    shown = Table(title=f"{len(tables.trials)} trials")
+    states = tables.trials["state"].value_counts(sort=False)
+    shown = Table(title="trials: " + ", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()))
     shown.add_column("")
     shown.add_column("architecture", overflow="fold")
     for heading in ("parameters", "validation", "paper says"):

@@ -14,7 +14,7 @@ matrix product. Run it on a machine that does nothing else.
 
 from __future__ import annotations
 
-import itertools
+import os
 import statistics
 import subprocess
 import sys
@@ -23,6 +23,7 @@ import time
 from collections.abc import Hashable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ import optuna
 import pandas as pd
 import psutil
 import torch
-from joblib import cpu_count
+from rich.console import Console
 
 from lightcnn.architecture import parse
 from lightcnn.cost import num_macs, num_parameters
@@ -38,7 +39,7 @@ from lightcnn.data import DATASETS
 from lightcnn.designs import LIGHTCNN
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST, Epoch, Piece
-from search.command import Parser, at_least, run_command
+from search.command import Parser, about_this_run, at_least, run_command
 from search.loop import Search, search
 from search.progress import Display
 from search.runs import Outcome, Run, TrainingData, train_runs
@@ -131,9 +132,7 @@ def plain_epoch_seconds(folder: Path, epochs: int) -> list[float]:
     return [float(line) for line in done.stdout.split()]
 
 
-def tool_epoch_seconds(
-    executor: SlotExecutor, num_slots: int, data: TrainingData, epochs: int
-) -> list[float]:
+def tool_epoch_seconds(executor: SlotExecutor, num_slots: int, data: TrainingData, epochs: int) -> float:
     """Seconds between the ends of candidate-epochs over all slots: what one costs the machine."""
     runs = (
         (seed, Run(parse(LIGHTCNN, TASK), replace(FAST, epochs=epochs + 1), seed, data))
@@ -142,7 +141,7 @@ def tool_epoch_seconds(
     clock = Clock()
     list(train_runs(iter(runs), executor, num_slots, clock))
     warm = clock.ends[num_slots - 1 :]  # the first epoch of each slot holds its start-up
-    return [(warm[-1] - warm[0]) / (len(warm) - 1)]
+    return (warm[-1] - warm[0]) / (len(warm) - 1)
 
 
 def matrix_product_rate() -> float:
@@ -159,15 +158,19 @@ def matrix_product_rate() -> float:
     return size**3 / statistics.median(seconds)
 
 
-def driver_seconds(data: TrainingData, num_trials: int) -> float:
-    """The driver's own time for one trial near the end of a search of `num_trials`: median of the last 40."""
-    settings = Search(TASK, FAST, 0, "tpe", 30_000, data)
-    with tempfile.TemporaryDirectory() as folder, Display("driver", num_trials) as display:
-        executor = Instant()
-        display.say = lambda line: None  # type: ignore[method-assign]
-        search(open_study(Path(folder), print), settings, num_trials, False, executor, 1, display)
-    starts = executor.starts[-41:]
-    return statistics.median(later - earlier for earlier, later in itertools.pairwise(starts))
+def driver_seconds(data: TrainingData) -> tuple[float, float]:
+    """The driver's own time a trial, around the 100th and the 2,000th of one search: medians of 40 trials."""
+    settings, executor = Search(TASK, FAST, 0, "tpe", 30_000, data), Instant()
+    with tempfile.TemporaryDirectory() as folder, Display("", 0, console=Console(quiet=True)) as display:
+        search(open_study(Path(folder), print), settings, 2_000, False, executor, 1, display)
+    seconds = [later - earlier for earlier, later in pairwise(executor.starts)]
+    return statistics.median(seconds[59:99]), statistics.median(seconds[-40:])
+
+
+def peak_gib(pid: int) -> float:
+    """The most memory that a process has held so far (Linux)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
 
 
 def measure(epochs: int, rounds: int, out: Path) -> None:
@@ -180,28 +183,32 @@ def measure(epochs: int, rounds: int, out: Path) -> None:
     try:
         for _ in range(rounds):
             plain += plain_epoch_seconds(data.folder, epochs)
-            tool += tool_epoch_seconds(executor, len(slots), data, epochs)
-        workers = [child for child in psutil.Process().children() if child.memory_info().rss > 2**28]
-        memory = max(child.memory_info().rss for child in workers)
+            tool.append(tool_epoch_seconds(executor, len(slots), data, epochs))
+        pids = [
+            child.pid for child in psutil.Process().children() if "LokyProcess" in " ".join(child.cmdline())
+        ]
+        worker_memory = max(peak_gib(pid) for pid in pids)
     finally:
         executor.shutdown(kill=True)
     # Forward once, backward twice: towards the weights and towards the inputs.
     floor = 3 * num_macs(parse(LIGHTCNN, TASK)) * NUM_IMAGES / matrix_product_rate() / len(slots)
     plain_epoch, tool_epoch = statistics.median(plain), statistics.median(tool)
-    figures = {
-        "cores": cpu_count(),
-        "plain script, candidate-epochs a minute": 60 / plain_epoch,
-        "this tool, candidate-epochs a minute": 60 / tool_epoch,
-        "ratio of the two": plain_epoch / tool_epoch,
-        "this tool's epoch over the floor of the matrix product": tool_epoch / floor,
-        "driver's milliseconds a trial at 100 trials": 1_000 * driver_seconds(data, 100),
-        "driver's milliseconds a trial at 2,000 trials": 1_000 * driver_seconds(data, 2_000),
-        "memory of the driver, GiB": psutil.Process().memory_info().rss / 2**30,
-        "memory of the largest worker, GiB": memory / 2**30,
-    }
-    for name, value in figures.items():
-        print(f"{name:60} {value:10.2f}")
-    table = pd.DataFrame(figures.items(), columns=["figure", "value"]).round(3)
+    at_100, at_2000 = driver_seconds(data)
+    rows = [
+        ("plain script, candidate-epochs a minute", 60 / plain_epoch, ""),
+        ("this tool, candidate-epochs a minute", 60 / tool_epoch, ""),
+        ("ratio of the two", plain_epoch / tool_epoch, "at least 4"),
+        ("this tool's epoch over the floor of the matrix product", tool_epoch / floor, ""),
+        ("driver's milliseconds a trial at 100 trials", 1_000 * at_100, "under 50"),
+        ("driver's milliseconds a trial at 2,000 trials", 1_000 * at_2000, "under 150"),
+        ("peak memory of the driver, GiB", peak_gib(os.getpid()), "under 1.2"),
+        ("peak memory of the largest worker, GiB", worker_memory, "under 1.2"),
+    ]
+    machine = about_this_run("studies.throughput", [])["machine"]
+    print(machine)
+    for name, value, aim in rows:
+        print(f"{name:56} {value:8.2f}  {aim}".rstrip())
+    table = pd.DataFrame(rows, columns=["figure", "value", "aim"]).round({"value": 3}).assign(machine=machine)
     write_table(table, study_folder(out, "throughput") / "throughput.csv")
 
 

@@ -1,6 +1,7 @@
 """Imports point one way: studies -> search -> lightcnn."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,11 @@ def test_imports_point_one_way(package):
         assert tops & ours <= MAY_IMPORT[package], path
         if package == "lightcnn":
             assert not tops & NOT_FOR_THE_NETWORK, path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_every_study_imports(path):
+    assert importlib.import_module(f"studies.{path.stem}").__doc__
 
 
 def test_only_evaluation_reaches_the_test_images():

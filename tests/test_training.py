@@ -66,11 +66,24 @@ def test_rates():
     assert [PAPER.rate(step, 20) for step in (0, 19)] == [1e-3, 1e-3]
 
 
-def test_divergence_is_reported(images):
-    piece = train(SMALL, Recipe(epochs=3, learning_rate=1e30, batch_size=64), *images, seed=0)
+@pytest.mark.parametrize("batch_size", [64, 600])  # with 600, the only step is the one that breaks it
+def test_divergence_is_reported(batch_size, images):
+    piece = train(SMALL, Recipe(epochs=3, learning_rate=1e30, batch_size=batch_size), *images, seed=0)
     assert piece.diverged
     assert len(piece.epochs) == 1
     assert not train(SMALL, replace(FAST, epochs=1), *images, seed=0).diverged
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_trains_to_about_the_same(images):
+    recipe = replace(FAST, epochs=2)
+    there = [part.to("cuda") for part in images]
+    whole = train(SMALL, recipe, *there, seed=0, device="cuda")
+    assert whole.epochs[-1].train_loss == pytest.approx(
+        train(SMALL, recipe, *images, seed=0).epochs[-1].train_loss, rel=0.1
+    )
+    first = train(SMALL, recipe, *there, seed=0, stop=1, device="cuda")
+    assert train(SMALL, recipe, *there, seed=0, start=1, state=first.state, device="cuda").epochs
 
 
 def test_without_validation(images):

@@ -13,14 +13,14 @@ import plotly.graph_objects as go
 from search.figure import BLUE, GREY, VERMILLION, error_percent
 from search.report import how_it_was_made, html_plot, html_table, render
 from search.storage import write_whole
-from search.tables import absent, percent, read_table, records
+from search.tables import absent, percent, read_table, rows
 
 SIGNIFICANT = 0.05  # p after Holm's correction below which a difference is called one
 
 
 def findings(summary: pd.DataFrame) -> list[str]:
     """A sentence for each arm, written from the figures; the first line of `summary` is the baseline."""
-    baseline, *variants = records(summary)
+    baseline, *variants = rows(summary)
     size = int(baseline["num_parameters"])
     sentences = [f"{baseline['arm']} ({size:,} parameters) reaches {_mean(baseline)}."]
     for row in variants:
@@ -45,7 +45,7 @@ def findings(summary: pd.DataFrame) -> list[str]:
 def seeds_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
     """Test accuracy of each run, arm by arm, with the arm's mean and its interval."""
     figure = go.Figure()
-    for i, arm in enumerate(records(summary)):
+    for i, arm in enumerate(rows(summary)):
         own = runs[runs["arm"] == arm["arm"]]
         label = html.escape(str(arm["arm"]))
         figure.add_scatter(
@@ -56,7 +56,7 @@ def seeds_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
             name="one seed",
             showlegend=i == 0,
             hoverinfo="text",
-            hovertext=[f"seed {int(r['seed'])}: {percent(r['test_accuracy'])}" for r in records(own)],
+            hovertext=[f"seed {int(r['seed'])}: {percent(r['test_accuracy'])}" for r in rows(own)],
         )
         mean, low, high = (
             float(error_percent(arm[name])) if not absent(arm[name]) else np.nan
@@ -113,7 +113,7 @@ def write_ablation_report(folder: Path, title: str, text: str, claims: pd.DataFr
         title=title,
         paragraphs=[" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()],
         findings=findings(summary),
-        claims=None if claims is None else records(claims),
+        claims=None if claims is None else rows(claims),
         figure=html_plot(seeds_figure(summary, runs[runs["arm"].isin(list(names))]), "seeds"),
         summary=html_table(summary, "arm"),
         runs=html_table(runs, "arm"),

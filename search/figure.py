@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from search.tables import COLUMNS, LIGHTCNN_NAME, Row, Tables, absent, records, written
+from search.tables import COLUMNS, LIGHTCNN_NAME, Row, Tables, absent, rows, written
 
 GREY, BLUE, VERMILLION = "#888888", "#0072B2", "#D55E00"  # the colours are Okabe and Ito's
 DESIGN_MARKS = [  # (colour, symbol) of the named designs after LightCNN, the vermillion star
@@ -44,6 +44,7 @@ def hover(row: Row) -> str:
 
 
 def error_percent(accuracy: Any) -> Any:
+    """Where accuracies, fractions, stand on the axis of errors, percent."""
     return np.clip(100 * (1 - np.asarray(accuracy, dtype=float)), *ERRORS_DRAWN)
 
 
@@ -90,22 +91,22 @@ def place_labels(texts: Sequence[str], marks: Pixels, others: Pixels, points: Pi
 
 
 def draw(
-    figure: go.Figure, rows: Iterable[Row], column: str, name: str, marker: Row, **options: Any
+    figure: go.Figure, among: Iterable[Row], column: str, name: str, marker: Row, **options: Any
 ) -> list[tuple[float, float]]:
-    """One trace of those rows that have a size and `column`; where they are, log10 of (parameters, error)."""
-    rows = [row for row in rows if row["num_parameters"] > 0 and not absent(row.get(column))]
-    if not rows:
+    """One trace of the rows that have a size and `column`; where they are, log10 of (parameters, error)."""
+    shown = [row for row in among if row["num_parameters"] > 0 and not absent(row.get(column))]
+    if not shown:
         return []
-    errors = error_percent([row[column] for row in rows])
+    errors = error_percent([row[column] for row in shown])
     if column == "test_accuracy_mean":
         low, high = (
-            error_percent([row.get(end, np.nan) for row in rows])
+            error_percent([row.get(end, np.nan) for row in shown])
             for end in ("test_accuracy_low", "test_accuracy_high")
         )
         spans = [np.nan_to_num(span).tolist() for span in (low - errors, errors - high)]
         options["error_y"] = {"array": spans[0], "arrayminus": spans[1], "thickness": 1.5}
-    sizes = [row["num_parameters"] for row in rows]
-    texts = [hover(row) for row in rows]
+    sizes = [row["num_parameters"] for row in shown]
+    texts = [hover(row) for row in shown]
     options = {"mode": "markers", "hoverinfo": "text", "hovertext": texts, "marker": marker, **options}
     figure.add_scatter(x=sizes, y=errors.tolist(), name=name, **options)
     return [(float(x), float(y)) for x, y in zip(np.log10(sizes), np.log10(errors), strict=True)]
@@ -158,7 +159,7 @@ def pareto_figure(tables: Tables) -> go.Figure:
     A desk has the designs' names in place; on a phone, where they would cover each other, in the legend.
     """
     figure = go.Figure()
-    trials = sorted(records(tables.trials), key=lambda row: -np.nan_to_num(row["val_accuracy"]))
+    trials = sorted(rows(tables.trials), key=lambda row: -np.nan_to_num(row["val_accuracy"]))
     dots: list[tuple[float, float]] = []
     for state, name, marker in [
         ("COMPLETE", "candidate", {"color": GREY, "size": 6, "opacity": 0.6}),
@@ -167,12 +168,12 @@ def pareto_figure(tables: Tables) -> go.Figure:
     ]:
         dots += draw(figure, (row for row in trials if row["state"] == state), "val_accuracy", name, marker)
     best_trial = {row["architecture"]: row for row in reversed(trials)}
-    front = [{**best_trial.get(row["architecture"], {}), **row} for row in records(tables.front)]
+    front = [{**best_trial.get(row["architecture"], {}), **row} for row in rows(tables.front)]
     front.sort(key=lambda row: row["num_parameters"])
     steps = {"mode": "lines+markers", "line": {"color": BLUE, "shape": "hv", "width": 2}}
     corners = draw(figure, front, "val_accuracy", "front", {"color": BLUE, "size": 7}, **steps)
     dots += corners
-    designs = records(tables.designs)
+    designs = rows(tables.designs)
     bar = {"color": GREY, "size": 8, "symbol": "line-ew-open", "line": {"width": 2}}
     dots += draw(
         figure, front + designs, "test_accuracy_mean", "re-trained, mean test accuracy and 95 % interval", bar

@@ -65,7 +65,8 @@ def search(
         if failures > MAX_FAILURES:
             raise RuntimeError(f"{failures} runs in a row failed, the last because of {record.reason}")
         if isinstance(key, NamedDesign):
-            keep_design(study, key.name, record)
+            if record.state != "FAILED":  # the next call tries again
+                keep_design(study, key.name, record)
             continue
         key.set_user_attr("record", asdict(record))
         if record.val_accuracy is None:

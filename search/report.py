@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from search.command import Parser, run_command
 from search.figure import pareto_figure
 from search.storage import write_whole
-from search.tables import COLUMNS, RULES, absent, read_study, records, written
+from search.tables import COLUMNS, RULES, absent, read_study, rows, written
 from search.verdict import standing, verdict
 
 
@@ -28,7 +28,7 @@ def html_table(table: pd.DataFrame, first: str) -> dict[str, Any]:
             (written(row[name], kind), "" if absent(row[name]) else row[name])
             for name, kind in zip(names, kinds, strict=True)
         ]
-        for row in records(table)
+        for row in rows(table)
     ]  # (text, what to sort by)
     numeric = [kind in RULES for kind in kinds]
     return {"headings": [COLUMNS[name][0] for name in names], "numeric": numeric, "rows": cells}

@@ -27,7 +27,7 @@ from search.report import write_report
 from search.runs import TrainingData
 from search.samplers import SAMPLERS
 from search.storage import agree, move_aside, only_driver, open_study, study_folder, write_table
-from search.tables import Row, read_study, records, written
+from search.tables import Row, read_study, rows, written
 from search.verdict import standing, verdict
 from search.workers import SlotExecutor, choose_slots
 
@@ -172,10 +172,10 @@ def _conclude(folder: Path) -> None:
     shown.add_column("architecture", overflow="fold")
     for heading in ("parameters", "validation", "paper says"):
         shown.add_column(heading, justify="right")
-    for row in records(tables.front):
+    for row in rows(tables.front):
         shown.add_row("front", *_cells(row), "")
     shown.add_section()
-    for row in records(tables.designs):
+    for row in rows(tables.designs):
         shown.add_row(row["name"], *_cells(row), written(row["paper_accuracy"], "fraction"))
     Console(highlight=False).print(shown)
     for sentence in verdict(standing(tables)):

@@ -91,14 +91,17 @@ class Tables:
 
 
 def absent(value: object) -> bool:
+    """Whether a cell holds nothing."""
     return value is None or value == "" or (isinstance(value, float) and bool(np.isnan(value)))
 
 
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, each by column name."""
     return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
 def percent(fraction: float) -> str:
+    """A fraction as the page writes it."""
     return f"{100 * fraction:.2f} %"
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from search.pareto import most_accurate_no_larger, smallest_as_accurate
-from search.tables import LIGHTCNN_NAME, Row, Tables, absent, percent, records
+from search.tables import LIGHTCNN_NAME, Row, Tables, absent, percent, rows
 
 
 @dataclass(frozen=True)
@@ -12,35 +12,28 @@ class Standing:
 
     measure: str  # "val_accuracy", or "test_accuracy_mean" once there is one
     lightcnn: Row
-    smallest: (
-        Row | None
-    )  # the smallest candidate at least as accurate; None: none, or LightCNN was not trained
+    smallest: Row | None  # the smallest candidate at least as accurate; None too if LightCNN was not trained
     best: Row | None  # the most accurate candidate no larger
 
 
 def standing(tables: Tables) -> Standing:
     """Test accuracies decide if the study re-trained its front, one run's validation accuracy if not."""
-    lightcnn = records(tables.designs[tables.designs["name"] == LIGHTCNN_NAME])[0]
+    lightcnn = rows(tables.designs[tables.designs["name"] == LIGHTCNN_NAME])[0]
     measure, candidates = "val_accuracy", tables.trials[tables.trials["state"] == "COMPLETE"]
     if "test_accuracy_mean" in tables.front and not absent(lightcnn.get("test_accuracy_mean")):
         measure, candidates = "test_accuracy_mean", tables.front
     candidates = candidates[candidates["architecture"] != lightcnn["architecture"]]
-    rows, sizes, accuracies = records(candidates), candidates["num_parameters"], candidates[measure]
+    sizes, accuracies = candidates["num_parameters"], candidates[measure]
     smallest = smallest_as_accurate(sizes, accuracies, at_least=lightcnn[measure])
     best = most_accurate_no_larger(sizes, accuracies, at_most=lightcnn["num_parameters"])
-    return Standing(
-        measure, lightcnn, None if smallest is None else rows[smallest], None if best is None else rows[best]
-    )
+    found = [None if i is None else rows(candidates)[i] for i in (smallest, best)]
+    return Standing(measure, lightcnn, *found)
 
 
 def verdict(stand: Standing) -> list[str]:
     """Two sentences on where LightCNN stands, and one on how far to trust them."""
-    light, smallest, best, tested = (
-        stand.lightcnn,
-        stand.smallest,
-        stand.best,
-        stand.measure == "test_accuracy_mean",
-    )
+    light, smallest, best = stand.lightcnn, stand.smallest, stand.best
+    tested = stand.measure == "test_accuracy_mean"
     size, accuracy = int(light["num_parameters"]), light[stand.measure]
 
     def figures(row: Row) -> str:

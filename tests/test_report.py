@@ -12,7 +12,7 @@ import pytest
 
 from search import report
 from search.figure import ERRORS_DRAWN, label_size, pareto_figure, place_labels
-from search.tables import read_study, records, written
+from search.tables import read_study, rows, written
 from search.verdict import standing, verdict
 
 TRIALS = """\
@@ -90,10 +90,10 @@ def test_tables_hold_what_the_files_say(study):
         ("8-12-gap", 1076, 150000, 0.9862),
         ("8-16-16-16-gap", 6058, 420000, 0.991),
     ]
-    failed = records(tables.trials)[3]
+    failed = rows(tables.trials)[3]
     assert (failed["trial"], failed["state"], failed["num_parameters"]) == (3, "FAILED", 38218)
     assert math.isnan(failed["val_accuracy"]) and math.isnan(failed["epochs"])
-    ultra_light = records(tables.designs)[2]
+    ultra_light = rows(tables.designs)[2]
     assert math.isnan(ultra_light["paper_parameters"]) and math.isnan(ultra_light["val_accuracy"])
 
 

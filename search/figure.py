@@ -224,7 +224,7 @@ def pareto_figure(tables: Tables) -> go.Figure:
         xaxis={**axis, "title": {"text": "parameters (log scale)"}, "tickvals": ticks, "tickformat": ",d"},
         yaxis={
             **axis,
-            "title": {"text": "accuracy (log scale of the error)"},
+            "title": {"text": "accuracy (log scale of the error)", "standoff": 14},
             "tickvals": [round(100 - tick, 2) for tick in ACCURACY_TICKS],
             "ticktext": [f"{'≤ ' if tick == 50 else ''}{tick:g} %" for tick in ACCURACY_TICKS],
         },

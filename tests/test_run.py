@@ -143,6 +143,26 @@ def test_an_interrupted_search_keeps_what_was_finished(how, tmp_path, mnist_fold
     assert not trials["architecture"].duplicated().any()
 
 
+def test_a_killed_worker_costs_one_retry(tmp_path, mnist_folder):
+    arguments = ["--trials", 6, *SMALL, "--out", tmp_path, "--name", "tiny", "--workers", 2, "--no-baselines"]
+    driver = subprocess.Popen(
+        command(*arguments),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    said = [driver.stderr.readline()]
+    workers = [p for p in psutil.Process(driver.pid).children() if "LokyProcess" in str(p.cmdline())]
+    assert len(workers) == 2
+    workers[0].kill()
+    said += driver.communicate(timeout=200)[1].splitlines()
+    assert driver.returncode == 0, said
+    assert len(said) == 6  # nothing but a line a run
+    trials = pd.read_csv(tmp_path / "tiny" / "trials.csv")
+    assert trials["state"].tolist() == ["COMPLETE"] * 6
+
+
 @pytest.mark.parametrize("trials", [2, 20])
 def test_a_search_whose_every_trial_fails_is_a_failure(trials, tmp_path, monkeypatch, capsys, mnist_folder):
     class OnFire(SlotExecutor):

@@ -19,6 +19,7 @@ from search.progress import Display
 from search.records import Record, finished, finished_designs, keep_design
 from search.runs import Run, TrainingData, train_runs
 from search.samplers import OnlyWanted, draw_wanted
+from search.storage import uninterrupted
 
 # Seeds of a search start here, those of retraining at 0: a fresh seed is never one that the search has used.
 SEARCH_SEEDS = 1_000_000
@@ -64,17 +65,21 @@ def search(
         failures = failures + 1 if record.state == "FAILED" else 0
         if failures > MAX_FAILURES:
             raise RuntimeError(f"{failures} runs in a row failed, the last because of {record.reason}")
-        if isinstance(key, NamedDesign):
-            if record.state != "FAILED":  # the next call tries again
+        with uninterrupted():
+            if not isinstance(key, NamedDesign):
+                _tell(study, key, record)
+                records.append(record)
+            elif record.state != "FAILED":  # which the next call tries again
                 keep_design(study, key.name, record)
-            continue
-        key.set_user_attr("record", asdict(record))
-        if record.val_accuracy is None:
-            study.tell(key, state=TrialState.FAIL)
-        else:
-            study.tell(key, [record.val_accuracy, record.num_parameters])
-        records.append(record)
         display.note(_so_far(records))
+
+
+def _tell(study: Study, trial: Trial, record: Record) -> None:
+    trial.set_user_attr("record", asdict(record))
+    if record.val_accuracy is None:
+        study.tell(trial, state=TrialState.FAIL)
+    else:
+        study.tell(trial, [record.val_accuracy, record.num_parameters])
 
 
 def _runs(
@@ -126,9 +131,11 @@ def _candidates(study: Study, settings: Search, seen: set[str]) -> Iterator[tupl
     if LIGHTCNN not in seen and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         study.enqueue_trial(space.parameters(parse(LIGHTCNN, settings.task)))
     while (suggesting := sampler(len(study.get_trials(deepcopy=False)))) is not None:
-        study.sampler = suggesting
-        trial = study.ask()
-        yield trial, space.suggest(trial, settings.task)
+        with uninterrupted():
+            study.sampler = suggesting
+            trial = study.ask()
+            architecture = space.suggest(trial, settings.task)
+        yield trial, architecture
 
 
 def _so_far(records: list[Record]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -75,6 +76,30 @@ def only_driver(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM within the block are taken when it is done.
+
+    For what touches the journal: a write that is broken off leaves Optuna's own lock in disorder. Main thread
+    only, as all signal handling.
+    """
+    taken: list[int] = []
+    handlers = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if callable(handler := signal.getsignal(number))  # not one that the user's shell ignores
+    }
+    for number in handlers:
+        signal.signal(number, lambda received, _: taken.append(received))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if taken:
+        raise KeyboardInterrupt
 
 
 def move_aside(folder: Path) -> Path | None:

@@ -119,6 +119,9 @@ def test_an_interrupted_search_keeps_what_was_finished(how, tmp_path, mnist_fold
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # if these tests run in the background
     )
     for _ in range(3):
         assert driver.stderr.readline().startswith("search ")
@@ -139,7 +142,7 @@ def test_an_interrupted_search_keeps_what_was_finished(how, tmp_path, mnist_fold
     done = execute("--trials", 8, *SMALL, "--out", tmp_path, "--name", "tiny", "--no-baselines")
     assert done.returncode == 0, done.stderr
     trials = pd.read_csv(tmp_path / "tiny" / "trials.csv")
-    assert trials["trial"].tolist() == list(range(8))
+    assert len(trials) == trials["trial"].nunique() == 8
     assert not trials["architecture"].duplicated().any()
 
 

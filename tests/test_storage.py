@@ -1,6 +1,7 @@
 """A study's folder: whole files, one driver, settings that agree, a journal that heals."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from search.storage import (
     only_driver,
     open_study,
     study_folder,
+    uninterrupted,
     write_table,
     write_whole,
 )
@@ -68,6 +70,20 @@ with only_driver(Path({str(folder)!r})):
     other.communicate()
     with only_driver(folder):  # a dead driver leaves no lock behind
         pass
+
+
+def test_an_interruption_waits_for_what_must_not_be_broken_off():
+    done = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("after the signal")
+    assert done == ["after the signal"]
+    with pytest.raises(KeyboardInterrupt):  # and then they are taken at once again
+        signal.raise_signal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a shell's background
+    with uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_settings_must_agree(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from search.figure import BLUE, GREY, VERMILLION, error_percent
+from search.figure import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
 from search.report import how_it_was_made, html_plot, html_table, render
 from search.storage import write_whole
 from search.tables import absent, percent, read_table, rows
@@ -74,17 +74,12 @@ def seeds_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
             hovertext=[f"{label}<br>{arm['architecture']}<br>mean {percent(arm['test_accuracy_mean'])}"],
         )
     ticks = [50, 70, 80, 90, 95, 97, 98, 98.5, 98.8, 99, 99.2, 99.4, 99.6]
-    axis = {"gridcolor": "rgba(128,128,128,0.25)", "automargin": True, "zeroline": False}
     figure.update_layout(
-        template=go.layout.Template(),
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": GREY, "size": 12, "family": "system-ui, sans-serif"},
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        **LAYOUT,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        yaxis={**axis, "autorange": "reversed"},
+        yaxis={**AXIS, "autorange": "reversed"},
         xaxis={
-            **axis,
+            **AXIS,
             "type": "log",
             "autorange": "reversed",
             "title": {"text": "test accuracy (log scale of the error)"},

@@ -12,6 +12,15 @@ import plotly.graph_objects as go
 from search.tables import COLUMNS, LIGHTCNN_NAME, Row, Tables, absent, rows, written
 
 GREY, BLUE, VERMILLION = "#888888", "#0072B2", "#D55E00"  # the colours are Okabe and Ito's
+# Of every plot: transparent and grey, so that it can be read on a light page and on a dark one.
+LAYOUT = {
+    "template": go.layout.Template(),
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "font": {"color": GREY, "size": 12, "family": "system-ui, sans-serif"},
+    "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
+}
+AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
 DESIGN_MARKS = [  # (colour, symbol) of the named designs after LightCNN, the vermillion star
     ("#E69F00", "square"),
     ("#56B4E9", "triangle-up"),
@@ -209,14 +218,9 @@ def pareto_figure(tables: Tables) -> go.Figure:
         "xaxis.tickvals": decades if len(decades) > 3 else ticks,
         "legend": {**legend, "y": -0.2, "yanchor": "top"},
     }
-    axis = {"type": "log", "gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "ticks": "outside"}
-    axis |= {"automargin": True}
+    axis = {**AXIS, "type": "log", "ticks": "outside"}
     figure.update_layout(
-        template=go.layout.Template(),
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": GREY, "size": 12, "family": "system-ui, sans-serif"},
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        **LAYOUT,
         hovermode="closest",
         hoverlabel={"bgcolor": "#222222", "font": {"color": "#ffffff"}, "align": "left"},
         legend=legend,

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from lightcnn.data import LabelledImages, load_test_images, load_training_images
+from lightcnn.data import LabelledImages, load_test_images
 from lightcnn.training import measure, trained_network
-from search.runs import Run
+from search.runs import Run, images_of, slot_device
 
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Of one finished run, fractions: on the 60,000 training images and on the test images."""
+    """Of one finished run, fractions: on the images it was trained on and on the test images."""
 
     train: float
     test: float
@@ -21,11 +21,13 @@ class Accuracies:
 
 def final_accuracies(run: Run, state: bytes) -> Accuracies:
     """In a worker: what the weights in `state` reach. Call it once all choices are made."""
-    network = trained_network(run.architecture, state)
-    train_images, test_images = _images(run.data.dataset, run.data.folder)
-    return Accuracies(measure(network, train_images)[0], measure(network, test_images)[0])
+    device = slot_device()
+    network = trained_network(run.architecture, state).to(device)
+    training, _ = images_of(run.data, device)
+    test = _test_images(run.data.dataset, run.data.folder, device)
+    return Accuracies(measure(network, training)[0], measure(network, test)[0])
 
 
 @lru_cache(maxsize=1)
-def _images(dataset: str, folder: Path) -> tuple[LabelledImages, LabelledImages]:
-    return load_training_images(dataset, folder), load_test_images(dataset, folder)
+def _test_images(dataset: str, folder: Path, device: str) -> LabelledImages:
+    return load_test_images(dataset, folder).to(device)

@@ -116,15 +116,21 @@ def train_runs(
 
 def train_epoch(run: Run, epoch: int, state: bytes | None) -> Piece:
     """In a worker: train the 0-based `epoch` of `run` from `state`, on the one device that the slot shows."""
-    device = "cuda" if os.environ["CUDA_VISIBLE_DEVICES"] else "cpu"  # never the CPU in a GPU's stead
-    training, validation = _images(run.data, device)
+    training, validation = images_of(run.data, slot_device())
+    span = epoch, epoch + 1
     return train(
-        run.architecture, run.recipe, training, validation, run.seed, epoch, epoch + 1, state, device=device
+        run.architecture, run.recipe, training, validation, run.seed, *span, state, device=slot_device()
     )
 
 
+def slot_device() -> str:
+    """In a worker: the one device that its slot shows it, and never the CPU in a GPU's stead."""
+    return "cuda" if os.environ["CUDA_VISIBLE_DEVICES"] else "cpu"
+
+
 @lru_cache(maxsize=1)
-def _images(data: TrainingData, device: str) -> tuple[LabelledImages, LabelledImages | None]:
+def images_of(data: TrainingData, device: str) -> tuple[LabelledImages, LabelledImages | None]:
+    """In a worker: the images to train on and those to validate with, if any; kept for its next jobs."""
     images = load_training_images(data.dataset, data.folder)
     chosen, held_out = torch.arange(len(images)), None
     if data.num_validation:

@@ -9,8 +9,7 @@ import torch
 
 from lightcnn.architecture import Task, parse
 from lightcnn.training import FAST, Epoch, Piece
-from search import runs
-from search.runs import Run, TrainingData, train_epoch, train_runs
+from search.runs import Run, TrainingData, images_of, train_epoch, train_runs
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 DATA = TrainingData("mnist", Path("nowhere"))
@@ -107,13 +106,13 @@ def test_a_diverged_run_is_over():
 
 def test_training_and_validation_images_do_not_meet(mnist_folder):
     everything = TrainingData("mnist", mnist_folder, num_validation=0)
-    training, validation = runs._images(everything, "cpu")
+    training, validation = images_of(everything, "cpu")
     assert (len(training), validation) == (60_000, None)
-    training, validation = runs._images(replace(everything, num_validation=10_000), "cpu")
+    training, validation = images_of(replace(everything, num_validation=10_000), "cpu")
     assert (len(training), len(validation)) == (50_000, 10_000)
-    every = runs._images(everything, "cpu")[0]
+    every = images_of(everything, "cpu")[0]
     parts = [part.images.sum(dtype=torch.float64).item() for part in (training, validation, every)]
     assert parts[0] + parts[1] == pytest.approx(parts[2])
-    few, same = runs._images(replace(everything, num_validation=10_000, num_train_images=500), "cpu")
+    few, same = images_of(replace(everything, num_validation=10_000, num_train_images=500), "cpu")
     assert (len(few), len(same)) == (500, 10_000)
     assert few.labels.bincount().tolist() == pytest.approx([50] * 10, abs=8)

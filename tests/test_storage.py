@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import optuna
 import pandas as pd
@@ -72,7 +73,16 @@ with only_driver(Path({str(folder)!r})):
         pass
 
 
-def test_an_interruption_waits_for_what_must_not_be_broken_off():
+@pytest.fixture
+def handle_interrupt():
+    """A function that sets how Ctrl-C is taken; whatever started these tests may have it ignored."""
+    before = signal.getsignal(signal.SIGINT)
+    yield partial(signal.signal, signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interruption_waits_for_what_must_not_be_broken_off(handle_interrupt):
+    handle_interrupt(signal.default_int_handler)
     done = []
     with pytest.raises(KeyboardInterrupt), uninterrupted():
         signal.raise_signal(signal.SIGINT)
@@ -80,10 +90,9 @@ def test_an_interruption_waits_for_what_must_not_be_broken_off():
     assert done == ["after the signal"]
     with pytest.raises(KeyboardInterrupt):  # and then they are taken at once again
         signal.raise_signal(signal.SIGINT)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a shell's background
+    handle_interrupt(signal.SIG_IGN)  # as in a shell's background
     with uninterrupted():
         signal.raise_signal(signal.SIGINT)
-    signal.signal(signal.SIGINT, before)
 
 
 def test_settings_must_agree(tmp_path):

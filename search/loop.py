@@ -140,8 +140,8 @@ def _candidates(study: Study, settings: Search, seen: set[str]) -> Iterator[tupl
 
 def _so_far(records: list[Record]) -> str:
     """Best so far against LightCNN, for the progress display."""
-    best = max(records, key=lambda record: record.val_accuracy or 0.0)
-    if best.val_accuracy is None:
+    best = max(records, key=lambda record: record.val_accuracy or 0.0, default=None)
+    if best is None or best.val_accuracy is None:  # a named design may end before the first trial
         return ""
     text = f"best {best.architecture} {best.val_accuracy:.2%}"
     lightcnn = next((r for r in records if r.architecture == LIGHTCNN), None)

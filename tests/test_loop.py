@@ -3,6 +3,7 @@
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 
 import optuna
 import pytest
@@ -191,6 +192,21 @@ def test_a_named_design_is_not_trained_again_as_a_candidate():
     assert "LightCNN, GAP removed" in finished_designs(study)
     executor = run(study, trials=40)
     assert "8-16-32-flatten" not in {architecture for architecture, _, _ in executor.jobs}
+
+
+def test_a_named_design_may_end_before_the_first_trial():
+    class LightLast(Pretending):
+        def submit(self, fn, run, epoch, state):
+            future = super().submit(fn, run, epoch, state)
+            if str(run.architecture) != LIGHTCNN:
+                return future
+            late = Future()
+            Timer(0.5, lambda: late.set_result(future.result())).start()
+            return late
+
+    study = new_study()
+    run(study, trials=1, designs=True, executor=LightLast(), num_slots=2)
+    assert (len(finished(study)), len(finished_designs(study))) == (1, len(DESIGNS) - 1)
 
 
 def test_more_trials_can_be_asked_for_later():

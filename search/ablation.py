@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,23 +12,10 @@ from lightcnn.architecture import Architecture
 from lightcnn.cost import num_parameters
 from lightcnn.network import build
 from lightcnn.training import Recipe
-from search.evaluation import final_accuracies
-from search.progress import Display
-from search.runs import Run, TrainingData, train_runs
+from search.evaluation import Arm
 from search.statistics import difference, holm, mean_interval
-from search.storage import write_table
-from search.tables import read_table
-from search.workers import Slot, SlotExecutor
 
 BUDGET_TOLERANCE = 0.03  # how far a variant at the baseline's budget may be from it
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One of the designs that an ablation compares."""
-
-    name: str
-    architecture: Architecture
 
 
 @dataclass(frozen=True)
@@ -102,63 +87,6 @@ def at_budget(architecture: Architecture, budget: int) -> Architecture:
             f"widths are scaled, but the nearest, {best}, has {num_parameters(best):,}"
         )
     return best
-
-
-def train_arms(ablation: Ablation, data: TrainingData, slots: list[Slot], folder: Path) -> pd.DataFrame:
-    """Train every arm with every seed, keeping each run as it ends in `folder`/runs.csv.
-
-    Runs already there are not trained again. The arms were chosen before any of them was trained, so each
-    run's test accuracy may be read as it ends.
-
-    Returns:
-        The runs of this ablation.
-
-    Raises:
-        ValueError: runs.csv was damaged by hand.
-        RuntimeError: a run failed twice.
-    """
-    path = folder / "runs.csv"
-    rows = [] if not path.exists() else read_table(path).to_dict("records")
-    done = {(row["architecture"], row["seed"]) for row in rows}
-    missing = [
-        (arm, seed)
-        for seed in range(ablation.num_seeds)  # seed by seed, so that what is there early compares all arms
-        for arm in ablation.arms
-        if (str(arm.architecture), seed) not in done
-    ]
-
-    def runs() -> Iterator[tuple[tuple[Arm, int], Run]]:
-        for arm, seed in missing:
-            yield (arm, seed), Run(arm.architecture, ablation.recipe, seed, data)
-
-    num_runs = len(ablation.arms) * ablation.num_seeds
-    executor = SlotExecutor(slots)
-    try:
-        with Display(ablation.name, num_runs, num_runs - len(missing)) as display:
-            for (arm, seed), outcome in train_runs(runs(), executor, len(slots), display):
-                if outcome.error is not None or outcome.state is None:
-                    raise RuntimeError(f"{arm.name} with seed {seed} failed twice: {outcome.error}")
-                accuracies = executor.submit(final_accuracies, outcome.run, outcome.state).result()
-                rows.append(
-                    {
-                        "arm": arm.name,
-                        "architecture": str(arm.architecture),
-                        "num_parameters": num_parameters(arm.architecture),
-                        "seed": seed,
-                        "epochs": len(outcome.epochs),
-                        "train_accuracy": accuracies.train,
-                        "test_accuracy": accuracies.test,
-                        "seconds": round(outcome.seconds, 2),
-                    }
-                )
-                table = pd.DataFrame(rows).astype(dict.fromkeys(("num_parameters", "seed", "epochs"), int))
-                write_table(table, path)
-    finally:
-        executor.shutdown(kill=True)
-    names = {str(arm.architecture): arm.name for arm in ablation.arms}
-    table = pd.DataFrame(rows)
-    wanted = table["architecture"].isin(list(names)) & (table["seed"] < ablation.num_seeds)
-    return table[wanted].assign(arm=table["architecture"].map(names))
 
 
 def summarise(ablation: Ablation, runs: pd.DataFrame) -> pd.DataFrame:

@@ -1,14 +1,39 @@
-"""Final accuracies of trained runs; the one reader of the test set."""
+"""Designs trained again on fresh seeds, then tested together; the one reader of the test set."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from lightcnn.data import LabelledImages, load_test_images
-from lightcnn.training import measure, trained_network
-from search.runs import Run, images_of, slot_device
+import pandas as pd
+
+from lightcnn.architecture import Architecture, parse
+from lightcnn.cost import num_parameters
+from lightcnn.data import DATASETS, LabelledImages, load_test_images
+from lightcnn.training import Recipe, measure, trained_network, weights_alone
+from search.progress import Display
+from search.runs import Outcome, Run, TrainingData, images_of, slot_device, train_runs
+from search.storage import uninterrupted, write_table, write_whole
+from search.tables import absent, read_table, rows
+
+RUN_COLUMNS = [
+    *("arm", "architecture", "num_parameters", "seed", "epochs"),
+    *("train_accuracy", "test_accuracy", "seconds"),
+]
+MAX_FAILURES = 4  # runs that fail, each twice, before the cause is looked for elsewhere
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A design that is trained with each of several seeds."""
+
+    name: str
+    architecture: Architecture
 
 
 @dataclass(frozen=True)
@@ -19,8 +44,71 @@ class Accuracies:
     test: float
 
 
+def retrain(
+    title: str,
+    arms: Sequence[Arm],
+    num_seeds: int,
+    recipe: Recipe,
+    data: TrainingData,
+    executor: Executor,
+    num_slots: int,
+    folder: Path,
+) -> pd.DataFrame:
+    """Train every arm with the seeds 0, 1, ..., then read the test set, once, for all of them.
+
+    What `folder`/runs.csv already holds is not trained or tested again. A run is kept there as it ends, its
+    weights in `folder`/weights; its accuracies are filled in when no run is left to train, so that no choice
+    can follow from them. When that was, `folder`/test_readings.csv says, a line each time.
+
+    Args:
+        title: what the progress display calls it.
+        data: the images to train on; the recipe and they are those of the runs already there.
+
+    Returns:
+        The lines of runs.csv for these arms and seeds, under the arms' names.
+
+    Raises:
+        ValueError: a file there was damaged by hand.
+        RuntimeError: runs failed, each twice; the others are kept and tested all the same.
+    """
+    kept = [
+        row
+        for row in rows(kept_runs(folder))
+        if not absent(row["test_accuracy"]) or _weights(folder, row).exists()
+    ]
+    done = {(row["architecture"], row["seed"]) for row in kept}
+    missing = [
+        (arm, seed)
+        for seed in range(num_seeds)  # seed by seed, so that what is there early compares all arms
+        for arm in arms
+        if (str(arm.architecture), seed) not in done
+    ]
+
+    def runs() -> Iterator[tuple[tuple[Arm, int], Run]]:
+        for arm, seed in missing:
+            yield (arm, seed), Run(arm.architecture, recipe, seed, data)
+
+    num_runs = len(arms) * num_seeds
+    failures: list[str] = []
+    with Display(title, num_runs, num_runs - len(missing)) as display:
+        for (arm, seed), outcome in train_runs(runs(), executor, num_slots, display):
+            if outcome.error is not None:
+                failures.append(f"{arm.name} with seed {seed} failed twice: {outcome.error}")
+                if len(failures) == MAX_FAILURES:
+                    raise RuntimeError(f"{MAX_FAILURES} runs failed, the last being {failures[-1]}")
+            else:
+                _keep(folder, kept, arm, outcome)
+    _read_test_set(folder, kept, recipe, data, executor)
+    if failures:
+        raise RuntimeError(f"{'; '.join(failures)}; the same command tries again")
+    names = {str(arm.architecture): arm.name for arm in arms}
+    table = pd.DataFrame(kept, columns=RUN_COLUMNS)
+    wanted = table["architecture"].isin(list(names)) & (table["seed"] < num_seeds)
+    return table[wanted].assign(arm=table["architecture"].map(names))
+
+
 def final_accuracies(run: Run, state: bytes) -> Accuracies:
-    """In a worker: what the weights in `state` reach. Call it once all choices are made."""
+    """In a worker: what the weights in `state` reach."""
     device = slot_device()
     network = trained_network(run.architecture, state).to(device)
     training, _ = images_of(run.data, device)
@@ -31,3 +119,64 @@ def final_accuracies(run: Run, state: bytes) -> Accuracies:
 @lru_cache(maxsize=1)
 def _test_images(dataset: str, folder: Path, device: str) -> LabelledImages:
     return load_test_images(dataset, folder).to(device)
+
+
+def kept_runs(folder: Path) -> pd.DataFrame:
+    """The table of `folder`/runs.csv; empty if there is none yet. ValueError if it was damaged by hand."""
+    path = folder / "runs.csv"
+    return read_table(path) if path.exists() else pd.DataFrame(columns=RUN_COLUMNS)
+
+
+def _keep(folder: Path, kept: list[dict[str, Any]], arm: Arm, outcome: Outcome) -> None:
+    row = {
+        "arm": arm.name,
+        "architecture": str(arm.architecture),
+        "num_parameters": num_parameters(arm.architecture),
+        "seed": outcome.run.seed,
+        "epochs": len(outcome.epochs),
+        "train_accuracy": None,
+        "test_accuracy": None,
+        "seconds": round(outcome.seconds, 2),
+    }
+    assert outcome.state is not None  # as the run is over without an error
+    with uninterrupted():
+        _weights(folder, row).parent.mkdir(exist_ok=True)
+        write_whole(_weights(folder, row), weights_alone(outcome.state))
+        kept.append(row)
+        _write(folder, kept)
+
+
+def _read_test_set(
+    folder: Path, kept: list[dict[str, Any]], recipe: Recipe, data: TrainingData, executor: Executor
+) -> None:
+    """Fill in the accuracies of the runs that lack them; no reading where none does."""
+    untested = [row for row in kept if absent(row["test_accuracy"])]
+    if not untested:
+        return
+    task = DATASETS[data.dataset].task
+    measured = [
+        executor.submit(
+            final_accuracies,
+            Run(parse(row["architecture"], task), recipe, int(row["seed"]), data),
+            _weights(folder, row).read_bytes(),
+        )
+        for row in untested
+    ]
+    results = [future.result() for future in measured]
+    for row, accuracies in zip(untested, results, strict=True):
+        row |= {"train_accuracy": accuracies.train, "test_accuracy": accuracies.test}
+    path = folder / "test_readings.csv"
+    reading = {"read_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"), "num_runs": len(untested)}
+    earlier = rows(read_table(path)) if path.exists() else []
+    with uninterrupted():
+        write_table(pd.DataFrame([*earlier, reading]).astype({"num_runs": int}), path)
+        _write(folder, kept)
+
+
+def _write(folder: Path, kept: list[dict[str, Any]]) -> None:
+    whole_numbers = dict.fromkeys(("num_parameters", "seed", "epochs"), int)
+    write_table(pd.DataFrame(kept, columns=RUN_COLUMNS).astype(whole_numbers), folder / "runs.csv")
+
+
+def _weights(folder: Path, row: dict[str, Any]) -> Path:
+    return folder / "weights" / f"{row['architecture']}.{int(row['seed'])}.pt"

@@ -124,7 +124,10 @@ def draw(
 def draw_designs(
     figure: go.Figure, designs: list[dict[str, Any]]
 ) -> list[tuple[str, list[tuple[float, float]]]]:
-    """Each design's mark joined to the paper's claim, LightCNN first. Its label, and where its marks are."""
+    """Each design's mark joined to the paper's claim, LightCNN first. Its label, and where its marks are.
+
+    The mark stands at the mean test accuracy if the design was re-trained, with its gaps to the front.
+    """
     drawn = []
     legend = True
     for i, row in enumerate(sorted(designs, key=lambda row: row["name"] != LIGHTCNN_NAME)):
@@ -132,6 +135,7 @@ def draw_designs(
         outline, size = {"color": "#555555", "width": 1}, 12 if i else 20
         marker = {"color": colour, "symbol": symbol, "size": size, "line": outline}
         name = html.escape(row["name"])
+        measure = "val_accuracy" if absent(row.get("test_accuracy_mean")) else "test_accuracy_mean"
         claim = {
             "name": f"{row['name']}, the paper's claim",
             "architecture": row["architecture"],
@@ -140,10 +144,10 @@ def draw_designs(
         }
         if not absent(row["paper_parameters"]):
             claim["num_parameters"] = row["paper_parameters"]
-        if not absent(row["val_accuracy"]) and not absent(row["paper_accuracy"]):
+        if not absent(row[measure]) and not absent(row["paper_accuracy"]):
             figure.add_scatter(
                 x=[row["num_parameters"], claim["num_parameters"]],
-                y=error_percent([row["val_accuracy"], row["paper_accuracy"]]).tolist(),
+                y=error_percent([row[measure], row["paper_accuracy"]]).tolist(),
                 mode="lines",
                 line={"color": colour, "dash": "dot", "width": 2},
                 hoverinfo="skip",
@@ -156,10 +160,59 @@ def draw_designs(
             figure, [claim], "paper_accuracy", "the paper's claim, test accuracy", hollow, **options
         )
         legend = legend and not claimed
-        places = draw(figure, [row], "val_accuracy", name, marker, showlegend=False, meta="design") + claimed
+        draw_gaps(figure, row, colour)
+        places = draw(figure, [row], measure, name, marker, showlegend=False, meta="design") + claimed
         if places:
             drawn.append((row["name"] if i else f"{row['name']}, {int(row['num_parameters']):,}", places))
     return drawn
+
+
+def draw_gaps(figure: go.Figure, row: Row, colour: str) -> None:
+    """A design's gaps to the front: down its own size, and along its own accuracy, to 95 % intervals.
+
+    LightCNN's are seen at once, those of the others by a click in the legend.
+    """
+    if absent(row.get("parameter_ratio")):
+        return
+    size, accuracy = row["num_parameters"], row["test_accuracy_mean"]
+    is_lightcnn = row["name"] == LIGHTCNN_NAME
+    options: dict[str, Any] = {
+        "name": "LightCNN's gaps to the front, 95 % interval" if is_lightcnn else "the other designs' gaps",
+        "legendgroup": "LightCNN's gaps" if is_lightcnn else "gaps",
+        "visible": True if is_lightcnn else "legendonly",
+        "line": {"color": colour, "width": 1.5},
+        "marker": {"color": colour, "size": 5, "symbol": "circle-open"},
+        "hoverinfo": "skip",
+    }
+    shown = {trace.legendgroup for trace in figure.data if trace.showlegend is not False}
+    if not absent(row["accuracy_reference"]):
+        here, end, low, high = error_percent(
+            accuracy - np.array([0, row["accuracy_gap"], row["accuracy_gap_low"], row["accuracy_gap_high"]])
+        )
+        bar = {"type": "data", "array": [0, high - end], "arrayminus": [0, end - low], "thickness": 1.5}
+        figure.add_scatter(
+            x=[size, size],
+            y=[here, end],
+            error_y=bar,
+            showlegend=options["legendgroup"] not in shown,
+            **options,
+        )
+    if not absent(row["parameter_reference"]):
+        end, low, high = (size * row[f"parameter_ratio{limit}"] for limit in ("", "_low", "_high"))
+        largest = max(x for trace in figure.data for x in trace.x)  # stands for an interval without an end
+        bar = {
+            "type": "data",
+            "array": [0, min(high, max(largest, end)) - end],
+            "arrayminus": [0, end - low],
+            "thickness": 1.5,
+        }
+        figure.add_scatter(
+            x=[size, end],
+            y=[float(error_percent(accuracy))] * 2,
+            error_x=bar,
+            showlegend=False,
+            **options,
+        )
 
 
 def pareto_figure(tables: Tables) -> go.Figure:
@@ -179,14 +232,25 @@ def pareto_figure(tables: Tables) -> go.Figure:
     best_trial = {row["architecture"]: row for row in reversed(trials)}
     front = [{**best_trial.get(row["architecture"], {}), **row} for row in rows(tables.front)]
     front.sort(key=lambda row: row["num_parameters"])
-    steps = {"mode": "lines+markers", "line": {"color": BLUE, "shape": "hv", "width": 2}}
-    corners = draw(figure, front, "val_accuracy", "front", {"color": BLUE, "size": 7}, **steps)
+    retrained = [row for row in trials if not absent(row.get("test_accuracy_mean"))]
+    retrained.sort(key=lambda row: row["num_parameters"])
+    line = {"color": BLUE, "shape": "hv", "width": 2}
+    if retrained:
+        searched = {"mode": "lines", "line": {**line, "dash": "dot", "width": 1.5}}
+        corners = draw(figure, front, "val_accuracy", "front of the search, validation", {}, **searched)
+        bar = {"color": GREY, "size": 8, "symbol": "line-ew-open", "line": {"width": 2}}
+        best = [row for row in retrained if row.get("on_front_after_retraining") == "True"]
+        rest = (row for row in retrained if row.get("on_front_after_retraining") != "True")
+        dots += draw(figure, rest, "test_accuracy_mean", "re-trained, test accuracy, 95 % interval", bar)
+        steps = {"mode": "lines+markers", "line": line}
+        corners += draw(
+            figure, best, "test_accuracy_mean", "front after re-training", {"color": BLUE, "size": 7}, **steps
+        )
+    else:
+        steps = {"mode": "lines+markers", "line": line}
+        corners = draw(figure, front, "val_accuracy", "front", {"color": BLUE, "size": 7}, **steps)
     dots += corners
     designs = rows(tables.designs)
-    bar = {"color": GREY, "size": 8, "symbol": "line-ew-open", "line": {"width": 2}}
-    dots += draw(
-        figure, front + designs, "test_accuracy_mean", "re-trained, mean test accuracy and 95 % interval", bar
-    )
     named = draw_designs(figure, designs)
 
     everything = np.array([*dots, *(place for _, places in named for place in places)] or [(2, 1), (6, 0)])

@@ -41,6 +41,20 @@ def front(num_parameters: ArrayLike, accuracy: ArrayLike) -> list[int]:
     return kept
 
 
+def shortfall(num_parameters: ArrayLike, accuracy: ArrayLike) -> NDArray[np.float64]:
+    """How much less accurate each candidate is than the most accurate one no larger; 0 on the front.
+
+    >>> shortfall([6218, 2870, 9000], [0.986, 0.984, 0.981]).round(3).tolist()
+    [0.0, 0.0, 0.005]
+    """
+    parameters, accuracies = _measured(num_parameters, accuracy)
+    no_larger = parameters[None, :] <= parameters[:, None]
+    best = np.where(no_larger, np.nan_to_num(accuracies, nan=-np.inf)[None, :], -np.inf).max(
+        axis=1, initial=-np.inf
+    )
+    return np.where(np.isnan(accuracies), np.nan, best - accuracies)
+
+
 def smallest_as_accurate(num_parameters: ArrayLike, accuracy: ArrayLike, at_least: float) -> int | None:
     """Position of the smallest candidate with an accuracy of `at_least` or more; None if there is none.
 

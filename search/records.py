@@ -12,6 +12,7 @@ from lightcnn.architecture import Task
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from lightcnn.designs import DESIGNS
 from search.pareto import front
+from search.placing import candidates
 from search.runs import Outcome
 
 
@@ -92,7 +93,7 @@ def study_tables(study: Study, task: Task, max_parameters: int) -> dict[str, pd.
     trials = pd.DataFrame(
         [{"trial": number, **asdict(record)} for number, record in sorted(records.items())], columns=columns
     )
-    judged = trials[(trials["state"] == "COMPLETE") & (trials["num_parameters"] <= max_parameters)]
+    judged = candidates(trials, max_parameters)
     on_front = judged.iloc[front(judged["num_parameters"], judged["val_accuracy"].astype(float))]
 
     beside = finished_designs(study)

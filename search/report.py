@@ -5,6 +5,7 @@ The same files give the same bytes.
 
 import sys
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,19 @@ import plotly.graph_objects as go
 from search.command import Parser, run_command
 from search.figure import pareto_figure
 from search.storage import write_whole
-from search.tables import COLUMNS, RULES, absent, read_study, rows, written
-from search.verdict import standing, verdict
+from search.tables import (
+    COLUMNS,
+    GAPS,
+    LIGHTCNN_NAME,
+    RETRAINED,
+    RULES,
+    Tables,
+    absent,
+    read_study,
+    rows,
+    written,
+)
+from search.verdict import placed, standing, verdict
 
 
 def html_table(table: pd.DataFrame, first: str) -> dict[str, Any]:
@@ -24,14 +36,18 @@ def html_table(table: pd.DataFrame, first: str) -> dict[str, Any]:
     names = [first, *(name for name in COLUMNS if name in table and name != first)]
     kinds = [COLUMNS[name][1] for name in names]
     cells = [
-        [
-            (written(row[name], kind), "" if absent(row[name]) else row[name])
-            for name, kind in zip(names, kinds, strict=True)
-        ]
+        [(written(row[name], kind), _sort_key(row[name])) for name, kind in zip(names, kinds, strict=True)]
         for row in rows(table)
     ]  # (text, what to sort by)
     numeric = [kind in RULES for kind in kinds]
     return {"headings": [COLUMNS[name][0] for name in names], "numeric": numeric, "rows": cells}
+
+
+def _sort_key(value: Any) -> Any:
+    """What the page's script compares: "" is absent, and infinity is spelt as JavaScript reads it."""
+    if absent(value):
+        return ""
+    return "Infinity" if value == inf else value
 
 
 def how_it_was_made(settings: Mapping[str, Any] | None) -> dict[str, str] | None:
@@ -77,23 +93,36 @@ def write_report(folder: Path) -> Path:
         ValueError: a file is missing or was damaged by hand; an earlier page is left as it was.
     """
     tables = read_study(folder)
-    stand = standing(tables)
     states = tables.trials["state"].value_counts(sort=False)
     page = render(
         "report.html.j2",
         study=tables.study,
-        verdict=verdict(stand),
-        tested=stand.measure == "test_accuracy_mean",
+        verdict=verdict(tables),
+        tested=standing(tables).measure == "test_accuracy_mean",
+        placed=[" ".join(sentences) for name, sentences in placed(tables).items() if name != LIGHTCNN_NAME],
         figure=html_plot(pareto_figure(tables), "pareto"),
         states=", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()),
         front=html_table(tables.front, "architecture"),
-        designs=html_table(tables.designs, "name"),
-        trials=html_table(tables.trials, "trial"),
+        near=html_table(_near(tables), "architecture"),
+        # The gaps are told in words above their table, the re-trained trials have a table of their own.
+        designs=html_table(tables.designs.drop(columns=GAPS, errors="ignore"), "name"),
+        trials=html_table(tables.trials.drop(columns=RETRAINED, errors="ignore"), "trial"),
+        readings=html_table(tables.test_readings, "read_at"),
         settings=how_it_was_made(tables.settings),
     )
     target = folder / "report.html"
     write_whole(target, page)
     return target
+
+
+def _near(tables: Tables) -> pd.DataFrame:
+    """The re-trained trials that are not on the search's front."""
+    if "test_accuracy_mean" not in tables.trials:
+        return tables.trials[:0]
+    near = tables.trials.dropna(subset=["test_accuracy_mean"])
+    near = near[~near["architecture"].isin(list(tables.front["architecture"]))]
+    columns = ["architecture", "num_parameters", "num_macs", "val_accuracy"]
+    return near[columns + [name for name in RETRAINED if name in near]].sort_values("num_parameters")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.study import Study
 from rich.console import Console
 from rich.table import Table
 
+from lightcnn.architecture import Architecture, Task, parse
 from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS
 from lightcnn.designs import DESIGNS
@@ -20,15 +22,17 @@ from lightcnn.fetching import find_files
 from lightcnn.training import FAST
 from search import space
 from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
+from search.evaluation import Arm, kept_runs, retrain
 from search.loop import Search, search
+from search.placing import contenders, with_retraining
 from search.progress import Display, log_console
 from search.records import finished, finished_designs, study_tables
 from search.report import write_report
 from search.runs import TrainingData
 from search.samplers import SAMPLERS
 from search.storage import agree, move_aside, only_driver, open_study, study_folder, write_table
-from search.tables import Row, read_study, rows, written
-from search.verdict import standing, verdict
+from search.tables import LIGHTCNN_NAME, Row, read_study, rows, written
+from search.verdict import placed, verdict
 from search.workers import SlotExecutor, choose_slots
 
 NUM_VALIDATION = 10_000  # images of the training set that judge the candidates
@@ -71,9 +75,25 @@ def parser() -> Parser:
         "--train-images",
         type=at_least(1),
         metavar="N",
-        help="train on N images, classes in proportion; by default on all but the 10,000 validation images",
+        help="search with N images, classes in proportion; by default all but the 10,000 validation images",
     )
     group.add_argument("--no-baselines", action="store_true", help="do not train the named designs as well")
+    group = it.add_argument_group("what is re-trained on all training images and tested")
+    group.add_argument(
+        "--seeds",
+        type=at_least(0),
+        default=5,
+        metavar="N",
+        help="fresh seeds for the front, candidates within two standard errors of it, and the named designs; "
+        "0 leaves the test set closed",
+    )
+    group.add_argument(
+        "--place",
+        action="append",
+        default=[],
+        metavar="DESIGN",
+        help="place a design of yours beside the front as well, such as 8-12-16-gap; may be repeated",
+    )
     add_data_options(it)
     it.add_argument(
         "--name", metavar="STUDY", help="folder of the study in --out; by default the data set's name"
@@ -95,12 +115,14 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     console = log_console()
     slots = choose_slots(options.devices, options.workers, options.workers_per_device)
     settings = _settings(options)
+    places = [_placed(text, settings.task, options.seeds) for text in options.place]
     folder = study_folder(options.out, options.name or options.dataset)
     with only_driver(folder):
         if options.fresh and (aside := move_aside(folder)):
             console.print(f"the earlier run is now in {aside}", markup=False)
         agree(folder, _recorded(settings), about_this_run("search.run", arguments))
         study = open_study(folder, lambda line: console.print(line, markup=False))
+        kept_runs(folder)  # damage by hand is better told now than when the search is done
         with_designs = not options.no_baselines
         executor = SlotExecutor(slots)
         try:
@@ -110,16 +132,53 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
                 missing += len(DESIGNS) - 1 - len(finished_designs(study))  # LightCNN is a trial
             with Display("search", num_done + missing, num_done, console) as display:
                 search(study, settings, options.trials, with_designs, executor, len(slots), display)
+            if all(record.state == "FAILED" for record in finished(study).values()):
+                raise RuntimeError(f"no trial could be trained; see the reasons in {folder / 'trials.csv'}")
+            if options.seeds:
+                retrain(
+                    "re-training",
+                    _arms(study, settings, with_designs, places),
+                    options.seeds,
+                    settings.recipe,
+                    replace(settings.data, num_validation=0, num_train_images=None),
+                    executor,
+                    len(slots),
+                    folder,
+                )
         finally:
             executor.shutdown(kill=True)
             if finished(study):
-                for name, table in study_tables(study, settings.task, settings.max_parameters).items():
+                tables = study_tables(study, settings.task, settings.max_parameters)
+                tables = with_retraining(tables, kept_runs(folder), settings.task, settings.max_parameters)
+                for name, table in tables.items():
                     write_table(table, folder / name)
                 page = write_report(folder)
-        if all(record.state == "FAILED" for record in finished(study).values()):
-            raise RuntimeError(f"no trial could be trained; see the reasons in {folder / 'trials.csv'}")
-        _conclude(folder)
+        _conclude(folder, [arm.name for arm in places])
         print(f"The page: {page}")
+
+
+def _placed(text: str, task: Task, num_seeds: int) -> Arm:
+    """A design of the user's own, under its canonical text."""
+    if not num_seeds:
+        raise ValueError(f"--place {text} needs --seeds of at least 1, but got 0")
+    architecture = parse(text, task)
+    return Arm(str(architecture), architecture)
+
+
+def _arms(study: Study, settings: Search, with_designs: bool, places: list[Arm]) -> list[Arm]:
+    """What is re-trained: the front and what is near it, the named designs, the user's own; each once."""
+    trials = study_tables(study, settings.task, settings.max_parameters)["trials.csv"]
+    near = contenders(trials, settings.max_parameters, settings.data.num_validation)
+    arms = [
+        Arm(design.name, design.architecture(settings.task))
+        for design in DESIGNS
+        if with_designs or design.name == LIGHTCNN_NAME
+    ]
+    arms += [*places, *(Arm(text, parse(text, settings.task)) for text in near)]
+    named: dict[Architecture, Arm] = {}
+    for arm in arms:  # one that is both named and a candidate goes by its name
+        named.setdefault(arm.architecture, arm)
+    return list(named.values())
 
 
 def _settings(options: argparse.Namespace) -> Search:
@@ -163,14 +222,14 @@ def _recorded(settings: Search) -> dict[str, Any]:
     return recorded
 
 
-def _conclude(folder: Path) -> None:
+def _conclude(folder: Path, places: list[str]) -> None:
     """Print the front, LightCNN, the baselines, and what a user wants to know of them."""
     tables = read_study(folder)
     states = tables.trials["state"].value_counts(sort=False)
     shown = Table(title="trials: " + ", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()))
     shown.add_column("")
     shown.add_column("architecture", overflow="fold")
-    for heading in ("parameters", "validation", "paper says"):
+    for heading in ("parameters", "validation", "test", "paper says"):
         shown.add_column(heading, justify="right")
     for row in rows(tables.front):
         shown.add_row("front", *_cells(row), "")
@@ -178,15 +237,19 @@ def _conclude(folder: Path) -> None:
     for row in rows(tables.designs):
         shown.add_row(row["name"], *_cells(row), written(row["paper_accuracy"], "fraction"))
     Console(highlight=False).print(shown)
-    for sentence in verdict(standing(tables)):
+    for sentence in verdict(tables):
         print(sentence)
+    for name, sentences in placed(tables).items():
+        if name in places:
+            print(*sentences)
 
 
-def _cells(row: Row) -> tuple[str, str, str]:
+def _cells(row: Row) -> tuple[str, str, str, str]:
     return (
         row["architecture"],
         written(row["num_parameters"], "count"),
         written(row["val_accuracy"], "fraction"),
+        written(row.get("test_accuracy_mean"), "fraction"),
     )
 
 

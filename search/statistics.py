@@ -83,6 +83,12 @@ class _Moments(NamedTuple):
     dof: int
 
 
+def standard_error(accuracy: Values, num_images: int) -> NDArray[np.float64]:
+    """Of an accuracy measured on `num_images` images, each right or wrong by itself (binomial)."""
+    a = np.asarray(accuracy, dtype=np.float64)
+    return np.sqrt(a * (1 - a) / num_images)
+
+
 def mean_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:
     """Mean with its Student-t interval.
 

@@ -22,12 +22,12 @@ SETTINGS = "settings.json"
 JOURNAL = "study.journal"
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write `text` to `path`, which never holds half of it."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path`, which never holds half of it."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:

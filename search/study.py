@@ -11,12 +11,13 @@ import pandas as pd
 
 from lightcnn.data import DATASETS
 from lightcnn.fetching import find_files
-from search.ablation import Ablation, summarise, train_arms
+from search.ablation import Ablation, summarise
 from search.ablation_report import findings, write_ablation_report
 from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
+from search.evaluation import retrain
 from search.runs import TrainingData
 from search.storage import agree, move_aside, only_driver, study_folder, write_table
-from search.workers import choose_slots
+from search.workers import SlotExecutor, choose_slots
 
 DATASET = "mnist"
 
@@ -84,7 +85,14 @@ def _run(
             "sha256": {file.name: file.sha256 for file in dataset.files},
         }
         agree(folder, settings, about_this_run(f"studies.{ablation.name}", arguments))
-        runs = train_arms(ablation, data, slots, folder)
+        executor = SlotExecutor(slots)
+        try:
+            runs = retrain(
+                *(ablation.name, ablation.arms, ablation.num_seeds, ablation.recipe),
+                *(data, executor, len(slots), folder),
+            )
+        finally:
+            executor.shutdown(kill=True)
         summary = summarise(ablation, runs)
         write_table(summary, folder / "summary.csv")
         answers = None if claims is None else claims(runs, summary)

@@ -43,6 +43,17 @@ COLUMNS = {
     "p_holm": ("p, Holm-corrected", "number"),
     "on_front_after_retraining": ("on the front after re-training", "flag"),
     "probability_better": ("probability of being better than LightCNN", "number"),
+    "accuracy_reference": ("most accurate candidate no larger", "text"),
+    "accuracy_gap": ("accuracy less that candidate's", "points"),
+    "accuracy_gap_low": ("gap's 95 % interval from", "points"),
+    "accuracy_gap_high": ("to  ", "points"),
+    "accuracy_gap_p": ("gap's p, Holm-corrected", "number"),
+    "parameter_reference": ("smallest candidate as accurate", "text"),
+    "parameter_ratio": ("that candidate's parameters over the design's", "ratio"),
+    "parameter_ratio_low": ("ratio's 95 % interval from", "ratio"),
+    "parameter_ratio_high": ("to   ", "ratio"),
+    "read_at": ("when", "text"),
+    "num_runs": ("runs tested", "count"),
     "epochs": ("epochs", "count"),
     "seconds": ("seconds", "number"),
     "seed": ("seed", "count"),
@@ -54,6 +65,7 @@ RULES = {
     "limit": "a number",  # of an interval around a fraction; few seeds can put it beyond 0 or 1
     "points": "a number",  # a difference of fractions or a limit of its interval
     "number": "a number",
+    "ratio": "a number",  # inf where nothing reaches the design
 }
 # file -> columns that it must have, columns whose cells must be filled
 FILES = {
@@ -68,14 +80,24 @@ FILES = {
     ),
     "runs.csv": (
         "arm architecture num_parameters seed epochs train_accuracy test_accuracy seconds",
-        "arm architecture num_parameters seed epochs train_accuracy test_accuracy",
+        "arm architecture num_parameters seed epochs",  # accuracies come when all runs are trained
     ),
     "summary.csv": (
         "arm architecture num_parameters num_seeds test_accuracy_mean test_accuracy_low test_accuracy_high "
         "difference difference_low difference_high p_holm",
         "arm architecture num_parameters num_seeds test_accuracy_mean",
     ),
+    "test_readings.csv": ("read_at num_runs",) * 2,
 }
+# What re-training adds: to each design, and to those that are placed beside the front.
+RETRAINED = [
+    *("num_seeds", "test_accuracy_mean", "test_accuracy_low", "test_accuracy_high", "train_accuracy_mean"),
+    "on_front_after_retraining",
+]
+GAPS = [
+    *("accuracy_reference", "accuracy_gap", "accuracy_gap_low", "accuracy_gap_high", "accuracy_gap_p"),
+    *("parameter_reference", "parameter_ratio", "parameter_ratio_low", "parameter_ratio_high"),
+]
 LIGHTCNN_NAME = "LightCNN"  # the row of designs.csv that everything is set against
 
 
@@ -87,6 +109,7 @@ class Tables:
     trials: pd.DataFrame
     front: pd.DataFrame
     designs: pd.DataFrame
+    test_readings: pd.DataFrame  # a line for each time that the test set was read
     settings: Mapping[str, Any] | None  # None: the study left no settings.json
 
 
@@ -113,6 +136,8 @@ def written(value: Any, kind: str) -> str:
         return f"{int(value):,}"
     if kind == "number":
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if kind == "ratio":
+        return "none as accurate" if np.isinf(value) else f"{value:.3g}"
     if kind == "flag":
         return {"True": "yes", "False": "no"}.get(value, str(value))
     if kind == "points":
@@ -178,6 +203,8 @@ def read_study(folder: Path) -> Tables:
     )
     if LIGHTCNN_NAME not in set(designs["name"]):
         raise ValueError(f"{folder / 'designs.csv'} must have a design named {LIGHTCNN_NAME}")
+    path = folder / "test_readings.csv"
+    test_readings = read_table(path) if path.exists() else pd.DataFrame(columns=["read_at", "num_runs"])
     path = folder / "settings.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -185,4 +212,4 @@ def read_study(folder: Path) -> Tables:
         raise ValueError(f"{path} must be JSON, but {error}") from None
     if settings is not None and not isinstance(settings, dict):
         raise ValueError(f"{path} must hold an object, but holds {type(settings).__name__}")
-    return Tables(folder.resolve().name, trials, front, designs, settings)
+    return Tables(folder.resolve().name, trials, front, designs, test_readings, settings)

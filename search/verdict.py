@@ -1,9 +1,13 @@
-"""Where LightCNN stands among the candidates, in figures and in words."""
+"""Where LightCNN and other designs stand among the candidates, in figures and in words."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isinf
 
 from search.pareto import most_accurate_no_larger, smallest_as_accurate
-from search.tables import LIGHTCNN_NAME, Row, Tables, absent, percent, rows
+from search.tables import LIGHTCNN_NAME, Row, Tables, absent, percent, rows, written
+
+SIGNIFICANT = 0.05  # p after Holm's correction below which two designs are told apart
 
 
 @dataclass(frozen=True)
@@ -17,11 +21,11 @@ class Standing:
 
 
 def standing(tables: Tables) -> Standing:
-    """Test accuracies decide if the study re-trained its front, one run's validation accuracy if not."""
+    """Test accuracies decide if LightCNN was re-trained, one run's validation accuracy if not."""
     lightcnn = rows(tables.designs[tables.designs["name"] == LIGHTCNN_NAME])[0]
-    measure, candidates = "val_accuracy", tables.trials[tables.trials["state"] == "COMPLETE"]
-    if "test_accuracy_mean" in tables.front and not absent(lightcnn.get("test_accuracy_mean")):
-        measure, candidates = "test_accuracy_mean", tables.front
+    tested = "test_accuracy_mean" in tables.trials and not absent(lightcnn.get("test_accuracy_mean"))
+    measure = "test_accuracy_mean" if tested else "val_accuracy"
+    candidates = tables.trials[tables.trials["state"] == "COMPLETE"]
     candidates = candidates[candidates["architecture"] != lightcnn["architecture"]]
     sizes, accuracies = candidates["num_parameters"], candidates[measure]
     smallest = smallest_as_accurate(sizes, accuracies, at_least=lightcnn[measure])
@@ -30,19 +34,70 @@ def standing(tables: Tables) -> Standing:
     return Standing(measure, lightcnn, *found)
 
 
-def verdict(stand: Standing) -> list[str]:
+def placed(tables: Tables) -> dict[str, tuple[str, str]]:
+    """For each design by name that several seeds place beside the front: at equal size, at equal accuracy."""
+    known = {
+        row["architecture"]: f"{row['architecture']} ({written(row['num_parameters'], 'count')} parameters)"
+        for row in rows(tables.trials)
+    }
+    return {
+        row["name"]: (_accuracy_gap(row, known), _parameter_gap(row, known))
+        for row in rows(tables.designs)
+        if not absent(row.get("parameter_ratio"))
+    }
+
+
+def _accuracy_gap(row: Row, known: Mapping[str, str]) -> str:
+    design, reference = f"{row['name']} {_figures(row, 'test_accuracy_mean')}", row["accuracy_reference"]
+    if absent(reference):
+        return f"{design} has no candidate of its size or smaller beside it."
+    gap, p = row["accuracy_gap"], row["accuracy_gap_p"]
+    if p >= SIGNIFICANT:
+        says = "cannot be told apart from the front"
+    else:
+        says = "is dominated" if gap < 0 else "is above the front"
+    return (
+        f"{design} {says}: {known.get(reference, reference)}, the most accurate candidate "
+        f"no larger, is {abs(100 * gap):.2f} points {'more' if gap < 0 else 'less'} accurate (95 % interval "
+        f"{-100 * row['accuracy_gap_high']:+.2f} to {-100 * row['accuracy_gap_low']:+.2f}, p = {p:.2g} after "
+        "Holm's correction)."
+    )
+
+
+def _parameter_gap(row: Row, known: Mapping[str, str]) -> str:
+    ratio, low, high = (row[f"parameter_ratio{end}"] for end in ("", "_low", "_high"))
+    if isinf(low):
+        return "No candidate is as accurate."
+    upper = "beyond the largest candidate" if isinf(high) else written(high, "ratio")
+    interval = f"95 % interval {written(low, 'ratio')} to {upper}"
+    if isinf(ratio):
+        return f"No candidate's mean is as high; at equal accuracy, parameters over its own: {interval}."
+    reference = row["parameter_reference"]
+    return (
+        f"The smallest candidate as accurate, {known.get(reference, reference)}, has "
+        f"{written(ratio, 'ratio')} times its parameters ({interval})."
+    )
+
+
+def _figures(row: Row, measure: str) -> str:
+    text = f"{int(row['num_parameters']):,} parameters"
+    text += "" if absent(row[measure]) else f", {percent(row[measure])}"
+    if measure == "test_accuracy_mean" and not absent(row.get("test_accuracy_low")):
+        low, high = row["test_accuracy_low"], row["test_accuracy_high"]
+        text += f", 95 % interval {100 * low:.2f} to {percent(high)}"
+    return f"({text})"
+
+
+def verdict(tables: Tables) -> list[str]:
     """Two sentences on where LightCNN stands, and one on how far to trust them."""
+    stand = standing(tables)
+    if LIGHTCNN_NAME in (sentences := placed(tables)):
+        return [*sentences[LIGHTCNN_NAME], _trust(tables, stand)]
     light, smallest, best = stand.lightcnn, stand.smallest, stand.best
-    tested = stand.measure == "test_accuracy_mean"
     size, accuracy = int(light["num_parameters"]), light[stand.measure]
 
     def figures(row: Row) -> str:
-        text = f"{int(row['num_parameters']):,} parameters"
-        text += "" if absent(row[stand.measure]) else f", {percent(row[stand.measure])}"
-        if tested and not absent(row.get("test_accuracy_low")) and not absent(row.get("test_accuracy_high")):
-            low, high = row["test_accuracy_low"], row["test_accuracy_high"]
-            text += f", 95 % interval {100 * low:.2f} to {percent(high)}"
-        return f"({text})"
+        return _figures(row, stand.measure)
 
     if absent(accuracy):
         first = (
@@ -66,18 +121,28 @@ def verdict(stand: Standing) -> list[str]:
         gain = 0.0 if absent(accuracy) else round(100 * (best[stand.measure] - accuracy), 2)
         if not absent(accuracy):
             second += f", {abs(gain):.2f} points {'above' if gain >= 0 else 'below'} it"
-            second += "" if tested or abs(gain) >= 0.3 else ", which one run each cannot tell from chance"
+            second += "" if abs(gain) >= 0.3 else ", which one run each cannot tell from chance"
         second += "."
-    if tested:
-        seeds = "" if absent(light.get("num_seeds")) else f" over {int(light['num_seeds'])} fresh seeds"
-        third = (
-            f"Accuracies are means{seeds} on the test set, which was opened once, after all choices were "
-            "made. Where two intervals overlap, their difference is not a finding yet."
-        )
-    else:
-        third = (
+    return [first, second, _trust(tables, stand)]
+
+
+def _trust(tables: Tables, stand: Standing) -> str:
+    if stand.measure == "val_accuracy":
+        return (
             "Each accuracy is one run's on the validation images, and the best of many runs was picked by "
             "luck as well as by merit. At 99 % and 10,000 images the standard error is about 0.1 points, so "
             "a difference under about 0.3 points is not a finding."
         )
-    return [first, second, third]
+    seeds = int(stand.lightcnn["num_seeds"])
+    text = f"Accuracies are means over {seeds} fresh seed{'s' if seeds > 1 else ''} on the test set. "
+    times = list(tables.test_readings["read_at"])
+    if len(times) == 1:
+        text += f"It was read once, on {times[0]}, after all choices were made. "
+    elif times:
+        text += (
+            f"It was read {len(times)} times, on {' and '.join(times)}: what was chosen after the first "
+            "reading may have been chosen with its results in view. "
+        )
+    return text + (
+        "The candidate named beside a design was picked by these same runs, so a little of its lead is luck."
+    )

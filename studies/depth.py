@@ -14,7 +14,8 @@ from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS
 from lightcnn.designs import LIGHTCNN
 from lightcnn.training import FAST
-from search.ablation import Ablation, Arm, at_budget
+from search.ablation import Ablation, at_budget
+from search.evaluation import Arm
 from search.study import main
 
 TASK = DATASETS["mnist"].task

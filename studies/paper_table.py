@@ -16,7 +16,8 @@ import pandas as pd
 from lightcnn.data import DATASETS
 from lightcnn.designs import DESIGNS
 from lightcnn.training import PAPER
-from search.ablation import Ablation, Arm
+from search.ablation import Ablation
+from search.evaluation import Arm
 from search.statistics import difference, mean_interval
 from search.study import main
 from search.tables import percent

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.pareto import front, most_accurate_no_larger, smallest_as_accurate
+from search.pareto import front, most_accurate_no_larger, shortfall, smallest_as_accurate
 
 # Few distinct values, so that ties of every kind are common.
 POINTS = st.lists(
@@ -32,6 +32,17 @@ def brute_force_front(points):
     known = [i for i, (p, a) in enumerate(points) if not (math.isnan(p) or math.isnan(a))]
     kept = [i for i in known if not any(beats(j, i) for j in known if j != i)]
     return sorted(kept, key=lambda i: points[i][0])
+
+
+@given(POINTS)
+def test_shortfall_equals_brute_force(points):
+    found = shortfall(*columns(points))
+    for (size, accuracy), below in zip(points, found, strict=True):
+        best = [a for p, a in points if p <= size and not math.isnan(a)]
+        if math.isnan(size) or math.isnan(accuracy):
+            assert math.isnan(below)
+        else:
+            assert below == max(best) - accuracy
 
 
 @given(POINTS)

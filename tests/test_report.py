@@ -8,11 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from lightcnn.architecture import Task, parse
+from lightcnn.cost import num_parameters
 from search import report
 from search.figure import ERRORS_DRAWN, label_size, pareto_figure, place_labels
-from search.tables import read_study, rows, written
+from search.placing import with_retraining
+from search.storage import write_table
+from search.tables import GAPS, RETRAINED, read_study, rows, written
 from search.verdict import standing, verdict
 
 TRIALS = """\
@@ -64,18 +69,24 @@ def outside_script(page):
     return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 
 
-def with_test_columns(study):
-    (study / "front.csv").write_text(
-        "architecture,num_parameters,num_macs,val_accuracy,num_seeds,test_accuracy_mean,test_accuracy_low,"
-        "test_accuracy_high,train_accuracy_mean,on_front_after_retraining,probability_better\n"
-        "8-12-gap,1076,150000,0.9862,5,0.984,0.982,0.985,0.99,False,0.031\n"
-        "8-16-16-16-gap,6058,420000,0.991,5,0.9899,0.9889,0.9909,0.995,True,0.998\n"
-    )
-    (study / "designs.csv").write_text(
-        "name,architecture,num_parameters,paper_parameters,paper_accuracy,val_accuracy,num_seeds,"
-        "test_accuracy_mean,test_accuracy_low,test_accuracy_high\n"
-        "LightCNN,8-16-32-gap,6218,6218,0.9861,0.986,5,0.987,0.986,0.988\n"
-    )
+def retrain(study, **accuracies):
+    """Give the study the results of re-training, a design's accuracies by its text with _ for -."""
+    runs = [
+        {"arm": text, "architecture": text.replace("_", "-"), "seed": seed, "test_accuracy": accuracy}
+        for text, own in accuracies.items()
+        for seed, accuracy in enumerate(own)
+    ]
+    runs = pd.DataFrame(runs)
+    task = Task(image_size=28, in_channels=1, num_classes=10)
+    runs["num_parameters"] = [num_parameters(parse(text, task)) for text in runs["architecture"]]
+    runs["train_accuracy"] = runs["test_accuracy"] + 0.005
+    names = ("trials.csv", "front.csv", "designs.csv")
+    earlier = [*RETRAINED, *GAPS, "probability_better"]
+    tables = {name: pd.read_csv(study / name).drop(columns=earlier, errors="ignore") for name in names}
+    tables = with_retraining(tables, runs, task, 30_000)
+    for name, table in tables.items():
+        write_table(table, study / name)
+    (study / "test_readings.csv").write_text("read_at,num_runs\n2026-11-24 06:00:00 UTC,9\n")
 
 
 def test_tables_hold_what_the_files_say(study):
@@ -104,10 +115,11 @@ def test_settings_may_be_absent(study):
 
 
 def test_standing_and_verdict_on_validation_accuracy(study):
-    stand = standing(read_study(study))
+    tables = read_study(study)
+    stand = standing(tables)
     assert (stand.measure, stand.lightcnn["num_parameters"]) == ("val_accuracy", 6218)
     assert (stand.smallest["architecture"], stand.best["architecture"]) == ("8-12-gap", "8-16-16-16-gap")
-    first, second, third = verdict(stand)
+    first, second, third = verdict(tables)
     assert first == (
         "The smallest candidate at least as accurate as LightCNN (6,218 parameters, 98.60 %) is 8-12-gap "
         "(1,076 parameters, 98.62 %): 83 % fewer parameters."
@@ -125,43 +137,95 @@ def test_verdict_calls_a_small_gain_chance_and_a_loss_a_loss(study):
     change(study, "trials.csv", "0.9889", "0.9100")
     change(study, "trials.csv", "0.9862", "0.9000")
     assert "4-6-gap (332 parameters, 95.00 %), 3.60 points below it." in second_sentence(study)
-    assert verdict(standing(read_study(study)))[0] == (
+    assert verdict(read_study(study))[0] == (
         "No candidate was as accurate as LightCNN (6,218 parameters, 98.60 %)."
     )
 
 
 def second_sentence(study):
-    return verdict(standing(read_study(study)))[1]
+    return verdict(read_study(study))[1]
 
 
 def test_lightcnn_itself_is_no_candidate_and_may_be_untrained(study):
     change(study, "trials.csv", "8-16-16-16-gap,6058", "8-16-32-gap,6218")
     assert standing(read_study(study)).best["architecture"] == "8-12-gap"
     change(study, "designs.csv", "0.9861,0.986", "0.9861,")
-    first, second, _ = verdict(standing(read_study(study)))
+    first, second, _ = verdict(read_study(study))
     assert first == (
         "LightCNN (6,218 parameters) was not trained here, so no candidate is set against its accuracy."
     )
     assert second.endswith("LightCNN is 8-12-gap (1,076 parameters, 98.62 %).")
 
 
+LIGHT, SMALLER = (0.986, 0.987, 0.988), (0.981, 0.984, 0.987)
+
+
 def test_test_accuracies_decide_where_there_are_some(study):
-    with_test_columns(study)
-    stand = standing(read_study(study))
+    retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER, "8_16_16_16_gap": (0.99, 0.991, 0.9901)})
+    tables = read_study(study)
+    stand = standing(tables)
     assert (stand.measure, stand.smallest["architecture"]) == ("test_accuracy_mean", "8-16-16-16-gap")
-    first, second, third = verdict(stand)
-    assert "LightCNN (6,218 parameters, 98.70 %, 95 % interval 98.60 to 98.80 %)" in first
-    assert second.endswith(
-        "(6,058 parameters, 98.99 %, 95 % interval 98.89 to 99.09 %), 0.29 points above it."
+    first, second, third = verdict(tables)
+    assert first.startswith(
+        "LightCNN (6,218 parameters, 98.70 %, 95 % interval 98.45 to 98.95 %) is dominated: 8-16-16-16-gap "
+        "(6,058 parameters), the most accurate candidate no larger, is 0.34 points more accurate (95 % "
     )
-    assert third.startswith("Accuracies are means over 5 fresh seeds on the test set")
-    figure = pareto_figure(read_study(study))
-    (bars,) = [trace for trace in figure.data if trace.error_y.array is not None]
-    assert list(bars.x) == [1076, 6058, 6218]
-    assert bars.error_y.array == pytest.approx([0.2, 0.1, 0.1])  # the error's, so towards less accuracy
-    assert bars.error_y.arrayminus == pytest.approx([0.1, 0.1, 0.1])
+    assert second.startswith(
+        "The smallest candidate as accurate, 8-16-16-16-gap (6,058 parameters), has 0.974 times its "
+    )
+    assert third.startswith(
+        "Accuracies are means over 3 fresh seeds on the test set. It was read once, on 2026-11-24 06:00:00 "
+    )
     page = outside_script(report.write_report(study).read_text(encoding="utf-8"))
-    assert "on the front after re-training" in page and ">no<" in page and ">0.998<" in page
+    assert "on the front after re-training" in page and "When the test set was read" in page
+    with (study / "test_readings.csv").open("a") as file:
+        file.write("2026-11-25 06:00:00 UTC,1\n")
+    assert "read 2 times, on 2026-11-24 06:00:00 UTC and 2026-11-25" in verdict(read_study(study))[2]
+
+
+def test_lightcnn_may_be_on_the_front_or_not_told_apart(study):
+    retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": (0.95, 0.951, 0.952)})
+    first, second, _ = verdict(read_study(study))
+    assert (
+        "is above the front: 8-12-gap (1,076 parameters), the most accurate candidate no larger, is 3.60"
+        in first
+    )
+    assert second == "No candidate is as accurate."
+    retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER})
+    first, second, _ = verdict(read_study(study))
+    assert "cannot be told apart from the front: 8-12-gap (1,076 parameters), the most" in first
+    assert second.startswith("No candidate's mean is as high")
+
+
+def test_one_seed_has_no_intervals(study):
+    retrain(study, **{"8_16_32_gap": (0.987,), "8_12_gap": (0.989,)})
+    first, second, third = verdict(read_study(study))
+    assert first == (
+        "The smallest candidate at least as accurate as LightCNN (6,218 parameters, 98.70 %) is 8-12-gap "
+        "(1,076 parameters, 98.90 %): 83 % fewer parameters."
+    )
+    assert "0.20 points above it, which one run each cannot tell from chance." in second
+    assert third.startswith("Accuracies are means over 1 fresh seed on the test set.")
+    report.write_report(study)
+
+
+def test_figure_draws_what_was_retrained(study):
+    retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER, "8_16_16_16_gap": (0.99, 0.991, 0.9901)})
+    figure = pareto_figure(read_study(study))
+    traces = {trace.name: trace for trace in figure.data if trace.name}
+    front = traces["front after re-training"]
+    assert list(front.x) == [1076, 6058] and list(front.y) == pytest.approx([1.6, 0.9633], abs=1e-4)
+    assert front.error_y.array[0] == pytest.approx(4.3027 * 0.3 / 3**0.5, abs=1e-4)  # towards less accuracy
+    assert list(traces["LightCNN"].y) == pytest.approx([1.3])
+    gaps = [trace for trace in figure.data if trace.legendgroup == "LightCNN's gaps"]
+    assert [list(trace.x) for trace in gaps] == [[6218, 6218], [6218, pytest.approx(6058)]]
+    assert list(gaps[0].y) == pytest.approx([1.3, 0.9633], abs=1e-4)
+    designs = read_study(study).designs.set_index("name").loc["LightCNN"]
+    end = gaps[0].y[1]
+    low, high = end - gaps[0].error_y.arrayminus[1], end + gaps[0].error_y.array[1]
+    assert [low, high] == pytest.approx(
+        [1.3 + 100 * designs["accuracy_gap_low"], 1.3 + 100 * designs["accuracy_gap_high"]]
+    )
 
 
 def test_a_study_without_a_finished_trial_has_a_page(study):

@@ -22,7 +22,7 @@ from search.progress import Display
 from search.runs import Outcome, Run, TrainingData
 from search.workers import SlotExecutor
 
-SMALL = ["--epochs", "1", "--train-images", "300", "--max-parameters", "8000", "--devices", "cpu"]
+SMALL = ["--epochs", "1", "--train-images", "300", "--max-parameters", "8000", "--seeds", "0"]
 
 
 def command(*arguments):
@@ -80,6 +80,35 @@ def test_what_a_search_says(finished_study):
     lines = done.stderr.splitlines()  # plain lines, one a run, as this is no terminal
     assert len(lines) == 12  # 5 trials and the named designs but LightCNN
     assert lines[0].startswith("search 1/12: ") and lines[-1].startswith("search 12/12: ")
+
+
+def test_the_front_is_retrained_and_placed(tmp_path, mnist_folder):
+    arguments = ["--trials", 2, "--epochs", 1, "--train-images", 300, "--max-parameters", 400]
+    arguments += ["--seeds", 2, "--place", "2-04-gap", "--no-baselines", "--out", tmp_path, "--name", "tiny"]
+    done = execute(*arguments)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "tiny"
+    front, designs = (pd.read_csv(folder / f"{name}.csv") for name in ("front", "designs"))
+    assert list(front.columns) == [
+        *("architecture", "num_parameters", "num_macs", "val_accuracy", "num_seeds", "test_accuracy_mean"),
+        *("test_accuracy_low", "test_accuracy_high", "train_accuracy_mean", "on_front_after_retraining"),
+        "probability_better",
+    ]
+    assert front["num_seeds"].tolist() == [2] * len(front) and front["probability_better"].between(0, 1).all()
+    placed = designs.set_index("name").loc[["LightCNN", "2-4-gap"]]
+    assert placed["num_seeds"].tolist() == [2, 2] and placed["parameter_ratio"].notna().all()
+    assert "2-4-gap (" in done.stdout and "LightCNN (6,218 parameters" in done.stdout
+    runs = pd.read_csv(folder / "runs.csv")
+    assert set(runs["seed"]) == {0, 1} and runs["test_accuracy"].between(0, 1).all()
+    assert len(pd.read_csv(folder / "test_readings.csv")) == 1
+    again = execute(*arguments)
+    assert again.returncode == 0 and again.stderr == ""  # nothing is trained, nothing is read
+    assert len(pd.read_csv(folder / "test_readings.csv")) == 1
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "designs.csv"), designs)
+    assert execute(*arguments, "--place", "3-gap").returncode == 0
+    assert len(pd.read_csv(folder / "test_readings.csv")) == 2
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "It was read 2 times, on " in page and "3-gap (" in page
 
 
 def test_the_same_command_goes_on(finished_study, tmp_path):
@@ -250,6 +279,14 @@ def test_a_search_whose_every_trial_fails_is_a_failure(trials, tmp_path, monkeyp
             "--name must be the name of one folder in {out}, but got '../up'",
         ),
         (
+            ["--trials", "1", "--seeds", "-1"],
+            "argument --seeds: must be a whole number of at least 0, but got '-1'",
+        ),
+        (
+            ["--trials", "1", "--seeds", "0", "--place", "8-gap"],
+            "--place 8-gap needs --seeds of at least 1, but got 0",
+        ),
+        (
             ["--trials", "1", "--data-dir", "nowhere"],
             "nowhere must hold train-images-idx3-ubyte, but it is missing",
         ),
@@ -305,7 +342,7 @@ def test_help_names_every_option(capsys):
     for option in (
         *("--trials", "--epochs", "--seed", "--dataset", "--data-dir", "--out", "--name", "--devices"),
         *("--workers", "--workers-per-device", "--max-parameters", "--sampler", "--train-images"),
-        *("--no-baselines", "--fresh"),
+        *("--no-baselines", "--fresh", "--seeds", "--place"),
     ):
         assert option in shown
 

@@ -1,0 +1,148 @@
+"""Designs placed beside the front: which candidates are re-trained, and what their fresh seeds say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lightcnn.architecture import Task, parse
+from lightcnn.cost import num_parameters
+from lightcnn.designs import LIGHTCNN
+from search.pareto import front, shortfall
+from search.statistics import (
+    Measured,
+    accuracy_gap_at_equal_parameters,
+    difference,
+    holm,
+    mean_interval,
+    parameter_gap_at_equal_accuracy,
+    probability_better,
+    standard_error,
+)
+from search.tables import GAPS
+
+NOISE = 2  # standard errors of a validation accuracy within which a candidate may belong to the front
+
+
+def contenders(trials: pd.DataFrame, max_parameters: int, num_images: int) -> list[str]:
+    """Architectures of the front's members and of every candidate within two standard errors of it.
+
+    Args:
+        trials: the table of trials.csv.
+        max_parameters: a larger one is no candidate.
+        num_images: validation images, which the standard error follows from.
+    """
+    judged = candidates(trials, max_parameters)
+    accuracies = judged["val_accuracy"].to_numpy(dtype=float)
+    below = shortfall(judged["num_parameters"], accuracies)
+    near = below <= NOISE * standard_error(accuracies + below, num_images)
+    return sorted(judged.loc[near, "architecture"], key=list(judged["architecture"]).index)
+
+
+def candidates(trials: pd.DataFrame, max_parameters: int) -> pd.DataFrame:
+    """The trials that were trained to their end and are within the budget."""
+    return trials[(trials["state"] == "COMPLETE") & (trials["num_parameters"] <= max_parameters)]
+
+
+def with_retraining(
+    tables: Mapping[str, pd.DataFrame], runs: pd.DataFrame, task: Task, max_parameters: int
+) -> dict[str, pd.DataFrame]:
+    """The tables of `search.records.study_tables` and what `runs`, those of runs.csv, add to them.
+
+    All three gain the mean test accuracy over seeds with its 95 % interval. trials.csv and front.csv gain
+    `on_front_after_retraining`, which holds all re-trained candidates against one another, whether or not
+    they were on the search's front; front.csv `probability_better` than LightCNN. designs.csv gains a line
+    for every design that is neither a candidate nor named, and the gaps of each design to the front.
+    """
+    tested = runs[runs["test_accuracy"].notna()]
+    means = pd.DataFrame(
+        [{"architecture": text, **_means(own)} for text, own in tested.groupby("architecture")]
+    )
+    if means.empty:
+        return dict(tables)
+    trials, on_front, designs = (tables[name] for name in ("trials.csv", "front.csv", "designs.csv"))
+
+    known = {*trials["architecture"], *designs["architecture"]}
+    placed = [
+        {"name": text, "architecture": text, "num_parameters": num_parameters(parse(text, task))}
+        for text in dict.fromkeys(tested["architecture"])
+        if text not in known
+    ]
+    designs = pd.concat([designs, pd.DataFrame(placed, columns=designs.columns).astype(designs.dtypes)])
+
+    trials, on_front, designs = (
+        table.merge(means, how="left", on="architecture") for table in (trials, on_front, designs)
+    )
+    retrained = candidates(trials, max_parameters).dropna(subset=["test_accuracy_mean"])
+    best = retrained.iloc[front(retrained["num_parameters"], retrained["test_accuracy_mean"])]
+    for table in (trials, on_front):
+        known_now = table["architecture"].isin(list(retrained["architecture"]))
+        is_best = table["architecture"].isin(list(best["architecture"])).astype(object)
+        table["on_front_after_retraining"] = is_best.where(known_now, None)
+
+    measured = {
+        str(text): Measured(
+            str(text), int(own["num_parameters"].iloc[0]), tuple(own.sort_values("seed")["test_accuracy"])
+        )
+        for text, own in tested.groupby("architecture")
+        if len(own) > 1  # a single run has no interval
+    }
+    light = measured.get(str(LIGHTCNN))
+    on_front["probability_better"] = [
+        None
+        if light is None or text == light.name or text not in measured
+        else probability_better(measured[text].accuracies, light.accuracies)
+        for text in on_front["architecture"]
+    ]
+    among = [measured[text] for text in retrained["architecture"] if text in measured]
+    gaps = [place(measured[text], among) if text in measured else {} for text in designs["architecture"]]
+    designs = designs.join(pd.DataFrame(gaps, index=designs.index, columns=GAPS))
+    return {"trials.csv": trials, "front.csv": on_front, "designs.csv": designs}
+
+
+def place(design: Measured, among: Iterable[Measured]) -> dict[str, Any]:
+    """The gaps of `design` to the front of the candidates `among`, itself left out, as columns `GAPS`.
+
+    At equal parameters: its accuracy less that of the most accurate candidate no larger, with interval, and
+    the p-value after Holm's correction over all members of the front no larger. At equal accuracy: parameters
+    of the smallest candidate as accurate over its own, with interval; inf where there is none.
+    """
+    others = [candidate for candidate in among if candidate.name != design.name]
+    sizes, means = ([m.num_parameters for m in others], [float(np.mean(m.accuracies)) for m in others])
+    members = [others[i] for i in front(sizes, means)]
+    row: dict[str, Any] = {}
+    gap = accuracy_gap_at_equal_parameters(members, design)
+    if gap is not None:
+        smaller = [m for m in members if m.num_parameters <= design.num_parameters]
+        p_values = holm([difference(m.accuracies, design.accuracies).p_value for m in smaller])
+        row |= {
+            "accuracy_reference": gap.reference,
+            "accuracy_gap": gap.difference.mean,
+            "accuracy_gap_low": gap.difference.low,
+            "accuracy_gap_high": gap.difference.high,
+            "accuracy_gap_p": p_values[[m.name for m in smaller].index(gap.reference)],
+        }
+    if members:
+        ratio = parameter_gap_at_equal_accuracy(members, design)
+        row |= {
+            "parameter_reference": ratio.reference,
+            "parameter_ratio": ratio.ratio,
+            "parameter_ratio_low": ratio.low,
+            "parameter_ratio_high": ratio.high,
+        }
+    return row
+
+
+def _means(runs: pd.DataFrame) -> dict[str, float]:
+    """Of one architecture's runs; without an interval where there is a single one."""
+    accuracies = runs["test_accuracy"].to_numpy(dtype=float)
+    row = {"num_seeds": len(runs), "test_accuracy_mean": float(accuracies.mean())}
+    if len(runs) > 1:
+        interval = mean_interval(accuracies)
+        row |= {"test_accuracy_low": interval.low, "test_accuracy_high": interval.high}
+    else:
+        row |= {"test_accuracy_low": np.nan, "test_accuracy_high": np.nan}
+    return row | {"train_accuracy_mean": float(runs["train_accuracy"].mean())}

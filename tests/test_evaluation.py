@@ -1,0 +1,128 @@
+"""Designs re-trained on fresh seeds: kept as they end, tested together, the reading recorded."""
+
+from concurrent.futures import Future
+
+import pandas as pd
+import pytest
+
+from lightcnn.architecture import Task, parse
+from lightcnn.training import Recipe, trained_network
+from search import evaluation
+from search.evaluation import Arm, kept_runs, retrain
+from search.runs import TrainingData, train_epoch
+from search.workers import SlotExecutor, choose_slots
+
+MNIST = Task(image_size=28, in_channels=1, num_classes=10)
+ARMS = [Arm("small", parse("2-gap", MNIST)), Arm("wide", parse("4-gap", MNIST))]
+RECIPE = Recipe(epochs=1, learning_rate=1e-2, batch_size=64)
+
+
+class InThisProcess(SlotExecutor):
+    """Slots without processes; `broken` jobs fail."""
+
+    def __init__(self, broken=lambda fn, *args: False):
+        super().__init__([])
+        self.submitted, self.broken = [], broken
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.submitted.append(fn)
+        future = Future()
+        if self.broken(fn, *args):
+            future.set_exception(OSError("on fire"))
+        else:
+            future.set_result(fn(*args))
+        return future
+
+
+@pytest.fixture
+def data(mnist_folder, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    return TrainingData("mnist", mnist_folder, num_validation=0, num_train_images=200)
+
+
+def run(arms, num_seeds, data, folder, executor):
+    return retrain("re-training", arms, num_seeds, RECIPE, data, executor, 1, folder)
+
+
+def test_runs_are_trained_then_tested_together(tmp_path, data):
+    executor = InThisProcess()
+    runs = run(ARMS, 2, data, tmp_path, executor)
+    assert executor.submitted == [train_epoch] * 4 + [evaluation.final_accuracies] * 4
+    assert sorted(zip(runs["arm"], runs["seed"], strict=True)) == [
+        *(("small", 0), ("small", 1), ("wide", 0), ("wide", 1))
+    ]
+    readings = pd.read_csv(tmp_path / "test_readings.csv")
+    assert readings["num_runs"].tolist() == [4] and readings["read_at"].str.endswith("UTC").all()
+    pd.testing.assert_frame_equal(kept_runs(tmp_path), runs, check_dtype=False)
+    network = trained_network(ARMS[1].architecture, (tmp_path / "weights" / "4-gap.1.pt").read_bytes())
+    assert sum(weight.numel() for weight in network.parameters()) == 90
+
+
+def test_what_is_there_is_not_trained_or_tested_again(tmp_path, data):
+    first = run(ARMS[:1], 1, data, tmp_path, InThisProcess())
+    executor = InThisProcess()
+    runs = run(ARMS, 1, data, tmp_path, executor)
+    assert executor.submitted == [train_epoch, evaluation.final_accuracies]
+    pd.testing.assert_frame_equal(runs[:1], first, check_dtype=False)
+    assert pd.read_csv(tmp_path / "test_readings.csv")["num_runs"].tolist() == [1, 1]
+    executor = InThisProcess()
+    assert len(run(ARMS, 1, data, tmp_path, executor)) == 2 and executor.submitted == []
+
+
+def test_an_interruption_loses_no_finished_run_and_reads_nothing(tmp_path, data):
+    def interrupted(fn, *args):
+        if fn is train_epoch and args[0].architecture == ARMS[1].architecture:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        run(ARMS, 1, data, tmp_path, InThisProcess(interrupted))
+    kept = kept_runs(tmp_path)
+    assert kept["arm"].tolist() == ["small"] and kept[["train_accuracy", "test_accuracy"]].isna().all(
+        axis=None
+    )
+    assert not (tmp_path / "test_readings.csv").exists()
+    executor = InThisProcess()
+    runs = run(ARMS, 1, data, tmp_path, executor)
+    assert executor.submitted == [train_epoch] + [evaluation.final_accuracies] * 2
+    assert runs["test_accuracy"].between(0, 1).all()
+    assert len(pd.read_csv(tmp_path / "test_readings.csv")) == 1
+
+
+def test_an_untested_run_whose_weights_are_gone_is_trained_again(tmp_path, data):
+    broken = InThisProcess(lambda fn, *_: fn is evaluation.final_accuracies)
+    with pytest.raises(OSError, match="on fire"):
+        run(ARMS, 1, data, tmp_path, broken)
+    (tmp_path / "weights" / "2-gap.0.pt").unlink()
+    executor = InThisProcess()
+    assert len(run(ARMS, 1, data, tmp_path, executor)) == 2
+    assert executor.submitted.count(train_epoch) == 1
+
+
+def test_a_run_that_fails_twice_is_named_when_the_others_are_done(tmp_path, data):
+    def broken(fn, *args):
+        return fn is train_epoch and args[0].architecture == ARMS[0].architecture
+
+    with pytest.raises(RuntimeError) as caught:
+        run(ARMS, 1, data, tmp_path, InThisProcess(broken))
+    assert str(caught.value) == (
+        "small with seed 0 failed twice: OSError: on fire; the same command tries again"
+    )
+    assert kept_runs(tmp_path)["test_accuracy"].notna().tolist() == [True]
+    with pytest.raises(
+        RuntimeError, match=r"^4 runs failed, the last being small with seed 3 failed twice: OS"
+    ):
+        run(ARMS[:1], 9, data, tmp_path, InThisProcess(broken))
+
+
+def test_workers_give_the_same_accuracies_as_this_process(tmp_path, data):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    here = run(ARMS, 1, data, tmp_path / "here", InThisProcess())
+    executor = SlotExecutor(choose_slots("cpu", 2))
+    try:
+        there = run(ARMS, 1, data, tmp_path / "there", executor).sort_values("arm")
+    finally:
+        executor.shutdown(kill=True)
+    for column in ("train_accuracy", "test_accuracy"):
+        assert here[column].tolist() == there[column].tolist()

@@ -1,0 +1,163 @@
+"""What does every network of a grid around LightCNN reach? LightCNN-Bench, a table to replay searches on.
+
+Expected: a table of whole validation curves in which hundreds of searches can be replayed in seconds, so that
+the stopping rule, the search's epochs and images, and its sampler are chosen by figures.
+
+    python -m studies.tabular_bench
+
+The grid is the template with 1 to 4 blocks and both heads: the first block has 4, 8 or 16 channels, the
+others 4, 8, 16 or 32 (no 32 where there are four blocks), up to 65,000 parameters. Each network is trained
+on MNIST with the search's recipe, 8 epochs on 50,000 images, and judged on 10,000 others after each epoch;
+every seventh, by size, with 3 seeds, and with fewer epochs and images as well. It takes hours on 2 cores,
+keeps each run as it ends, goes on where it was, and trains nothing twice. The test images are not read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from lightcnn.architecture import Architecture, parse, template
+from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
+from lightcnn.data import DATASETS
+from lightcnn.fetching import find_files
+from lightcnn.training import FAST
+from search.command import Parser, about_this_run, add_data_options, add_device_options, run_command
+from search.progress import Display
+from search.runs import Outcome, Run, TrainingData, train_runs
+from search.storage import agree, move_aside, only_driver, study_folder, uninterrupted, write_table
+from search.workers import SlotExecutor, choose_slots
+
+DATASET = "mnist"
+TASK = DATASETS[DATASET].task
+MAX_PARAMETERS = 65_000
+FULL = (FAST.epochs, 50_000)
+# Cheaper budgets (epochs, images), at a half, a quarter and an eighth of FULL's cost: how well do they rank?
+CHEAPER = ((4, 50_000), (2, 50_000), (8, 25_000), (4, 25_000), (2, 25_000), (8, 12_500))
+EVERY = 7  # of the grid by size, one network in so many has all seeds and budgets
+NUM_SEEDS = 3
+TABLE = "curves.csv"
+
+
+class Cell(NamedTuple):
+    """One run of the table."""
+
+    architecture: str
+    epochs: int
+    train_images: int
+    seed: int
+
+
+def grid() -> list[Architecture]:
+    """The networks of the table, smallest first."""
+    networks = [
+        template((first, *others), head, TASK)
+        for num_blocks in (1, 2, 3, 4)
+        for first in (4, 8, 16)
+        for others in product((4, 8, 16, 32) if num_blocks < 4 else (4, 8, 16), repeat=num_blocks - 1)
+        for head in ("gap", "flatten")
+    ]
+    return sorted(
+        (network for network in networks if num_parameters(network) <= MAX_PARAMETERS), key=num_parameters
+    )
+
+
+def cells() -> list[Cell]:
+    """Every run of the table, in the order of training: a first seed of all, then what some have besides."""
+    everywhere = [Cell(str(network), *FULL, 0) for network in grid()]
+    some = everywhere[::EVERY]
+    budgets = [Cell(cell.architecture, *budget, 0) for budget in CHEAPER for cell in some]
+    seeds = [cell._replace(seed=seed) for seed in range(1, NUM_SEEDS) for cell in some]
+    return [*everywhere, *budgets, *seeds]
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The table: a line an epoch of a run; accuracies are fractions, `seconds` those of the whole run."""
+    return pd.read_csv(path)
+
+
+def curve(cell: Cell, outcome: Outcome) -> list[dict[str, object]]:
+    """The table's lines for one run."""
+    network = outcome.run.architecture
+    return [
+        {
+            **cell._asdict(),
+            "num_blocks": len(network.blocks),
+            "head": network.head,
+            "num_parameters": num_parameters(network),
+            "num_macs": num_macs(network),
+            "peak_activation_bytes": peak_activation_bytes(network),
+            "seconds": round(outcome.seconds, 2),
+            "epoch": epoch.epoch,
+            "train_loss": round(epoch.train_loss, 5),
+            "val_accuracy": epoch.val_accuracy,
+            "val_loss": None if epoch.val_loss is None else round(epoch.val_loss, 5),
+        }
+        for epoch in outcome.epochs
+    ]
+
+
+def fill(options: argparse.Namespace, arguments: list[str]) -> None:
+    """Train what the table lacks."""
+    slots = choose_slots(options.devices, options.workers, options.workers_per_device)
+    dataset = DATASETS[DATASET]
+    files = find_files(DATASET, options.data_dir)
+    folder = study_folder(options.out, "tabular_bench")
+    with only_driver(folder):
+        if options.fresh and (aside := move_aside(folder)):
+            print(f"the earlier table is now in {aside}", file=sys.stderr)
+        settings = {
+            "dataset": DATASET,
+            "recipe": {
+                "learning_rate": FAST.learning_rate,
+                "batch_size": FAST.batch_size,
+                "warmup": FAST.warmup,
+            },
+            "sha256": {file.name: file.sha256 for file in dataset.files[:2]},
+        }
+        agree(folder, settings, about_this_run("studies.tabular_bench", arguments))
+        path = folder / TABLE
+        tables = [read(path)] if path.exists() else []
+        done = {Cell(*key) for table in tables for key in table[[*Cell._fields]].itertuples(index=False)}
+        everything = cells()
+        missing = [cell for cell in everything if cell not in done]
+
+        def runs() -> Iterator[tuple[Cell, Run]]:
+            for cell in missing:
+                data = TrainingData(DATASET, files, num_train_images=cell.train_images)
+                recipe = replace(FAST, epochs=cell.epochs)
+                yield cell, Run(parse(cell.architecture, TASK), recipe, cell.seed, data)
+
+        executor = SlotExecutor(slots)
+        try:
+            with Display("tabular_bench", len(everything), len(everything) - len(missing)) as display:
+                for cell, outcome in train_runs(runs(), executor, len(slots), display):
+                    if outcome.error is not None:
+                        raise RuntimeError(f"{cell.architecture} failed twice: {outcome.error}")
+                    with uninterrupted():
+                        tables = [pd.concat([*tables, pd.DataFrame(curve(cell, outcome))])]
+                        write_table(tables[0], path)
+        finally:
+            executor.shutdown(kill=True)
+    print(f"The table: {path}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = Parser("python -m studies.tabular_bench", (__doc__ or "").partition("\n")[0])
+    add_data_options(parser)
+    add_device_options(parser)
+    options = parser.parse_args(arguments)
+    return run_command(parser, lambda: fill(options, arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

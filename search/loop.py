@@ -17,8 +17,9 @@ from lightcnn.training import Recipe
 from search import space
 from search.progress import Display
 from search.records import Record, finished, finished_designs, keep_design
-from search.runs import Run, TrainingData, train_runs
+from search.runs import Outcome, Run, TrainingData, train_runs
 from search.samplers import OnlyWanted, draw_wanted
+from search.stopping import StoppingRule, is_spared
 from search.storage import uninterrupted
 
 # Seeds of a search start here, those of retraining at 0: a fresh seed is never one that the search has used.
@@ -38,6 +39,7 @@ class Search:
     sampler: str
     max_parameters: int
     data: TrainingData
+    stopping: StoppingRule | None = None  # None: every run is trained to its end
 
 
 def search(
@@ -55,13 +57,12 @@ def search(
     unfinished is trained again, under its own number. Fewer trials come out if the space holds no more
     candidates within the budget.
     """
-    executed = train_runs(
-        _runs(study, settings, num_trials, with_designs, display), executor, num_slots, display
-    )
+    referee = _Referee(settings, finished(study))
+    runs = _runs(study, settings, num_trials, with_designs, display)
     records = list(finished(study).values())
     failures = 0
-    for key, outcome in executed:
-        record = Record.of(outcome)
+    for key, outcome in train_runs(runs, executor, num_slots, display, referee.reason_to_stop):
+        record = Record.of(outcome, referee.spared.get(key))
         failures = failures + 1 if record.state == "FAILED" else 0
         if failures > MAX_FAILURES:
             raise RuntimeError(f"{failures} runs in a row failed, the last because of {record.reason}")
@@ -74,10 +75,44 @@ def search(
         display.note(_so_far(records))
 
 
+class _Referee:
+    """Applies the settings' stopping rule to the trials, those of an earlier driver among their rivals."""
+
+    def __init__(self, settings: Search, records: dict[int, Record]) -> None:
+        self._settings = settings
+        self._curves = {
+            number: (record.num_parameters, record.accuracies) for number, record in records.items()
+        }
+        self.spared: dict[Trial | NamedDesign, int] = {}  # the epoch at which each was due to be stopped
+
+    def reason_to_stop(self, key: Trial | NamedDesign, outcome: Outcome) -> str | None:
+        """For `search.runs.train_runs`."""
+        rule, architecture = self._settings.stopping, outcome.run.architecture
+        if rule is None or isinstance(key, NamedDesign):
+            return None
+        size = num_parameters(architecture)
+        curve = [epoch.val_accuracy for epoch in outcome.epochs if epoch.val_accuracy is not None]
+        rivals = [rival for number, rival in self._curves.items() if number != key.number]
+        self._curves[key.number] = (size, curve)
+        # LightCNN is what the others are held against, so it is trained to its end.
+        if str(architecture) == LIGHTCNN or key in self.spared or not rule.stops(size, curve, rivals):
+            return None
+        if is_spared(self._settings.seed, key.number):
+            self.spared[key] = len(curve)
+            return None
+        better = rule.better(size, curve, rivals)
+        return (
+            f"{better} candidates with no more parameters were at least {100 * rule.margin:g} points more "
+            f"accurate after {len(curve)} epoch{'s' if len(curve) > 1 else ''}"
+        )
+
+
 def _tell(study: Study, trial: Trial, record: Record) -> None:
     trial.set_user_attr("record", asdict(record))
     if record.val_accuracy is None:
         study.tell(trial, state=TrialState.FAIL)
+    elif record.state == "PRUNED":
+        study.tell(trial, state=TrialState.PRUNED)
     else:
         study.tell(trial, [record.val_accuracy, record.num_parameters])
 
@@ -140,7 +175,8 @@ def _candidates(study: Study, settings: Search, seen: set[str]) -> Iterator[tupl
 
 def _so_far(records: list[Record]) -> str:
     """Best so far against LightCNN, for the progress display."""
-    best = max(records, key=lambda record: record.val_accuracy or 0.0, default=None)
+    complete = [record for record in records if record.state == "COMPLETE"]
+    best = max(complete, key=lambda record: record.val_accuracy or 0.0, default=None)
     if best is None or best.val_accuracy is None:  # a named design may end before the first trial
         return ""
     text = f"best {best.architecture} {best.val_accuracy:.2%}"

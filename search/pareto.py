@@ -55,6 +55,23 @@ def shortfall(num_parameters: ArrayLike, accuracy: ArrayLike) -> NDArray[np.floa
     return np.where(np.isnan(accuracies), np.nan, best - accuracies)
 
 
+def hypervolume(
+    num_parameters: ArrayLike, accuracy: ArrayLike, max_parameters: float, least_accuracy: float
+) -> float:
+    """Area that the front covers in (log10 of the parameters, accuracy), up to a corner.
+
+    What is larger than `max_parameters` or less accurate than `least_accuracy` covers nothing.
+
+        >>> round(hypervolume([100, 1_000], [0.95, 0.98], 10_000, 0.90), 3)
+        0.13
+    """
+    parameters, accuracies = _measured(num_parameters, accuracy)
+    inside = [i for i in front(parameters, accuracies) if parameters[i] <= max_parameters]
+    sizes = np.log10([*parameters[inside], max_parameters])
+    heights = np.maximum(accuracies[inside] - least_accuracy, 0)
+    return float(np.sum(np.diff(sizes) * heights))
+
+
 def smallest_as_accurate(num_parameters: ArrayLike, accuracy: ArrayLike, at_least: float) -> int | None:
     """Position of the smallest candidate with an accuracy of `at_least` or more; None if there is none.
 

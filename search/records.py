@@ -20,7 +20,7 @@ from search.runs import Outcome
 class Record:
     """How one run ended, as the study and the tables keep it. None is absent."""
 
-    state: str  # COMPLETE, DIVERGED or FAILED
+    state: str  # COMPLETE, PRUNED (stopped early), DIVERGED or FAILED
     architecture: str
     num_parameters: int
     num_macs: int
@@ -34,13 +34,20 @@ class Record:
     seed: int
     reason: str | None
     curve: list[list[float | None]]  # for each epoch: train_loss, val_accuracy, val_loss
+    spared_at: int | None = None  # the epoch at which it was due to be stopped, but went on by lot
+
+    @property
+    def accuracies(self) -> list[float]:
+        """Validation accuracy after each epoch."""
+        return [accuracy for _, accuracy, _ in self.curve if accuracy is not None]
 
     @staticmethod
-    def of(outcome: Outcome) -> Record:
+    def of(outcome: Outcome, spared_at: int | None = None) -> Record:
         """The record of a run that is over."""
         architecture = outcome.run.architecture
         last = outcome.epochs[-1] if outcome.epochs and outcome.error is None else None
-        state = "FAILED" if outcome.error else "DIVERGED" if outcome.diverged else "COMPLETE"
+        ended = {"FAILED": outcome.error, "DIVERGED": outcome.diverged, "PRUNED": outcome.stopped}
+        state = next((state for state, so in ended.items() if so), "COMPLETE")
         diverged = (
             f"the loss was no longer finite in epoch {len(outcome.epochs)}" if outcome.diverged else None
         )
@@ -57,13 +64,14 @@ class Record:
             epochs=len(outcome.epochs),
             seconds=round(outcome.seconds, 2),
             seed=outcome.run.seed,
-            reason=outcome.error or diverged,
+            reason=outcome.error or diverged or outcome.stopped,
             curve=[[_finite(e.train_loss), e.val_accuracy, _finite(e.val_loss)] for e in outcome.epochs],
+            spared_at=spared_at,
         )
 
 
 def finished(study: Study) -> dict[int, Record]:
-    """The records of the finished trials by number: trained to their end, diverged, or failed twice."""
+    """The records of the finished trials by number: trained to their end, stopped, diverged, or failed."""
     return {
         trial.number: Record(**trial.user_attrs["record"])
         for trial in study.get_trials(deepcopy=False)

@@ -28,7 +28,7 @@ from search.tables import (
     rows,
     written,
 )
-from search.verdict import placed, standing, verdict
+from search.verdict import early_stopping, placed, standing, verdict
 
 
 def html_table(table: pd.DataFrame, first: str) -> dict[str, Any]:
@@ -101,6 +101,7 @@ def write_report(folder: Path) -> Path:
         tested=standing(tables).measure == "test_accuracy_mean",
         placed=[" ".join(sentences) for name, sentences in placed(tables).items() if name != LIGHTCNN_NAME],
         figure=html_plot(pareto_figure(tables), "pareto"),
+        stopping=early_stopping(tables),
         states=", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()),
         front=html_table(tables.front, "architecture"),
         near=html_table(_near(tables), "architecture"),

@@ -30,9 +30,10 @@ from search.records import finished, finished_designs, study_tables
 from search.report import write_report
 from search.runs import TrainingData
 from search.samplers import SAMPLERS
+from search.stopping import STOPPING
 from search.storage import agree, move_aside, only_driver, open_study, study_folder, write_table
 from search.tables import LIGHTCNN_NAME, Row, read_study, rows, written
-from search.verdict import placed, verdict
+from search.verdict import early_stopping, placed, verdict
 from search.workers import SlotExecutor, choose_slots
 
 NUM_VALIDATION = 10_000  # images of the training set that judge the candidates
@@ -76,6 +77,11 @@ def parser() -> Parser:
         type=at_least(1),
         metavar="N",
         help="search with N images, classes in proportion; by default all but the 10,000 validation images",
+    )
+    group.add_argument(
+        "--no-early-stopping",
+        action="store_true",
+        help="train every candidate to its end, even one that smaller ones beat from the start",
     )
     group.add_argument("--no-baselines", action="store_true", help="do not train the named designs as well")
     group = it.add_argument_group("what is re-trained on all training images and tested")
@@ -205,7 +211,8 @@ def _settings(options: argparse.Namespace) -> Search:
         options.dataset, find_files(options.dataset, options.data_dir), NUM_VALIDATION, options.train_images
     )
     recipe = replace(FAST, epochs=options.epochs)
-    return Search(task, recipe, options.seed, options.sampler, options.max_parameters, data)
+    stopping = None if options.no_early_stopping else STOPPING
+    return Search(task, recipe, options.seed, options.sampler, options.max_parameters, data, stopping)
 
 
 def _recorded(settings: Search) -> dict[str, Any]:
@@ -239,6 +246,8 @@ def _conclude(folder: Path, places: list[str]) -> None:
     Console(highlight=False).print(shown)
     for sentence in verdict(tables):
         print(sentence)
+    if (saved := early_stopping(tables)) is not None:
+        print(saved)
     for name, sentences in placed(tables).items():
         if name in places:
             print(*sentences)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -42,19 +42,21 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run so far, or ended: by its last epoch, by divergence, or by an error that a retry did not cure."""
+    """A run so far, or ended: by its last epoch, early, by divergence, or by an error despite a retry."""
 
     run: Run
     epochs: tuple[Epoch, ...] = ()
     state: bytes | None = None
     diverged: bool = False
     seconds: float = 0.0  # of training, in the worker
+    stopped: str | None = None  # why it was stopped early
     error: str | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether nothing of the run is left to train."""
-        return self.diverged or self.error is not None or len(self.epochs) == self.run.recipe.epochs
+        ended = self.diverged or self.stopped is not None or self.error is not None
+        return ended or len(self.epochs) == self.run.recipe.epochs
 
     def extended(self, piece: Piece) -> Outcome:
         """The run after one more piece."""
@@ -74,8 +76,16 @@ class Watcher(Protocol):
         """A run has started, has trained one more epoch, or is over."""
 
 
+def never(key: Hashable, outcome: Outcome) -> None:
+    """Stops no run early."""
+
+
 def train_runs(
-    runs: Iterator[tuple[K, Run]], executor: Executor, num_slots: int, watcher: Watcher
+    runs: Iterator[tuple[K, Run]],
+    executor: Executor,
+    num_slots: int,
+    watcher: Watcher,
+    reason_to_stop: Callable[[K, Outcome], str | None] = never,
 ) -> Iterator[tuple[K, Outcome]]:
     """Train `runs` with `num_slots` jobs under way, and yield each with its key as it ends.
 
@@ -83,6 +93,9 @@ def train_runs(
     a slot is free and all earlier outcomes were taken, in the caller's thread, so it may ask a sampler. A job
     that raises, or whose process dies, is tried once more from the epoch before; a second failure of the same
     run ends it with its reason, and no other run notices.
+
+    Args:
+        reason_to_stop: asked after each epoch that is not a run's last; None lets it go on.
     """
     in_flight: dict[Future[Piece], tuple[K, Outcome]] = {}
     retried: set[K] = set()
@@ -103,6 +116,8 @@ def train_runs(
             error = future.exception()
             if error is None:
                 outcome = outcome.extended(future.result())
+                if not outcome.is_over:
+                    outcome = replace(outcome, stopped=reason_to_stop(key, outcome))
             elif key in retried:
                 outcome = replace(outcome, error=f"{type(error).__name__}: {error}".splitlines()[0])
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,26 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from lightcnn.architecture import Architecture, Task
+from lightcnn.architecture import Architecture, Task, parse
 from search import space
+from search.records import finished
+from search.surrogate import Pool, promising
 
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, n_ei_candidates=8),
-    "nsga2": lambda seed: NSGAIISampler(seed=seed),
-    "random": lambda seed: RandomSampler(seed=seed),
-    "gp": lambda seed: GPSampler(seed=seed),
+IsWanted = Callable[[Architecture], bool]
+
+SAMPLERS: dict[str, Callable[[int, Task, IsWanted], BaseSampler]] = {
+    "tpe": lambda seed, *_: TPESampler(seed=seed, multivariate=True, n_ei_candidates=8),
+    "nsga2": lambda seed, *_: NSGAIISampler(seed=seed),
+    "random": lambda seed, *_: RandomSampler(seed=seed),
+    "gp": lambda seed, *_: GPSampler(seed=seed),
+    "surrogate": lambda _, task, is_wanted: SurrogateSampler(task, is_wanted),
 }
 
 # A sampler that has converged repeats itself: with TPE, four of five suggestions by the thousandth trial.
 # After so many unwanted suggestions, the candidate is drawn at random among the wanted ones.
 PATIENCE = 3
+NUM_RANDOM = 10  # trials before a model has enough to learn from
+POOL_DRAWS = 4_000  # that the surrogate chooses from
 MAX_DRAWS = 20_000  # random draws without a wanted candidate, after which the space counts as used up
 
 
@@ -40,7 +48,7 @@ class OnlyWanted(BaseSampler):
         name: str,
         seed: list[int],
         task: Task,
-        is_wanted: Callable[[Architecture], bool],
+        is_wanted: IsWanted,
         fallback: Architecture,
     ) -> None:
         self._make, self._seed, self._task = SAMPLERS[name], seed, task
@@ -56,7 +64,7 @@ class OnlyWanted(BaseSampler):
         """All parameters of the trial."""
         for attempt in range(PATIENCE):
             seed = np.random.SeedSequence([*self._seed, attempt]).generate_state(1)[0]
-            sampler = self._make(int(seed))
+            sampler = self._make(int(seed), self._task, self._is_wanted)
             suggested = sampler.sample_relative(study, trial, search_space)
             if not suggested:  # too few trials to learn from, or a sampler that never learns
                 break
@@ -72,6 +80,47 @@ class OnlyWanted(BaseSampler):
     ) -> Any:
         """Never called, as `sample_relative` gives every parameter."""
         raise NotImplementedError(f"{param_name} is not in the search space")
+
+
+class SurrogateSampler(BaseSampler):
+    """Models accuracy alone, and suggests the wanted candidate of a pool that promises most hypervolume."""
+
+    def __init__(self, task: Task, is_wanted: IsWanted) -> None:
+        self._task, self._is_wanted = task, is_wanted
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The whole space."""
+        return space.distributions(self._task)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """All parameters of the trial; none while there is too little to learn from."""
+        known = [record for record in finished(study).values() if record.accuracies]
+        if len(known) < NUM_RANDOM:
+            return {}
+        candidates, pool = _pool(self._task)
+        wanted = [i for i, candidate in enumerate(candidates) if self._is_wanted(candidate)]
+        if not wanted:
+            return {}
+        trained = [parse(record.architecture, self._task) for record in known]
+        curves = [record.accuracies for record in known]
+        best = promising(pool.of_these(wanted), Pool.of(trained, space.max_blocks(self._task)), curves)
+        return space.parameters(candidates[wanted[best]])
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Never called, as `OnlyWanted` draws where `sample_relative` gives nothing."""
+        raise NotImplementedError(f"{param_name} is not sampled by itself")
+
+
+@lru_cache(maxsize=1)
+def _pool(task: Task) -> tuple[list[Architecture], Pool]:
+    rng = np.random.default_rng(0)
+    drawn = {str(candidate): candidate for candidate in (space.draw(rng, task) for _ in range(POOL_DRAWS))}
+    candidates = list(drawn.values())
+    return candidates, Pool.of(candidates, space.max_blocks(task))
 
 
 def draw_wanted(

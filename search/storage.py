@@ -122,6 +122,7 @@ def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -
         ValueError: a setting differs.
     """
     path = folder / SETTINGS
+    settings = json.loads(json.dumps(settings))  # as they are read back: a tuple is a list
     if path.exists():
         try:
             earlier = dict(json.loads(path.read_text(encoding="utf-8"))["settings"])

@@ -55,6 +55,7 @@ COLUMNS = {
     "read_at": ("when", "text"),
     "num_runs": ("runs tested", "count"),
     "epochs": ("epochs", "count"),
+    "spared_at": ("spared by lot at epoch", "count"),
     "seconds": ("seconds", "number"),
     "seed": ("seed", "count"),
     "reason": ("reason", "text"),

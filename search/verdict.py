@@ -47,6 +47,27 @@ def placed(tables: Tables) -> dict[str, tuple[str, str]]:
     }
 
 
+def early_stopping(tables: Tables) -> str | None:
+    """What the stopping rule saved, and how often it was seen to be wrong; None if it stopped no trial."""
+    trials = tables.trials
+    stopped = int((trials["state"] == "PRUNED").sum())
+    if not stopped:
+        return None
+    saved = 1 - trials["epochs"].sum() / (len(trials) * trials["epochs"].max())
+    text = (
+        f"{stopped} of {len(trials)} trials were stopped early, because candidates no larger were clearly "
+        f"more accurate so far; that saved {100 * saved:.0f} % of the epochs."
+    )
+    spared = trials[trials["spared_at"].notna()] if "spared_at" in trials else trials[:0]
+    if spared.empty:
+        return f"{text} No trial due to be stopped was spared by lot to show how often that was wrong."
+    wrong = int(spared["architecture"].isin(list(tables.front["architecture"])).sum())
+    return (
+        f"{text} Of {len(spared)} that were due to be stopped but went on by lot, {wrong} ended on the "
+        "front, where the rule would have been wrong."
+    )
+
+
 def _accuracy_gap(row: Row, known: Mapping[str, str]) -> str:
     design, reference = f"{row['name']} {_figures(row, 'test_accuracy_mean')}", row["accuracy_reference"]
     if absent(reference):

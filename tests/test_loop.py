@@ -1,5 +1,6 @@
 """The search loop: what counts as a trial, what is not trained, and that it goes on where it was stopped."""
 
+import re
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from search.progress import Display
 from search.records import finished, finished_designs, study_tables
 from search.runs import TrainingData
 from search.samplers import SAMPLERS
+from search.stopping import StoppingRule, is_spared
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 SETTINGS = Search(MNIST, replace(FAST, epochs=2), 0, "random", 30_000, TrainingData("mnist", Path("nowhere")))
@@ -97,6 +99,49 @@ def test_a_space_that_is_used_up_ends_the_search(monkeypatch, capsys):
     assert {record.architecture for record in finished(study).values()} == {
         *("2-gap", "3-gap", "4-gap", "2-flatten", "3-flatten")
     }
+
+
+EAGER = replace(SETTINGS, stopping=StoppingRule(rungs=(1,), num_better=1, margin=0.0))
+
+
+def test_a_run_that_smaller_ones_beat_is_stopped_and_told_as_pruned():
+    study = new_study()
+    executor = run(study, EAGER, trials=40)
+    records = finished(study)
+    pruned = {number: record for number, record in records.items() if record.state == "PRUNED"}
+    spared = {number: record for number, record in records.items() if record.spared_at}
+    assert pruned and spared and len(records) == 40
+    for number, record in records.items():
+        rivals = [
+            other.architecture
+            for n, other in records.items()
+            if n < number
+            and other.num_parameters <= record.num_parameters
+            and other.accuracies[0] >= record.accuracies[0]
+        ]
+        assert bool(rivals) == (number in pruned or number in spared) or record.architecture == LIGHTCNN
+        assert is_spared(0, number) or number not in spared
+        assert record.epochs == (1 if number in pruned else 2)
+    assert len(executor.jobs) == 80 - len(pruned)
+    states = {t.number: t.state for t in study.get_trials(deepcopy=False)}
+    assert {n for n, state in states.items() if state == TrialState.PRUNED} == set(pruned)
+    one = next(iter(pruned.values()))
+    assert re.fullmatch(
+        r"\d+ candidates with no more parameters were at least 0 points more accurate after 1 epoch",
+        one.reason,
+    )
+    tables = study_tables(study, MNIST, 30_000)
+    assert not set(tables["front.csv"]["architecture"]) & {record.architecture for record in pruned.values()}
+
+
+def test_a_search_with_stopping_goes_on_as_if_never_interrupted():
+    whole, broken = new_study(), new_study()
+    run(whole, EAGER, trials=20)
+    with pytest.raises(KeyboardInterrupt):
+        run(broken, EAGER, trials=20, executor=Pretending(interrupt_at=17))
+    run(broken, EAGER, trials=20)
+    assert finished(broken) == finished(whole)
+    assert any(record.state == "PRUNED" for record in finished(whole).values())
 
 
 def test_a_failed_trial_counts_and_keeps_its_reason():

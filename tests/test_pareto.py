@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.pareto import front, most_accurate_no_larger, shortfall, smallest_as_accurate
+from search.pareto import front, hypervolume, most_accurate_no_larger, shortfall, smallest_as_accurate
 
 # Few distinct values, so that ties of every kind are common.
 POINTS = st.lists(
@@ -75,3 +75,19 @@ def test_most_accurate_no_larger_equals_brute_force(points, at_most):
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match=r"of one length, but got shapes \(2,\) and \(1,\)"):
         front([1, 2], [0.5])
+
+
+def test_hypervolume_by_hand():
+    # Steps at 100 (0.05 high) and 1,000 (0.08 high), a decade each, up to 10,000.
+    points = [100, 1_000, 1_000, 50_000, 10], [0.95, 0.98, 0.97, 0.999, 0.5]
+    assert hypervolume(*points, 10_000, 0.9) == pytest.approx(0.05 + 0.08)
+    assert hypervolume(*points, 100_000, 0.9) == pytest.approx(
+        0.05 + 0.08 * math.log10(50) + 0.099 * math.log10(2)
+    )
+    assert hypervolume([], [], 10_000, 0.9) == 0
+
+
+@given(POINTS, POINTS)
+def test_more_candidates_never_cover_less(points, more):
+    one = hypervolume(*columns(points), 8, 0.5)
+    assert hypervolume(*columns(points + more), 8, 0.5) >= one - 1e-12

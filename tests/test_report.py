@@ -18,7 +18,7 @@ from search.figure import ERRORS_DRAWN, label_size, pareto_figure, place_labels
 from search.placing import with_retraining
 from search.storage import write_table
 from search.tables import GAPS, RETRAINED, read_study, rows, written
-from search.verdict import standing, verdict
+from search.verdict import early_stopping, standing, verdict
 
 TRIALS = """\
 trial,state,architecture,num_parameters,num_macs,peak_activation_bytes,num_blocks,head,val_accuracy,val_loss,epochs,seconds,seed,reason
@@ -207,6 +207,28 @@ def test_one_seed_has_no_intervals(study):
     assert "0.20 points above it, which one run each cannot tell from chance." in second
     assert third.startswith("Accuracies are means over 1 fresh seed on the test set.")
     report.write_report(study)
+
+
+def test_stopped_trials_are_told(study):
+    assert early_stopping(read_study(study)) is None
+    (study / "trials.csv").write_text(
+        "trial,state,architecture,num_parameters,num_macs,num_blocks,head,val_accuracy,epochs,seconds,seed,"
+        "spared_at\n"
+        "0,COMPLETE,8-12-gap,1076,1,2,gap,0.98,8,1,0,\n"
+        "1,PRUNED,8-13-gap,1200,1,2,gap,0.91,2,1,1,\n"
+        "2,PRUNED,8-14-gap,1300,1,2,gap,0.91,2,1,2,\n"
+        "3,COMPLETE,8-16-16-16-gap,6058,1,4,gap,0.99,8,1,3,2\n"
+        "4,COMPLETE,8-16-16-15-gap,6000,1,4,gap,0.97,8,1,4,4\n"
+    )
+    assert early_stopping(read_study(study)) == (
+        "2 of 5 trials were stopped early, because candidates no larger were clearly more accurate so far; "
+        "that saved 30 % of the epochs. Of 2 that were due to be stopped but went on by lot, 1 ended on the "
+        "front, where the rule would have been wrong."
+    )
+    page = outside_script(report.write_report(study).read_text(encoding="utf-8"))
+    assert "2 of 5 trials were stopped early" in page and "2 pruned" in page
+    (stopped,) = [trace for trace in pareto_figure(read_study(study)).data if trace.name == "stopped early"]
+    assert list(stopped.x) == [1200, 1300] and stopped.marker.symbol == "circle-open"
 
 
 def test_figure_draws_what_was_retrained(study):

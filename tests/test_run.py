@@ -51,6 +51,7 @@ def test_what_a_search_leaves(finished_study):
     assert list(trials.columns) == [
         *("trial", "state", "architecture", "num_parameters", "num_macs", "peak_activation_bytes"),
         *("num_blocks", "head", "val_accuracy", "val_loss", "epochs", "seconds", "seed", "reason"),
+        "spared_at",
     ]
     assert trials["trial"].tolist() == [0, 1, 2, 3, 4]
     assert trials["architecture"][0] == "8-16-32-gap"
@@ -342,7 +343,7 @@ def test_help_names_every_option(capsys):
     for option in (
         *("--trials", "--epochs", "--seed", "--dataset", "--data-dir", "--out", "--name", "--devices"),
         *("--workers", "--workers-per-device", "--max-parameters", "--sampler", "--train-images"),
-        *("--no-baselines", "--fresh", "--seeds", "--place"),
+        *("--no-baselines", "--fresh", "--seeds", "--place", "--no-early-stopping"),
     ):
         assert option in shown
 

@@ -1,0 +1,160 @@
+"""A model of accuracy, and the candidate that promises most hypervolume; pure.
+
+Of the two objectives the number of parameters is exact before training, so only accuracy is modelled, and the
+expected gain of hypervolume has a single uncertain variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.spatial.distance import cdist
+
+from lightcnn.architecture import Architecture
+from lightcnn.cost import num_macs, num_parameters
+from search.pareto import front
+
+Array = NDArray[np.float64]
+
+LEAST_ERROR = 1e-3  # accuracies are modelled by the logarithm of the error, which must not be that of 0
+LENGTH_SCALES = (1.0, 2.0, 4.0, 8.0)  # in standard deviations of the features
+NOISES = (0.01, 0.03, 0.1, 0.3)  # variance of a run, as a share of the variance over all runs
+# Gauss and Hermite's nodes: the mean over a normal variable of a function that is no polynomial.
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(24)
+
+
+def features(candidates: Sequence[Architecture], max_blocks: int) -> Array:
+    """What the model sees of each candidate, (len(candidates), max_blocks + 4); sizes by their logarithm."""
+    rows = []
+    for candidate in candidates:
+        widths = [block.channels for block in candidate.blocks]
+        padded = widths + widths[-1:] * (max_blocks - len(widths))
+        rows.append(
+            [
+                *np.log(padded),
+                len(widths),
+                candidate.head == "gap",
+                np.log(num_parameters(candidate)),
+                np.log(num_macs(candidate)),
+            ]
+        )
+    return np.array(rows, dtype=float)
+
+
+class Pool(NamedTuple):
+    """Candidates as the model sees them."""
+
+    features: Array  # (num_candidates, num_features)
+    sizes: Array  # parameters, (num_candidates,)
+
+    @staticmethod
+    def of(candidates: Sequence[Architecture], max_blocks: int) -> Pool:
+        """All `candidates`, none of which has more than `max_blocks` blocks."""
+        sizes = np.array([num_parameters(candidate) for candidate in candidates], dtype=float)
+        return Pool(features(candidates, max_blocks), sizes)
+
+    def of_these(self, positions: Sequence[int]) -> Pool:
+        """The candidates at `positions`."""
+        return Pool(self.features[positions], self.sizes[positions])
+
+
+class GaussianProcess:
+    """Regression with a squared-exponential kernel on standardised features and values.
+
+    Length scale and noise are those of a small grid with the greatest marginal likelihood. Source: Rasmussen
+    and Williams (2006), Gaussian Processes for Machine Learning, algorithm 2.1.
+    """
+
+    def __init__(self, inputs: Array, values: Array) -> None:
+        self._centre, self._scale = inputs.mean(axis=0), inputs.std(axis=0)
+        self._scale[self._scale == 0] = 1
+        self._mean, self._deviation = float(values.mean()), float(values.std()) or 1.0
+        self._inputs = (inputs - self._centre) / self._scale
+        targets = (values - self._mean) / self._deviation
+        distances = _squared_distances(self._inputs, self._inputs)
+
+        def likelihood(length_scale: float, noise: float) -> float:
+            covariance = np.exp(-distances / (2 * length_scale**2)) + noise * np.eye(len(targets))
+            lower = cholesky(covariance, lower=True)
+            whitened = solve_triangular(lower, targets, lower=True)
+            return -float(whitened @ whitened) / 2 - float(np.log(np.diag(lower)).sum())
+
+        self._length_scale, noise = max(product(LENGTH_SCALES, NOISES), key=lambda pair: likelihood(*pair))
+        covariance = np.exp(-distances / (2 * self._length_scale**2)) + noise * np.eye(len(targets))
+        self._factor = cho_factor(covariance, lower=True)
+        self._weights = cho_solve(self._factor, targets)
+
+    def predict(self, inputs: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of the values at `inputs`, without the noise of a single run."""
+        standard = (inputs - self._centre) / self._scale
+        kernel = np.exp(-_squared_distances(standard, self._inputs) / (2 * self._length_scale**2))
+        variance = 1 - np.einsum("ij,ji->i", kernel, cho_solve(self._factor, kernel.T))
+        deviation = np.sqrt(np.maximum(variance, 1e-12)) * self._deviation
+        return self._mean + self._deviation * (kernel @ self._weights), deviation
+
+
+def promising(pool: Pool, trained: Pool, curves: Sequence[Sequence[float]]) -> int:
+    """Position in `pool` of the candidate that promises most hypervolume, given what was trained so far.
+
+    Args:
+        curves: validation accuracies of each of `trained`, one an epoch; shorter where a run was stopped.
+            What that would have come to is guessed from how the others went on from there.
+    """
+    accuracies = _final(curves)
+    model = GaussianProcess(trained.features, log_error(accuracies))
+    return int(
+        np.argmax(expected_gains(pool.sizes, *model.predict(pool.features), trained.sizes, accuracies))
+    )
+
+
+def _final(curves: Sequence[Sequence[float]]) -> Array:
+    """Last accuracies; of a shorter curve, moved by the others' median gain on the scale of log errors."""
+    num_epochs = max(map(len, curves))
+    whole = np.array([curve for curve in curves if len(curve) == num_epochs])
+    finals = []
+    for curve in curves:
+        gains = log_error(whole[:, -1]) - log_error(whole[:, len(curve) - 1])
+        finals.append(1 - float(np.exp(log_error(curve[-1]) + np.median(gains))))
+    return np.array(finals, dtype=float)
+
+
+def log_error(accuracy: ArrayLike) -> Array:
+    """The scale on which accuracies are modelled."""
+    errors: Array = np.log(np.maximum(1 - np.asarray(accuracy, dtype=float), LEAST_ERROR))
+    return errors
+
+
+def expected_gains(sizes: Array, means: Array, deviations: Array, known_sizes: Array, known: Array) -> Array:
+    """Hypervolume that each candidate is expected to add to the front of the known ones.
+
+    The hypervolume is the front's area in (log of the parameters, -log of the error), above the median of
+    what is known and up to the largest candidate: a candidate adds to each step of the front from its own
+    size on what it rises above that step.
+
+    Args:
+        sizes: candidates' parameters.
+        means: of their log errors, as predicted.
+        deviations: of the same.
+        known_sizes: parameters of what was trained.
+        known: their accuracies, fractions.
+    """
+    members = front(known_sizes, known)
+    floor = -float(log_error(np.median(known)))
+    edges = np.log([1, *known_sizes[members], max(sizes.max(), known_sizes.max())])
+    levels = np.concatenate([[floor], np.maximum(-log_error(known[members]), floor)])
+    values = -(means[:, None] + deviations[:, None] * NODES)  # (candidates, nodes)
+    gains = np.zeros(len(sizes))
+    for left, right, level in zip(edges[:-1], edges[1:], levels, strict=True):
+        width = np.maximum(right - np.maximum(left, np.log(sizes)), 0)
+        above = np.maximum(values - level, 0) @ WEIGHTS / WEIGHTS.sum()
+        gains += width * above
+    return gains
+
+
+def _squared_distances(one: Array, other: Array) -> Array:
+    return cdist(one, other, "sqeuclidean")

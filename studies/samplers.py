@@ -1,0 +1,225 @@
+"""Does any sampler find a better front than random draws, and what does it cost?
+
+Expected: at a hundred trials random, TPE and NSGA-II are hard to tell apart, and a model that knows
+parameters exactly and learns accuracy alone is ahead of them from about fifty trials on.
+
+    python -m studies.samplers
+
+Replays LightCNN-Bench (`python -m studies.tabular_bench`, which must have run): each sampler of the search
+suggests candidates of the whole space, and the nearest network of the table that it has not met answers
+with the accuracy that it had. The hypervolume found is compared with that of random draws. Keeps each
+repetition as it ends, and goes on where it was. The GP takes most of the time, an hour or more on 2 cores.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from lightcnn.architecture import Architecture, parse
+from search import space
+from search.command import Parser, at_least, run_command
+from search.pareto import hypervolume
+from search.records import Record
+from search.samplers import SAMPLERS
+from search.statistics import mean_interval, welch_difference
+from search.storage import only_driver, study_folder, write_table
+from studies.early_stopping import REFERENCE
+from studies.tabular_bench import FULL, TABLE, TASK, read
+
+BUDGETS = (25, 50, 100, 200)  # trials after which samplers are compared
+OTHER_HEAD = 4.0  # in the distance between networks, as a width that differs by a factor of e squared
+
+
+def networks(table: pd.DataFrame) -> dict[str, Record]:
+    """What a search would keep of each network of the table: the run with the full budget and first seed."""
+    full = table[(table["epochs"] == FULL[0]) & (table["train_images"] == FULL[1]) & (table["seed"] == 0)]
+    return {
+        str(text): Record(
+            state="COMPLETE",
+            architecture=str(text),
+            num_parameters=int(own["num_parameters"].iloc[0]),
+            num_macs=int(own["num_macs"].iloc[0]),
+            peak_activation_bytes=int(own["peak_activation_bytes"].iloc[0]),
+            num_blocks=int(own["num_blocks"].iloc[0]),
+            head=str(own["head"].iloc[0]),
+            val_accuracy=float(own["val_accuracy"].iloc[-1]),
+            val_loss=None,
+            epochs=len(own),
+            seconds=0.0,
+            seed=0,
+            reason=None,
+            curve=[[None, float(accuracy), None] for accuracy in own["val_accuracy"]],
+        )
+        for text, own in full.sort_values("epoch").groupby("architecture", sort=False)
+    }
+
+
+def distances(candidate: Architecture, known: Sequence[Architecture]) -> NDArray[np.float64]:
+    """Squared log ratios of widths between `candidate` and each of `known`; an absent block has width 1."""
+
+    def coordinates(network: Architecture) -> list[float]:
+        widths = [np.log(block.channels) for block in network.blocks]
+        return widths + [0.0] * (space.max_blocks(TASK) - len(widths))
+
+    gaps = np.array([coordinates(network) for network in known]) - coordinates(candidate)
+    of_another_head = np.array([network.head != candidate.head for network in known])
+    total: NDArray[np.float64] = np.square(gaps).sum(axis=1) + OTHER_HEAD * of_another_head
+    return total
+
+
+class Snapping(BaseSampler):
+    """For one trial: another sampler's suggestion, moved to the nearest network of the table not yet met."""
+
+    def __init__(self, name: str, seed: int, unmet: list[Architecture]) -> None:
+        self._sampler = SAMPLERS[name](seed, TASK, lambda _: True)
+        self._rng, self._unmet = np.random.default_rng(seed), unmet
+        self.seconds = 0.0  # that the suggestion took
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The whole space."""
+        return space.distributions(TASK)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """All parameters of the trial."""
+        began = time.perf_counter()
+        suggested = self._sampler.sample_relative(study, trial, search_space)
+        if suggested:
+            for name, distribution in search_space.items():  # NSGA-II leaves out what it mutates
+                if name not in suggested:
+                    suggested[name] = self._sampler.sample_independent(study, trial, name, distribution)
+            candidate = space.architecture(suggested, TASK)
+        else:  # too few trials to learn from, or a sampler that never learns
+            candidate = space.draw(self._rng, TASK)
+        self.seconds = time.perf_counter() - began
+        return space.parameters(self._unmet[int(np.argmin(distances(candidate, self._unmet)))])
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Never called, as `sample_relative` gives every parameter."""
+        raise NotImplementedError(f"{param_name} is not in the search space")
+
+
+def replay(name: str, records: dict[str, Record], repetition: int, num_trials: int) -> list[dict[str, Any]]:
+    """One search: a line for each of BUDGETS that it reaches."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    unmet = [parse(text, TASK) for text in records]
+    met: list[Record] = []
+    lines, seconds = [], 0.0
+    while len(met) < min(num_trials, len(records)):
+        seed = np.random.SeedSequence([repetition, len(met)]).generate_state(1)[0]
+        study.sampler = snapping = Snapping(name, int(seed), unmet)
+        trial = study.ask()
+        network = space.suggest(trial, TASK)
+        seconds += snapping.seconds
+        unmet.remove(network)
+        record = records[str(network)]
+        met.append(record)
+        trial.set_user_attr("record", asdict(record))
+        study.tell(trial, [record.val_accuracy or 0.0, record.num_parameters])
+        if len(met) in BUDGETS:
+            accuracies = [record.val_accuracy or 0.0 for record in met]
+            volume = hypervolume([record.num_parameters for record in met], accuracies, *REFERENCE)
+            line = {"sampler": name, "repetition": repetition, "num_trials": len(met), "hypervolume": volume}
+            lines.append(line | {"seconds_per_trial": seconds / len(met)})
+    return lines
+
+
+def summarise(lines: pd.DataFrame) -> pd.DataFrame:
+    """A line a sampler and budget: mean hypervolume, and its difference to that of random draws."""
+    volumes = {
+        (name, num_trials): lines.loc[
+            (lines["sampler"] == name) & (lines["num_trials"] == num_trials), "hypervolume"
+        ].to_numpy(dtype=float)
+        for name in lines["sampler"].unique()
+        for num_trials in lines["num_trials"].unique()
+    }
+    rows = []
+    for (name, num_trials), own in volumes.items():
+        mean = mean_interval(own)
+        gain = welch_difference(volumes["random", num_trials], own)
+        of_these = (lines["sampler"] == name) & (lines["num_trials"] == num_trials)
+        rows.append(
+            {
+                "sampler": name,
+                "num_trials": num_trials,
+                "repetitions": len(own),
+                "hypervolume_mean": mean.mean,
+                "hypervolume_low": mean.low,
+                "hypervolume_high": mean.high,
+                "difference_to_random": gain.mean,
+                "difference_low": gain.low,
+                "difference_high": gain.high,
+                "seconds_per_trial": lines.loc[of_these, "seconds_per_trial"].mean(),
+            }
+        )
+    return pd.DataFrame(rows).sort_values(["num_trials", "hypervolume_mean"]).round(5)
+
+
+def study(out: Path, names: Sequence[str], repetitions: int, num_trials: int, workers: int | None) -> None:
+    """Replay what is missing, print the comparison, and keep it in `out`/samplers."""
+    path = out / "tabular_bench" / TABLE
+    if not path.exists():
+        raise ValueError(f"{path} must exist; python -m studies.tabular_bench makes it")
+    records = networks(read(path))
+    folder = study_folder(out, "samplers")
+    with only_driver(folder):
+        kept = folder / "replays.csv"
+        lines = pd.read_csv(kept) if kept.exists() else pd.DataFrame()
+        done = set() if lines.empty else set(zip(lines["sampler"], lines["repetition"], strict=True))
+        missing = [(name, i) for i in range(repetitions) for name in names if (name, i) not in done]
+        jobs = (delayed(replay)(name, records, i, num_trials) for name, i in missing)
+        for result in Parallel(n_jobs=workers or cpu_count(), return_as="generator_unordered")(jobs):
+            lines = pd.concat([lines, pd.DataFrame(result)])
+            write_table(lines, kept)
+        summary = summarise(lines)
+        write_table(summary, folder / "summary.csv")
+    print(summary.to_string(index=False))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = Parser("python -m studies.samplers", (__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--samplers",
+        nargs="+",
+        choices=list(SAMPLERS),
+        default=list(SAMPLERS),
+        metavar="NAME",
+        help="which of them",
+    )
+    parser.add_argument("--repetitions", type=at_least(2), default=100, metavar="N", help="searches of each")
+    parser.add_argument(
+        "--trials", type=at_least(1), default=max(BUDGETS), metavar="N", help="of each search"
+    )
+    parser.add_argument(
+        "--workers", type=at_least(1), metavar="W", help="processes; by default one a CPU core"
+    )
+    parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where results go")
+    options = parser.parse_args(argv)
+    return run_command(
+        parser,
+        lambda: study(options.out, options.samplers, options.repetitions, options.trials, options.workers),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

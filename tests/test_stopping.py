@@ -1,0 +1,116 @@
+"""The early-stopping rule by hand, and its replays on small tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.stopping import StoppingRule, is_spared
+from studies import early_stopping, tabular_bench
+
+RULE = StoppingRule(rungs=(1, 3), num_better=2, margin=0.01)
+OTHERS = [(100, (0.90, 0.95, 0.97)), (200, (0.91, 0.94)), (1_000, (0.99, 0.99, 0.99))]
+
+
+@pytest.mark.parametrize(
+    ("size", "curve", "better"),
+    [
+        (500, (0.89,), 2),
+        (500, (0.895,), 1),  # 0.91 is 1.5 points better, 0.90 half a point
+        (150, (0.50,), 1),  # only one is no larger
+        (200, (0.50,), 2),  # as large is no larger
+        (99, (0.10,), 0),
+        (500, (0.50, 0.50), 0),  # 2 is no rung
+        (500, (0.50, 0.50, 0.50), 1),  # the second has not come so far
+        (1_000, (0.50, 0.50, 0.50), 2),
+    ],
+)
+def test_the_rule_by_hand(size, curve, better):
+    assert RULE.better(size, curve, OTHERS) == better
+    assert RULE.stops(size, curve, OTHERS) == (better >= 2)
+
+
+ACCURACY = st.floats(0, 1)
+RUNS = st.lists(st.tuples(st.integers(1, 1_000), st.lists(ACCURACY, max_size=3)), max_size=8)
+
+
+@given(RUNS, st.integers(1, 1_000), ACCURACY)
+def test_larger_ones_never_stop_a_smaller_one(others, size, accuracy):
+    larger = [(size + more, curve) for more, curve in others]
+    assert not RULE.stops(size, [accuracy], larger)
+
+
+@pytest.mark.parametrize(
+    ("rungs", "num_better", "margin"), [((), 1, 0.0), ((0,), 1, 0.0), ((1,), 0, 0.0), ((1,), 1, -0.1)]
+)
+def test_a_rule_without_sense_is_refused(rungs, num_better, margin):
+    with pytest.raises(ValueError, match=rf"but got rungs=.*, num_better={num_better}, margin={margin}"):
+        StoppingRule(rungs, num_better, margin)
+
+
+def test_a_tenth_is_spared_and_always_the_same():
+    drawn = [is_spared(0, number) for number in range(2_000)]
+    assert 0.08 < np.mean(drawn) < 0.12
+    assert drawn == [is_spared(0, number) for number in range(2_000)]
+    assert drawn != [is_spared(1, number) for number in range(2_000)]
+
+
+class NobodySpared:
+    def random(self, size):
+        return np.ones(size)
+
+
+def test_a_replay_by_hand():
+    sizes = np.array([1_000, 100, 2_000, 3_000])
+    curves = np.array([[0.95, 0.97], [0.80, 0.90], [0.90, 0.98], [0.96, 0.96]])
+    rule = StoppingRule((1,), 1, 0.01)
+    done = early_stopping.replay(sizes, curves, rule, NobodySpared())
+    assert done.epochs_saved == 1 / 8  # the third, beaten by the first after one epoch
+    assert done.stopped == 0.25
+    assert done.false_stops == 1  # and it would have been the most accurate of all
+    whole = 0.07 * np.log10(2) + 0.08 * np.log10(65_000 / 2_000)
+    assert done.loss == pytest.approx(1 - 0.07 * np.log10(65) / whole)
+    assert early_stopping.replay(sizes, curves, StoppingRule((1,), 2, 0.01), NobodySpared()) == (
+        early_stopping.Replay(0, 0, 0, 0)
+    )
+
+
+def test_the_grid_spans_the_space():
+    grid = tabular_bench.grid()
+    texts = [str(network) for network in grid]
+    assert len(set(texts)) == len(grid) >= 250
+    assert "8-16-32-gap" in texts
+    assert {len(network.blocks) for network in grid} == {1, 2, 3, 4}
+    cells = tabular_bench.cells()
+    assert len(set(cells)) == len(cells)
+    full = [cell for cell in cells if (cell.epochs, cell.train_images) == tabular_bench.FULL]
+    seeds = pd.Series([cell.architecture for cell in full]).value_counts()
+    assert (seeds == 3).sum() >= 40
+
+
+def test_the_table_is_filled_once_and_replayed(tmp_path, monkeypatch, capsys, mnist_folder):
+    some = [tabular_bench.Cell(text, 2, 200, 0) for text in ("2-gap", "3-gap", "4-gap")]
+    monkeypatch.setattr(tabular_bench, "cells", lambda: some[:2])
+    arguments = ["--out", str(tmp_path), "--workers", "1"]
+    assert tabular_bench.main(arguments) == 0
+    path = tmp_path / "tabular_bench" / tabular_bench.TABLE
+    first = tabular_bench.read(path)
+    assert first.groupby("architecture")["epoch"].apply(list).to_dict() == {"2-gap": [1, 2], "3-gap": [1, 2]}
+    assert first["val_accuracy"].between(0, 1).all() and set(first["num_parameters"]) == {50, 70}
+    monkeypatch.setattr(tabular_bench, "cells", lambda: some)
+    capsys.readouterr()
+    assert tabular_bench.main(arguments) == 0
+    assert len(capsys.readouterr().err.splitlines()) == 1  # one more was trained
+    pd.testing.assert_frame_equal(tabular_bench.read(path)[:4], first)
+    monkeypatch.setattr(early_stopping, "FULL", (2, 200))
+    with pytest.raises(SystemExit):
+        early_stopping.main(["--out", str(tmp_path)])
+    assert capsys.readouterr().err.startswith(
+        "error: a replay needs 100 networks, but the table has 3 so far"
+    )
+    monkeypatch.setattr(early_stopping, "NUM_TRIALS", 3)
+    monkeypatch.setattr(early_stopping, "RULES", [StoppingRule((1,), 1, 0.0), early_stopping.STOPPING][:1])
+    assert early_stopping.main(["--out", str(tmp_path), "--replays", "2"]) == 0
+    rules = pd.read_csv(tmp_path / "early_stopping" / "rules.csv")
+    assert rules["epochs_saved"].between(0, 1).all() and rules["rungs"].tolist() == [1]

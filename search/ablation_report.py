@@ -12,10 +12,9 @@ import plotly.graph_objects as go
 
 from search.figure import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
 from search.report import how_it_was_made, html_plot, html_table, render
+from search.statistics import SIGNIFICANT
 from search.storage import write_whole
 from search.tables import absent, percent, read_table, rows
-
-SIGNIFICANT = 0.05  # p after Holm's correction below which a difference is called one
 
 
 def findings(summary: pd.DataFrame) -> list[str]:

@@ -69,17 +69,18 @@ def retrain(
 
     Raises:
         ValueError: a file there was damaged by hand.
-        RuntimeError: runs failed, each twice; the others are kept and tested all the same.
+        RuntimeError: a run failed twice, when the others are tested; or MAX_FAILURES runs did, at once.
     """
     kept = [
         row
         for row in rows(kept_runs(folder))
         if not absent(row["test_accuracy"]) or _weights(folder, row).exists()
     ]
+    names = {str(arm.architecture): arm.name for arm in arms}
     done = {(row["architecture"], row["seed"]) for row in kept}
     missing = [
         (arm, seed)
-        for seed in range(num_seeds)  # seed by seed, so that what is there early compares all arms
+        for seed in range(num_seeds)  # seed by seed, so that an interruption leaves all arms alike
         for arm in arms
         if (str(arm.architecture), seed) not in done
     ]
@@ -98,13 +99,14 @@ def retrain(
                     raise RuntimeError(f"{MAX_FAILURES} runs failed, the last being {failures[-1]}")
             else:
                 _keep(folder, kept, arm, outcome)
-    _read_test_set(folder, kept, recipe, data, executor)
+    wanted = [row for row in kept if row["architecture"] in names and row["seed"] < num_seeds]
+    _read_test_set(
+        folder, kept, [row for row in wanted if absent(row["test_accuracy"])], recipe, data, executor
+    )
     if failures:
         raise RuntimeError(f"{'; '.join(failures)}; the same command tries again")
-    names = {str(arm.architecture): arm.name for arm in arms}
-    table = pd.DataFrame(kept, columns=RUN_COLUMNS)
-    wanted = table["architecture"].isin(list(names)) & (table["seed"] < num_seeds)
-    return table[wanted].assign(arm=table["architecture"].map(names))
+    table = pd.DataFrame(wanted, columns=RUN_COLUMNS)
+    return table.assign(arm=table["architecture"].map(names))
 
 
 def final_accuracies(run: Run, state: bytes) -> Accuracies:
@@ -147,12 +149,18 @@ def _keep(folder: Path, kept: list[dict[str, Any]], arm: Arm, outcome: Outcome) 
 
 
 def _read_test_set(
-    folder: Path, kept: list[dict[str, Any]], recipe: Recipe, data: TrainingData, executor: Executor
+    folder: Path,
+    kept: list[dict[str, Any]],
+    untested: list[dict[str, Any]],
+    recipe: Recipe,
+    data: TrainingData,
+    executor: Executor,
 ) -> None:
-    """Fill in the accuracies of the runs that lack them; no reading where none does."""
-    untested = [row for row in kept if absent(row["test_accuracy"])]
+    """Fill in the accuracies of the `untested` among the `kept` runs; no reading where there are none."""
     if not untested:
         return
+    path = folder / "test_readings.csv"
+    earlier = rows(read_table(path)) if path.exists() else []
     task = DATASETS[data.dataset].task
     measured = [
         executor.submit(
@@ -165,9 +173,7 @@ def _read_test_set(
     results = [future.result() for future in measured]
     for row, accuracies in zip(untested, results, strict=True):
         row |= {"train_accuracy": accuracies.train, "test_accuracy": accuracies.test}
-    path = folder / "test_readings.csv"
     reading = {"read_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"), "num_runs": len(untested)}
-    earlier = rows(read_table(path)) if path.exists() else []
     with uninterrupted():
         write_table(pd.DataFrame([*earlier, reading]).astype({"num_runs": int}), path)
         _write(folder, kept)

@@ -30,6 +30,8 @@ DESIGN_MARKS = [  # (colour, symbol) of the named designs after LightCNN, the ve
     ("#E69F00", "hexagon"),
     ("#56B4E9", "cross"),
     ("#009E73", "hourglass"),
+    ("#CC79A7", "star-square"),
+    ("#F0E442", "bowtie"),
 ]
 # The axis is logarithmic in the error, percent. A flawless run is drawn at the first figure, as log 0 is
 # nowhere; a run worse than the second is drawn there: 98 to 99.6 % needs the space that 10 % would take.

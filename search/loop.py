@@ -83,6 +83,7 @@ class _Referee:
         self._curves = {
             number: (record.num_parameters, record.accuracies) for number, record in records.items()
         }
+        self._named = [design.architecture(settings.task) for design in DESIGNS]
         self.spared: dict[Trial | NamedDesign, int] = {}  # the epoch at which each was due to be stopped
 
     def reason_to_stop(self, key: Trial | NamedDesign, outcome: Outcome) -> str | None:
@@ -94,16 +95,17 @@ class _Referee:
         curve = [epoch.val_accuracy for epoch in outcome.epochs if epoch.val_accuracy is not None]
         rivals = [rival for number, rival in self._curves.items() if number != key.number]
         self._curves[key.number] = (size, curve)
-        # LightCNN is what the others are held against, so it is trained to its end.
-        if str(architecture) == LIGHTCNN or key in self.spared or not rule.stops(size, curve, rivals):
+        better = rule.num_better_than(size, curve, rivals)
+        # A named design that is a candidate as well is shown beside the front, so it is trained to its end.
+        if better < rule.num_better or architecture in self._named or key in self.spared:
             return None
         if is_spared(self._settings.seed, key.number):
             self.spared[key] = len(curve)
             return None
-        better = rule.better(size, curve, rivals)
+        candidates = "1 candidate" if better == 1 else f"{better} candidates"
         return (
-            f"{better} candidates with no more parameters were at least {100 * rule.margin:g} points more "
-            f"accurate after {len(curve)} epoch{'s' if len(curve) > 1 else ''}"
+            f"after {len(curve)} of {outcome.run.recipe.epochs} epochs {candidates} with no more parameters "
+            f"had at least {100 * rule.margin:g} points more"
         )
 
 

@@ -39,7 +39,7 @@ def contenders(trials: pd.DataFrame, max_parameters: int, num_images: int) -> li
     accuracies = judged["val_accuracy"].to_numpy(dtype=float)
     below = shortfall(judged["num_parameters"], accuracies)
     near = below <= NOISE * standard_error(accuracies + below, num_images)
-    return sorted(judged.loc[near, "architecture"], key=list(judged["architecture"]).index)
+    return list(judged.loc[near, "architecture"])
 
 
 def candidates(trials: pd.DataFrame, max_parameters: int) -> pd.DataFrame:
@@ -48,14 +48,19 @@ def candidates(trials: pd.DataFrame, max_parameters: int) -> pd.DataFrame:
 
 
 def with_retraining(
-    tables: Mapping[str, pd.DataFrame], runs: pd.DataFrame, task: Task, max_parameters: int
+    tables: Mapping[str, pd.DataFrame],
+    runs: pd.DataFrame,
+    task: Task,
+    max_parameters: int,
+    places: Iterable[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """The tables of `search.records.study_tables` and what `runs`, those of runs.csv, add to them.
 
     All three gain the mean test accuracy over seeds with its 95 % interval. trials.csv and front.csv gain
     `on_front_after_retraining`, which holds all re-trained candidates against one another, whether or not
     they were on the search's front; front.csv `probability_better` than LightCNN. designs.csv gains a line
-    for every design that is neither a candidate nor named, and the gaps of each design to the front.
+    for each of the architectures `places` and those that are neither a candidate nor named, and the gaps of
+    each design to the front.
     """
     tested = runs[runs["test_accuracy"].notna()]
     means = pd.DataFrame(
@@ -65,11 +70,11 @@ def with_retraining(
         return dict(tables)
     trials, on_front, designs = (tables[name] for name in ("trials.csv", "front.csv", "designs.csv"))
 
-    known = {*trials["architecture"], *designs["architecture"]}
+    unknown = [text for text in tested["architecture"] if text not in set(trials["architecture"])]
     placed = [
         {"name": text, "architecture": text, "num_parameters": num_parameters(parse(text, task))}
-        for text in dict.fromkeys(tested["architecture"])
-        if text not in known
+        for text in dict.fromkeys([*places, *unknown])
+        if text not in set(designs["architecture"])
     ]
     designs = pd.concat([designs, pd.DataFrame(placed, columns=designs.columns).astype(designs.dtypes)])
 
@@ -107,8 +112,9 @@ def place(design: Measured, among: Iterable[Measured]) -> dict[str, Any]:
     """The gaps of `design` to the front of the candidates `among`, itself left out, as columns `GAPS`.
 
     At equal parameters: its accuracy less that of the most accurate candidate no larger, with interval, and
-    the p-value after Holm's correction over all members of the front no larger. At equal accuracy: parameters
-    of the smallest candidate as accurate over its own, with interval; inf where there is none.
+    the p-value after Holm's correction over all candidates no larger, as it was chosen among them. At equal
+    accuracy: parameters of the smallest candidate as accurate over its own, with interval; inf where there is
+    none.
     """
     others = [candidate for candidate in among if candidate.name != design.name]
     sizes, means = ([m.num_parameters for m in others], [float(np.mean(m.accuracies)) for m in others])
@@ -116,7 +122,7 @@ def place(design: Measured, among: Iterable[Measured]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     gap = accuracy_gap_at_equal_parameters(members, design)
     if gap is not None:
-        smaller = [m for m in members if m.num_parameters <= design.num_parameters]
+        smaller = [m for m in others if m.num_parameters <= design.num_parameters]
         p_values = holm([difference(m.accuracies, design.accuracies).p_value for m in smaller])
         row |= {
             "accuracy_reference": gap.reference,

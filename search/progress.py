@@ -99,5 +99,6 @@ def _accuracy(outcome: Outcome) -> str:
 def _ending(outcome: Outcome) -> str:
     if outcome.error:
         return f"{_name(outcome.run)}, failed: {outcome.error}"
-    state = "diverged, " if outcome.diverged else ""
+    stopped = f"stopped early after {len(outcome.epochs)} of {outcome.run.recipe.epochs} epochs, "
+    state = "diverged, " if outcome.diverged else stopped if outcome.stopped else ""
     return f"{_name(outcome.run)}, {state}{_accuracy(outcome)}, {outcome.seconds:.0f} s"

@@ -5,7 +5,6 @@ The same files give the same bytes.
 
 import sys
 from collections.abc import Mapping, Sequence
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +35,14 @@ def html_table(table: pd.DataFrame, first: str) -> dict[str, Any]:
     names = [first, *(name for name in COLUMNS if name in table and name != first)]
     kinds = [COLUMNS[name][1] for name in names]
     cells = [
-        [(written(row[name], kind), _sort_key(row[name])) for name, kind in zip(names, kinds, strict=True)]
+        [
+            (written(row[name], kind), "" if absent(row[name]) else row[name])
+            for name, kind in zip(names, kinds, strict=True)
+        ]
         for row in rows(table)
     ]  # (text, what to sort by)
     numeric = [kind in RULES for kind in kinds]
     return {"headings": [COLUMNS[name][0] for name in names], "numeric": numeric, "rows": cells}
-
-
-def _sort_key(value: Any) -> Any:
-    """What the page's script compares: "" is absent, and infinity is spelt as JavaScript reads it."""
-    if absent(value):
-        return ""
-    return "Infinity" if value == inf else value
 
 
 def how_it_was_made(settings: Mapping[str, Any] | None) -> dict[str, str] | None:

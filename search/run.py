@@ -30,7 +30,7 @@ from search.records import finished, finished_designs, study_tables
 from search.report import write_report
 from search.runs import TrainingData
 from search.samplers import SAMPLERS
-from search.stopping import STOPPING
+from search.stopping import default_rule
 from search.storage import agree, move_aside, only_driver, open_study, study_folder, write_table
 from search.tables import LIGHTCNN_NAME, Row, read_study, rows, written
 from search.verdict import early_stopping, placed, verdict
@@ -155,11 +155,14 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
             executor.shutdown(kill=True)
             if finished(study):
                 tables = study_tables(study, settings.task, settings.max_parameters)
-                tables = with_retraining(tables, kept_runs(folder), settings.task, settings.max_parameters)
+                tables = with_retraining(
+                    *(tables, kept_runs(folder), settings.task, settings.max_parameters),
+                    [str(arm.architecture) for arm in places],
+                )
                 for name, table in tables.items():
                     write_table(table, folder / name)
                 page = write_report(folder)
-        _conclude(folder, [arm.name for arm in places])
+        _conclude(folder, [str(arm.architecture) for arm in places])
         print(f"The page: {page}")
 
 
@@ -211,7 +214,7 @@ def _settings(options: argparse.Namespace) -> Search:
         options.dataset, find_files(options.dataset, options.data_dir), NUM_VALIDATION, options.train_images
     )
     recipe = replace(FAST, epochs=options.epochs)
-    stopping = None if options.no_early_stopping else STOPPING
+    stopping = None if options.no_early_stopping else default_rule(recipe.epochs)
     return Search(task, recipe, options.seed, options.sampler, options.max_parameters, data, stopping)
 
 
@@ -248,8 +251,9 @@ def _conclude(folder: Path, places: list[str]) -> None:
         print(sentence)
     if (saved := early_stopping(tables)) is not None:
         print(saved)
+    texts = dict(zip(tables.designs["name"], tables.designs["architecture"], strict=True))
     for name, sentences in placed(tables).items():
-        if name in places:
+        if texts[name] in places and name != LIGHTCNN_NAME:
             print(*sentences)
 
 

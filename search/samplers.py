@@ -96,7 +96,7 @@ class SurrogateSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """All parameters of the trial; none while there is too little to learn from."""
-        known = [record for record in finished(study).values() if record.accuracies]
+        known = [r for r in finished(study).values() if r.state in ("COMPLETE", "PRUNED")]
         if len(known) < NUM_RANDOM:
             return {}
         candidates, pool = _pool(self._task)
@@ -123,9 +123,7 @@ def _pool(task: Task) -> tuple[list[Architecture], Pool]:
     return candidates, Pool.of(candidates, space.max_blocks(task))
 
 
-def draw_wanted(
-    seed: list[int], task: Task, is_wanted: Callable[[Architecture], bool]
-) -> Architecture | None:
+def draw_wanted(seed: list[int], task: Task, is_wanted: IsWanted) -> Architecture | None:
     """A wanted candidate drawn at random; None if the space seems to hold no more."""
     rng = np.random.default_rng(seed)
     draws = (space.draw(rng, task) for _ in range(MAX_DRAWS))

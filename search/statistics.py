@@ -21,6 +21,7 @@ from scipy import stats
 Values = Sequence[float] | NDArray[np.float64]
 
 CONFIDENCE = 0.95
+SIGNIFICANT = 0.05  # p, corrected for all comparisons made, below which two designs are told apart
 PAIRING_LEVEL = 0.05  # the correlation over seeds must be this significant before arms are paired
 
 

@@ -42,7 +42,7 @@ COLUMNS = {
     "difference_high": ("to ", "points"),
     "p_holm": ("p, Holm-corrected", "number"),
     "on_front_after_retraining": ("on the front after re-training", "flag"),
-    "probability_better": ("probability of being better than LightCNN", "number"),
+    "probability_better": ("probability of being more accurate than LightCNN", "number"),
     "accuracy_reference": ("most accurate candidate no larger", "text"),
     "accuracy_gap": ("accuracy less that candidate's", "points"),
     "accuracy_gap_low": ("gap's 95 % interval from", "points"),

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from math import isinf
 
 from search.pareto import most_accurate_no_larger, smallest_as_accurate
+from search.statistics import SIGNIFICANT
 from search.tables import LIGHTCNN_NAME, Row, Tables, absent, percent, rows, written
-
-SIGNIFICANT = 0.05  # p after Holm's correction below which two designs are told apart
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,8 @@ def early_stopping(tables: Tables) -> str | None:
     stopped = int((trials["state"] == "PRUNED").sum())
     if not stopped:
         return None
-    saved = 1 - trials["epochs"].sum() / (len(trials) * trials["epochs"].max())
+    whole = trials["epochs"].max()
+    saved = (whole - trials.loc[trials["state"] == "PRUNED", "epochs"]).sum() / (len(trials) * whole)
     text = (
         f"{stopped} of {len(trials)} trials were stopped early, because candidates no larger were clearly "
         f"more accurate so far; that saved {100 * saved:.0f} % of the epochs."
@@ -76,7 +76,7 @@ def _accuracy_gap(row: Row, known: Mapping[str, str]) -> str:
     if p >= SIGNIFICANT:
         says = "cannot be told apart from the front"
     else:
-        says = "is dominated" if gap < 0 else "is above the front"
+        says = "is dominated" if gap < 0 else "is on the front"
     return (
         f"{design} {says}: {known.get(reference, reference)}, the most accurate candidate "
         f"no larger, is {abs(100 * gap):.2f} points {'more' if gap < 0 else 'less'} accurate (95 % interval "
@@ -92,7 +92,10 @@ def _parameter_gap(row: Row, known: Mapping[str, str]) -> str:
     upper = "beyond the largest candidate" if isinf(high) else written(high, "ratio")
     interval = f"95 % interval {written(low, 'ratio')} to {upper}"
     if isinf(ratio):
-        return f"No candidate's mean is as high; at equal accuracy, parameters over its own: {interval}."
+        return (
+            "No candidate's mean is as high; the luck of the seeds allowed for, one as accurate may need "
+            f"from {written(low, 'ratio')} times its parameters on (to {upper})."
+        )
     reference = row["parameter_reference"]
     return (
         f"The smallest candidate as accurate, {known.get(reference, reference)}, has "
@@ -154,8 +157,13 @@ def _trust(tables: Tables, stand: Standing) -> str:
             "luck as well as by merit. At 99 % and 10,000 images the standard error is about 0.1 points, so "
             "a difference under about 0.3 points is not a finding."
         )
-    seeds = int(stand.lightcnn["num_seeds"])
-    text = f"Accuracies are means over {seeds} fresh seed{'s' if seeds > 1 else ''} on the test set. "
+    tested = [
+        row for row in [*rows(tables.trials), *rows(tables.designs)] if not absent(row.get("num_seeds"))
+    ]
+    counts = [int(row["num_seeds"]) for row in tested] or [1]
+    few, many = min(counts), max(counts)
+    seeds = f"{few} to {many} fresh seeds" if few < many else f"{many} fresh seed{'s' if many > 1 else ''}"
+    text = f"Accuracies are means over {seeds} on the test set. "
     times = list(tables.test_readings["read_at"])
     if len(times) == 1:
         text += f"It was read once, on {times[0]}, after all choices were made. "

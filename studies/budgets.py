@@ -28,7 +28,10 @@ from studies.tabular_bench import CHEAPER, FULL, TABLE, read
 
 
 def compare(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a budget, dearest first: its cost, and how well one run of it ranks and chooses."""
+    """A line a budget, dearest first: its cost, and how well one run of it ranks and chooses.
+
+    A budget is left out as long as it lacks a network's run, or one diverged.
+    """
     final = table[table["epoch"] == table["epochs"]]
     keys = ["architecture", "epochs", "train_images", "seed"]
     runs = final.set_index(keys)[["val_accuracy", "seconds"]].sort_index()
@@ -48,7 +51,7 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
         own = runs.reindex([(text, *budget, 0) for text in truth.index])
         accuracies = own["val_accuracy"].to_numpy(dtype=float)
         if own.isna().any(axis=None):
-            continue  # not trained yet
+            continue
         chosen = front(size, accuracies)
         rows.append(
             {
@@ -59,7 +62,7 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
                 "hypervolume": hypervolume(size[chosen], truth.iloc[chosen], *REFERENCE) / most,
             }
         )
-    return pd.DataFrame(rows).round(4)
+    return pd.DataFrame(rows).sort_values("seconds", ascending=False).round(4)
 
 
 def study(out: Path) -> None:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from search.command import Parser, at_least, run_command
 from search.pareto import front, hypervolume
-from search.stopping import SPARED, STOPPING, StoppingRule
+from search.stopping import SPARED, StoppingRule, default_rule
 from search.storage import study_folder, write_table
 from studies.tabular_bench import FULL, MAX_PARAMETERS, TABLE, read
 
@@ -117,7 +117,7 @@ def compare(table: pd.DataFrame, num_replays: int) -> pd.DataFrame:
                 "loss_95th_percentile": np.quantile(loss, 0.95),
                 "trials_stopped": stopped / num_replays,
                 "false_stops": sum(r.false_stops * r.stopped for r in replays) / max(stopped, 1e-9),
-                "is_default": rule == STOPPING,
+                "is_default": rule == default_rule(FULL[0]),
             }
         )
     return pd.DataFrame(rows).sort_values("epochs_saved", ascending=False).round(5)

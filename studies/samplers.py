@@ -7,8 +7,9 @@ parameters exactly and learns accuracy alone is ahead of them from about fifty t
 
 Replays LightCNN-Bench (`python -m studies.tabular_bench`, which must have run): each sampler of the search
 suggests candidates of the whole space, and the nearest network of the table that it has not met answers
-with the accuracy that it had. The hypervolume found is compared with that of random draws. Keeps each
-repetition as it ends, and goes on where it was. The GP takes most of the time, an hour or more on 2 cores.
+with the accuracy that it had. The hypervolume found is compared with that of random draws. NSGA-II
+draws its first 50 at random, the others their first 10. Keeps each repetition as it ends, and goes on where
+it was. The GP takes most of the time, an hour or more on 2 cores.
 """
 
 from __future__ import annotations
@@ -36,11 +37,12 @@ from search.command import Parser, at_least, run_command
 from search.pareto import hypervolume
 from search.records import Record
 from search.samplers import SAMPLERS
-from search.statistics import mean_interval, welch_difference
+from search.statistics import mean_interval, paired_difference
 from search.storage import only_driver, study_folder, write_table
 from studies.early_stopping import REFERENCE
 from studies.tabular_bench import FULL, TABLE, TASK, read
 
+KEYS = ["sampler", "repetition", "num_trials"]
 BUDGETS = (25, 50, 100, 200)  # trials after which samplers are compared
 OTHER_HEAD = 4.0  # in the distance between networks, as a width that differs by a factor of e squared
 
@@ -155,7 +157,9 @@ def summarise(lines: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (name, num_trials), own in volumes.items():
         mean = mean_interval(own)
-        gain = welch_difference(volumes["random", num_trials], own)
+        # Repetition i of every sampler starts from the same seed.
+        shared = min(len(own), len(volumes["random", num_trials]))
+        gain = paired_difference(volumes["random", num_trials][:shared], own[:shared])
         of_these = (lines["sampler"] == name) & (lines["num_trials"] == num_trials)
         rows.append(
             {
@@ -180,15 +184,22 @@ def study(out: Path, names: Sequence[str], repetitions: int, num_trials: int, wo
     if not path.exists():
         raise ValueError(f"{path} must exist; python -m studies.tabular_bench makes it")
     records = networks(read(path))
+    if len(records) < num_trials:
+        raise ValueError(
+            f"--trials must be at most {len(records)}, the networks in {path}, but got {num_trials}"
+        )
     folder = study_folder(out, "samplers")
     with only_driver(folder):
         kept = folder / "replays.csv"
         lines = pd.read_csv(kept) if kept.exists() else pd.DataFrame()
-        done = set() if lines.empty else set(zip(lines["sampler"], lines["repetition"], strict=True))
+        reached = lines[lines["num_trials"] == num_trials] if len(lines) else lines
+        done = set(zip(reached["sampler"], reached["repetition"], strict=True)) if len(reached) else set()
+        names = list(dict.fromkeys(["random", *names]))  # what the others are compared with
         missing = [(name, i) for i in range(repetitions) for name in names if (name, i) not in done]
         jobs = (delayed(replay)(name, records, i, num_trials) for name, i in missing)
         for result in Parallel(n_jobs=workers or cpu_count(), return_as="generator_unordered")(jobs):
-            lines = pd.concat([lines, pd.DataFrame(result)])
+            lines = pd.concat([lines, pd.DataFrame(result)]).drop_duplicates(KEYS)
+            lines = lines.sort_values(KEYS, ignore_index=True)
             write_table(lines, kept)
         summary = summarise(lines)
         write_table(summary, folder / "summary.csv")
@@ -207,9 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="which of them",
     )
     parser.add_argument("--repetitions", type=at_least(2), default=100, metavar="N", help="searches of each")
-    parser.add_argument(
-        "--trials", type=at_least(1), default=max(BUDGETS), metavar="N", help="of each search"
-    )
+    parser.add_argument("--trials", type=int, choices=BUDGETS, default=max(BUDGETS), help="of each search")
     parser.add_argument(
         "--workers", type=at_least(1), metavar="W", help="processes; by default one a CPU core"
     )

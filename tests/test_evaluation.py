@@ -89,6 +89,16 @@ def test_an_interruption_loses_no_finished_run_and_reads_nothing(tmp_path, data)
     assert len(pd.read_csv(tmp_path / "test_readings.csv")) == 1
 
 
+def test_only_the_seeds_and_designs_asked_for_are_tested(tmp_path, data):
+    interrupted = InThisProcess(lambda fn, *_: fn is evaluation.final_accuracies)
+    with pytest.raises(OSError, match="on fire"):
+        run(ARMS, 2, data, tmp_path, interrupted)
+    runs = run(ARMS[:1], 1, data, tmp_path, InThisProcess())
+    assert runs[["arm", "seed"]].to_numpy().tolist() == [["small", 0]]
+    assert kept_runs(tmp_path)["test_accuracy"].notna().sum() == 1
+    assert pd.read_csv(tmp_path / "test_readings.csv")["num_runs"].tolist() == [1]
+
+
 def test_an_untested_run_whose_weights_are_gone_is_trained_again(tmp_path, data):
     broken = InThisProcess(lambda fn, *_: fn is evaluation.final_accuracies)
     with pytest.raises(OSError, match="on fire"):

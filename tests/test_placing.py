@@ -120,6 +120,10 @@ def test_retraining_decides_the_front_anew():
     assert (placed["num_parameters"], placed["num_seeds"]) == (2_870, 2)
     assert (placed["accuracy_reference"], placed["parameter_reference"]) == ("10-gap", "8-16-32-gap")
     assert with_retraining(tables, runs[:0], MNIST, 30_000) == tables
+    # A placed design that is a candidate as well has its line all the same, a named one no second.
+    again = with_retraining(tables, runs, MNIST, 30_000, places=["8-gap", "8-16-32-gap"])["designs.csv"]
+    assert list(again["name"]) == ["LightCNN", "8-gap", "8-12-16-gap"]
+    assert again["parameter_ratio"].notna().all()
 
 
 def test_a_single_seed_gives_means_and_no_gaps():

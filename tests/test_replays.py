@@ -37,11 +37,9 @@ def table():
 
 def test_budgets_are_held_against_the_other_seeds(table):
     compared = budgets.compare(table)
-    assert list(zip(compared["epochs"], compared["train_images"], strict=True)) == [
-        tabular_bench.FULL,
-        *tabular_bench.CHEAPER,
-    ]
-    assert compared["seconds"].tolist() == [40, 20, 10, 20, 10, 5, 10]
+    budgets_compared = list(zip(compared["epochs"], compared["train_images"], strict=True))
+    assert sorted(budgets_compared) == sorted([tabular_bench.FULL, *tabular_bench.CHEAPER])
+    assert compared["seconds"].tolist() == [40, 20, 20, 10, 10, 10, 5]
     assert compared["kendall_tau"].between(0.7, 1).all() and compared["hypervolume"].between(0.9, 1).all()
     with pytest.raises(ValueError, match="the table has none yet"):
         budgets.compare(table[table["seed"] == 0])
@@ -95,9 +93,10 @@ def test_samplers_are_compared_with_random_draws(tmp_path, table, capsys):
     assert len(first) == 4
     assert samplers.main([*arguments, "--repetitions", "3"]) == 0
     replays = pd.read_csv(tmp_path / "samplers" / "replays.csv")
-    pd.testing.assert_frame_equal(replays[:4], first)  # went on, did nothing twice
+    assert len(replays) == 6
+    pd.testing.assert_frame_equal(replays[replays["repetition"] < 2].reset_index(drop=True), first)
     summary = pd.read_csv(tmp_path / "samplers" / "summary.csv").set_index("sampler")
-    assert summary["repetitions"].tolist() == [3, 3]
+    assert set(summary["repetitions"]) == {3}
     assert summary.loc["random", "difference_to_random"] == 0
     means = replays.groupby("sampler")["hypervolume"].mean()
     assert summary.loc["nsga2", "difference_to_random"] == pytest.approx(

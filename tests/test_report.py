@@ -187,7 +187,7 @@ def test_lightcnn_may_be_on_the_front_or_not_told_apart(study):
     retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": (0.95, 0.951, 0.952)})
     first, second, _ = verdict(read_study(study))
     assert (
-        "is above the front: 8-12-gap (1,076 parameters), the most accurate candidate no larger, is 3.60"
+        "is on the front: 8-12-gap (1,076 parameters), the most accurate candidate no larger, is 3.60"
         in first
     )
     assert second == "No candidate is as accurate."

@@ -251,7 +251,8 @@ def test_a_search_whose_every_trial_fails_is_a_failure(trials, tmp_path, monkeyp
         ),
         (
             ["--trials", "1", "--sampler", "cma"],
-            "argument --sampler: invalid choice: 'cma' (choose from 'tpe', 'nsga2', 'random', 'gp')",
+            "argument --sampler: invalid choice: 'cma' (choose from "
+            "'tpe', 'nsga2', 'random', 'gp', 'surrogate')",
         ),
         (["--trials", "1", "--trails", "2"], "unrecognized arguments: --trails 2"),
         (["--trials", "1", "--tri", "2"], "unrecognized arguments: --tri 2"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.stopping import StoppingRule, is_spared
+from search.stopping import StoppingRule, default_rule, is_spared
 from studies import early_stopping, tabular_bench
 
 RULE = StoppingRule(rungs=(1, 3), num_better=2, margin=0.01)
@@ -27,8 +27,7 @@ OTHERS = [(100, (0.90, 0.95, 0.97)), (200, (0.91, 0.94)), (1_000, (0.99, 0.99, 0
     ],
 )
 def test_the_rule_by_hand(size, curve, better):
-    assert RULE.better(size, curve, OTHERS) == better
-    assert RULE.stops(size, curve, OTHERS) == (better >= 2)
+    assert RULE.num_better_than(size, curve, OTHERS) == better
 
 
 ACCURACY = st.floats(0, 1)
@@ -38,7 +37,7 @@ RUNS = st.lists(st.tuples(st.integers(1, 1_000), st.lists(ACCURACY, max_size=3))
 @given(RUNS, st.integers(1, 1_000), ACCURACY)
 def test_larger_ones_never_stop_a_smaller_one(others, size, accuracy):
     larger = [(size + more, curve) for more, curve in others]
-    assert not RULE.stops(size, [accuracy], larger)
+    assert RULE.num_better_than(size, [accuracy], larger) == 0
 
 
 @pytest.mark.parametrize(
@@ -76,6 +75,29 @@ def test_a_replay_by_hand():
     )
 
 
+def test_the_default_rule_follows_the_epochs():
+    assert [default_rule(n) and default_rule(n).rungs for n in (1, 2, 3, 8, 50)] == [
+        *(None, (1,), (1,), (2, 4), (12, 25))
+    ]
+
+
+def test_a_replay_stops_what_the_rule_stops():
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(100, 1_000, size=40).astype(float)
+    curves = np.sort(rng.uniform(0.5, 1, size=(40, 4)), axis=1)
+    rule = StoppingRule((1, 2), 2, 0.05)
+    trained, epochs = [], 0
+    for size, curve in zip(sizes, curves, strict=True):
+        for epoch in range(1, 5):
+            own = curve[:epoch]
+            if rule.num_better_than(size, own, trained) >= rule.num_better:
+                break
+        trained.append((size, own))
+        epochs += len(own)
+    done = early_stopping.replay(sizes, curves, rule, NobodySpared())
+    assert done.epochs_saved == 1 - epochs / 160 > 0
+
+
 def test_the_grid_spans_the_space():
     grid = tabular_bench.grid()
     texts = [str(network) for network in grid]
@@ -110,7 +132,7 @@ def test_the_table_is_filled_once_and_replayed(tmp_path, monkeypatch, capsys, mn
         "error: a replay needs 100 networks, but the table has 3 so far"
     )
     monkeypatch.setattr(early_stopping, "NUM_TRIALS", 3)
-    monkeypatch.setattr(early_stopping, "RULES", [StoppingRule((1,), 1, 0.0), early_stopping.STOPPING][:1])
+    monkeypatch.setattr(early_stopping, "RULES", [StoppingRule((1,), 1, 0.0)])
     assert early_stopping.main(["--out", str(tmp_path), "--replays", "2"]) == 0
     rules = pd.read_csv(tmp_path / "early_stopping" / "rules.csv")
     assert rules["epochs_saved"].between(0, 1).all() and rules["rungs"].tolist() == [1]

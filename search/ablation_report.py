@@ -14,7 +14,7 @@ from search.figure import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
 from search.report import how_it_was_made, html_plot, html_table, render
 from search.statistics import SIGNIFICANT
 from search.storage import write_whole
-from search.tables import absent, percent, read_table, rows
+from search.tables import absent, percent, read_table, read_test_readings, rows
 
 
 def findings(summary: pd.DataFrame) -> list[str]:
@@ -111,6 +111,7 @@ def write_ablation_report(folder: Path, title: str, text: str, claims: pd.DataFr
         figure=html_plot(seeds_figure(summary, runs[runs["arm"].isin(list(names))]), "seeds"),
         summary=html_table(summary, "arm"),
         runs=html_table(runs, "arm"),
+        readings=html_table(read_test_readings(folder), "read_at"),
         settings=how_it_was_made(json.loads((folder / "settings.json").read_text(encoding="utf-8"))),
     )
     target = folder / "report.html"

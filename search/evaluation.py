@@ -19,7 +19,7 @@ from lightcnn.training import Recipe, measure, trained_network, weights_alone
 from search.progress import Display
 from search.runs import Outcome, Run, TrainingData, images_of, slot_device, train_runs
 from search.storage import uninterrupted, write_table, write_whole
-from search.tables import absent, read_table, rows
+from search.tables import absent, read_table, read_test_readings, rows
 
 RUN_COLUMNS = [
     *("arm", "architecture", "num_parameters", "seed", "epochs"),
@@ -159,8 +159,7 @@ def _read_test_set(
     """Fill in the accuracies of the `untested` among the `kept` runs; no reading where there are none."""
     if not untested:
         return
-    path = folder / "test_readings.csv"
-    earlier = rows(read_table(path)) if path.exists() else []
+    earlier = rows(read_test_readings(folder))
     task = DATASETS[data.dataset].task
     measured = [
         executor.submit(
@@ -175,7 +174,8 @@ def _read_test_set(
         row |= {"train_accuracy": accuracies.train, "test_accuracy": accuracies.test}
     reading = {"read_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"), "num_runs": len(untested)}
     with uninterrupted():
-        write_table(pd.DataFrame([*earlier, reading]).astype({"num_runs": int}), path)
+        readings = pd.DataFrame([*earlier, reading]).astype({"num_runs": int})
+        write_table(readings, folder / "test_readings.csv")
         _write(folder, kept)
 
 

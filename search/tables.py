@@ -195,6 +195,12 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(cells, dtype=dtypes[name]) for name, cells in columns.items()})
 
 
+def read_test_readings(folder: Path) -> pd.DataFrame:
+    """When the test set was read for the runs in `folder`; empty if it was not, or nothing says when."""
+    path = folder / "test_readings.csv"
+    return read_table(path) if path.exists() else pd.DataFrame(columns=["read_at", "num_runs"])
+
+
 def read_study(folder: Path) -> Tables:
     """The tables in `folder`. ValueError names the file, the line and the rule that it breaks."""
     if not folder.is_dir():
@@ -204,8 +210,7 @@ def read_study(folder: Path) -> Tables:
     )
     if LIGHTCNN_NAME not in set(designs["name"]):
         raise ValueError(f"{folder / 'designs.csv'} must have a design named {LIGHTCNN_NAME}")
-    path = folder / "test_readings.csv"
-    test_readings = read_table(path) if path.exists() else pd.DataFrame(columns=["read_at", "num_runs"])
+    test_readings = read_test_readings(folder)
     path = folder / "settings.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

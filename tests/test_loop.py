@@ -136,6 +136,28 @@ def test_a_run_that_smaller_ones_beat_is_stopped_and_told_as_pruned():
     assert not set(tables["front.csv"]["architecture"]) & {record.architecture for record in pruned.values()}
 
 
+class PoorFlatten(Pretending):
+    """As `Pretending`, but for one named design, which every smaller candidate beats."""
+
+    def submit(self, fn, run, epoch, state):
+        if str(run.architecture) != "8-16-32-flatten":
+            return super().submit(fn, run, epoch, state)
+        future = Future()
+        future.set_result(Piece((Epoch(epoch + 1, 0.1, 0.1, 0.1),), b"state", False, 1.0))
+        return future
+
+
+def test_a_named_design_is_trained_to_its_end_though_it_is_beaten():
+    study = new_study()
+    for text in (LIGHTCNN, "8-16-32-flatten"):
+        study.enqueue_trial(space.parameters(parse(text, MNIST)))
+    run(study, EAGER, trials=2, executor=PoorFlatten())
+    assert [(r.architecture, r.state, r.epochs, r.spared_at) for r in finished(study).values()] == [
+        (LIGHTCNN, "COMPLETE", 2, None),
+        ("8-16-32-flatten", "COMPLETE", 2, None),
+    ]
+
+
 def test_a_search_with_stopping_goes_on_as_if_never_interrupted():
     whole, broken = new_study(), new_study()
     run(whole, EAGER, trials=20)

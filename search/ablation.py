@@ -13,7 +13,7 @@ from lightcnn.cost import num_parameters
 from lightcnn.network import build
 from lightcnn.training import Recipe
 from search.evaluation import Arm
-from search.statistics import difference, holm, mean_interval
+from search.statistics import difference, holm, seed_columns
 
 BUDGET_TOLERANCE = 0.03  # how far a variant at the baseline's budget may be from it
 
@@ -101,18 +101,14 @@ def summarise(ablation: Ablation, runs: pd.DataFrame) -> pd.DataFrame:
     }
     rows = []
     for arm in ablation.arms:
-        own, several = accuracies[arm], len(accuracies[arm]) > 1
+        own = accuracies[arm]
         row = {
             "arm": arm.name,
             "architecture": str(arm.architecture),
             "num_parameters": num_parameters(arm.architecture),
-            "num_seeds": len(own),
-            "test_accuracy_mean": float(np.mean(own)),
+            **seed_columns(own),
         }
-        if several:
-            interval = mean_interval(own)
-            row |= {"test_accuracy_low": interval.low, "test_accuracy_high": interval.high}
-        if several and arm != ablation.baseline:
+        if len(own) > 1 and arm != ablation.baseline:
             gain = difference(accuracies[ablation.baseline], own)
             row |= {
                 "difference": gain.mean,

@@ -17,9 +17,9 @@ from search.statistics import (
     accuracy_gap_at_equal_parameters,
     difference,
     holm,
-    mean_interval,
     parameter_gap_at_equal_accuracy,
     probability_better,
+    seed_columns,
     standard_error,
 )
 from search.tables import GAPS
@@ -64,7 +64,14 @@ def with_retraining(
     """
     tested = runs[runs["test_accuracy"].notna()]
     means = pd.DataFrame(
-        [{"architecture": text, **_means(own)} for text, own in tested.groupby("architecture")]
+        [
+            {
+                "architecture": text,
+                **seed_columns(own["test_accuracy"].to_numpy(dtype=float)),
+                "train_accuracy_mean": float(own["train_accuracy"].mean()),
+            }
+            for text, own in tested.groupby("architecture")
+        ]
     )
     if means.empty:
         return dict(tables)
@@ -95,7 +102,7 @@ def with_retraining(
         for text, own in tested.groupby("architecture")
         if len(own) > 1  # a single run has no interval
     }
-    light = measured.get(str(LIGHTCNN))
+    light = measured.get(LIGHTCNN)
     on_front["probability_better"] = [
         None
         if light is None or text == light.name or text not in measured
@@ -140,15 +147,3 @@ def place(design: Measured, among: Iterable[Measured]) -> dict[str, Any]:
             "parameter_ratio_high": ratio.high,
         }
     return row
-
-
-def _means(runs: pd.DataFrame) -> dict[str, float]:
-    """Of one architecture's runs; without an interval where there is a single one."""
-    accuracies = runs["test_accuracy"].to_numpy(dtype=float)
-    row = {"num_seeds": len(runs), "test_accuracy_mean": float(accuracies.mean())}
-    if len(runs) > 1:
-        interval = mean_interval(accuracies)
-        row |= {"test_accuracy_low": interval.low, "test_accuracy_high": interval.high}
-    else:
-        row |= {"test_accuracy_low": np.nan, "test_accuracy_high": np.nan}
-    return row | {"train_accuracy_mean": float(runs["train_accuracy"].mean())}

@@ -35,6 +35,18 @@ POOL_DRAWS = 4_000  # that the surrogate chooses from
 MAX_DRAWS = 20_000  # random draws without a wanted candidate, after which the space counts as used up
 
 
+def suggestion(
+    sampler: BaseSampler, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+) -> dict[str, Any]:
+    """All parameters that `sampler` suggests; none while it has too little to learn from, or never learns."""
+    suggested = sampler.sample_relative(study, trial, search_space)
+    if suggested:
+        for name, distribution in search_space.items():  # NSGA-II leaves out what it mutates
+            if name not in suggested:
+                suggested[name] = sampler.sample_independent(study, trial, name, distribution)
+    return suggested
+
+
 class OnlyWanted(BaseSampler):
     """For one trial: the first of another sampler's suggestions that is wanted.
 
@@ -65,12 +77,9 @@ class OnlyWanted(BaseSampler):
         for attempt in range(PATIENCE):
             seed = np.random.SeedSequence([*self._seed, attempt]).generate_state(1)[0]
             sampler = self._make(int(seed), self._task, self._is_wanted)
-            suggested = sampler.sample_relative(study, trial, search_space)
+            suggested = suggestion(sampler, study, trial, search_space)
             if not suggested:  # too few trials to learn from, or a sampler that never learns
                 break
-            for name, distribution in search_space.items():  # NSGA-II leaves out what it mutates
-                if name not in suggested:
-                    suggested[name] = sampler.sample_independent(study, trial, name, distribution)
             if self._is_wanted(space.architecture(suggested, self._task)):
                 return suggested
         return space.parameters(self._fallback)

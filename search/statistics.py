@@ -11,7 +11,7 @@ ValueError, from every function of seeds: fewer than 2 in an arm (one has no int
 """
 
 from collections.abc import Sequence
-from math import inf, sqrt
+from math import inf, nan, sqrt
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -100,6 +100,18 @@ def mean_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:
     mean, squared_error, dof = _moments("values", values)
     half_width = float(stats.t.ppf((1 + confidence) / 2, dof)) * sqrt(squared_error)
     return Interval(mean, mean - half_width, mean + half_width)
+
+
+def seed_columns(accuracies: Values) -> dict[str, float]:
+    """Of one design's test accuracies, as tables name them; a single seed's interval is NaN."""
+    several = len(accuracies) > 1
+    interval = mean_interval(accuracies) if several else Interval(nan, nan, nan)
+    return {
+        "num_seeds": len(accuracies),
+        "test_accuracy_mean": float(np.mean(accuracies)),
+        "test_accuracy_low": interval.low,
+        "test_accuracy_high": interval.high,
+    }
 
 
 def welch_difference(baseline: Values, variant: Values) -> Difference:

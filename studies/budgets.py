@@ -68,8 +68,6 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
 def study(out: Path) -> None:
     """Compare, print, and keep the comparison in `out`/budgets/budgets.csv."""
     path = out / "tabular_bench" / TABLE
-    if not path.exists():
-        raise ValueError(f"{path} must exist; python -m studies.tabular_bench makes it")
     budgets = compare(read(path))
     write_table(budgets, study_folder(out, "budgets") / "budgets.csv")
     print(budgets.to_string(index=False))

@@ -26,7 +26,7 @@ from search.command import Parser, at_least, run_command
 from search.pareto import front, hypervolume
 from search.stopping import SPARED, StoppingRule, default_rule
 from search.storage import study_folder, write_table
-from studies.tabular_bench import FULL, MAX_PARAMETERS, TABLE, read
+from studies.tabular_bench import FULL, MAX_PARAMETERS, TABLE, first_runs, read
 
 NUM_TRIALS = 100
 RULES = [
@@ -88,8 +88,9 @@ def replay(
 
 def compare(table: pd.DataFrame, num_replays: int) -> pd.DataFrame:
     """A line a rule: medians over the replays, the loss's 95th percentile, and the share of false stops."""
-    full = table[(table["epochs"] == FULL[0]) & (table["train_images"] == FULL[1]) & (table["seed"] == 0)]
-    wide = full.pivot_table(index=["architecture", "num_parameters"], columns="epoch", values="val_accuracy")
+    wide = first_runs(table).pivot_table(
+        index=["architecture", "num_parameters"], columns="epoch", values="val_accuracy"
+    )
     wide = wide.dropna()  # a diverged run has no full curve
     sizes = wide.index.get_level_values("num_parameters").to_numpy(dtype=float)
     curves = wide.to_numpy(dtype=float)
@@ -126,8 +127,6 @@ def compare(table: pd.DataFrame, num_replays: int) -> pd.DataFrame:
 def study(out: Path, num_replays: int) -> None:
     """Replay, print the rules that hold the aims, and keep all in `out`/early_stopping/rules.csv."""
     path = out / "tabular_bench" / TABLE
-    if not path.exists():
-        raise ValueError(f"{path} must exist; python -m studies.tabular_bench makes it")
     rules = compare(read(path), num_replays)
     write_table(rules, study_folder(out, "early_stopping") / "rules.csv")
     good = rules[(rules["loss"] < 0.005) & (rules["false_stops"] < 0.05)]

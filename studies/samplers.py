@@ -36,11 +36,11 @@ from search import space
 from search.command import Parser, at_least, run_command
 from search.pareto import hypervolume
 from search.records import Record
-from search.samplers import SAMPLERS
+from search.samplers import SAMPLERS, suggestion
 from search.statistics import mean_interval, paired_difference
 from search.storage import only_driver, study_folder, write_table
 from studies.early_stopping import REFERENCE
-from studies.tabular_bench import FULL, TABLE, TASK, read
+from studies.tabular_bench import TABLE, TASK, first_runs, read
 
 KEYS = ["sampler", "repetition", "num_trials"]
 BUDGETS = (25, 50, 100, 200)  # trials after which samplers are compared
@@ -49,7 +49,6 @@ OTHER_HEAD = 4.0  # in the distance between networks, as a width that differs by
 
 def networks(table: pd.DataFrame) -> dict[str, Record]:
     """What a search would keep of each network of the table: the run with the full budget and first seed."""
-    full = table[(table["epochs"] == FULL[0]) & (table["train_images"] == FULL[1]) & (table["seed"] == 0)]
     return {
         str(text): Record(
             state="COMPLETE",
@@ -67,7 +66,7 @@ def networks(table: pd.DataFrame) -> dict[str, Record]:
             reason=None,
             curve=[[None, float(accuracy), None] for accuracy in own["val_accuracy"]],
         )
-        for text, own in full.sort_values("epoch").groupby("architecture", sort=False)
+        for text, own in first_runs(table).sort_values("epoch").groupby("architecture", sort=False)
     }
 
 
@@ -101,14 +100,8 @@ class Snapping(BaseSampler):
     ) -> dict[str, Any]:
         """All parameters of the trial."""
         began = time.perf_counter()
-        suggested = self._sampler.sample_relative(study, trial, search_space)
-        if suggested:
-            for name, distribution in search_space.items():  # NSGA-II leaves out what it mutates
-                if name not in suggested:
-                    suggested[name] = self._sampler.sample_independent(study, trial, name, distribution)
-            candidate = space.architecture(suggested, TASK)
-        else:  # too few trials to learn from, or a sampler that never learns
-            candidate = space.draw(self._rng, TASK)
+        suggested = suggestion(self._sampler, study, trial, search_space)
+        candidate = space.architecture(suggested, TASK) if suggested else space.draw(self._rng, TASK)
         self.seconds = time.perf_counter() - began
         return space.parameters(self._unmet[int(np.argmin(distances(candidate, self._unmet)))])
 
@@ -181,8 +174,6 @@ def summarise(lines: pd.DataFrame) -> pd.DataFrame:
 def study(out: Path, names: Sequence[str], repetitions: int, num_trials: int, workers: int | None) -> None:
     """Replay what is missing, print the comparison, and keep it in `out`/samplers."""
     path = out / "tabular_bench" / TABLE
-    if not path.exists():
-        raise ValueError(f"{path} must exist; python -m studies.tabular_bench makes it")
     records = networks(read(path))
     if len(records) < num_trials:
         raise ValueError(

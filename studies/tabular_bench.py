@@ -79,8 +79,19 @@ def cells() -> list[Cell]:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The table: a line an epoch of a run; accuracies are fractions, `seconds` those of the whole run."""
+    """The table: a line an epoch of a run; accuracies are fractions, `seconds` those of the whole run.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not path.exists():
+        raise ValueError(f"{path} must exist; python -m studies.tabular_bench makes it")
     return pd.read_csv(path)
+
+
+def first_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """The lines of the runs that every network has: the full budget, the first seed."""
+    return table[(table["epochs"] == FULL[0]) & (table["train_images"] == FULL[1]) & (table["seed"] == 0)]
 
 
 def curve(cell: Cell, outcome: Outcome) -> list[dict[str, object]]:

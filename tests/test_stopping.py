@@ -125,7 +125,7 @@ def test_the_table_is_filled_once_and_replayed(tmp_path, monkeypatch, capsys, mn
     assert tabular_bench.main(arguments) == 0
     assert len(capsys.readouterr().err.splitlines()) == 1  # one more was trained
     pd.testing.assert_frame_equal(tabular_bench.read(path)[:4], first)
-    monkeypatch.setattr(early_stopping, "FULL", (2, 200))
+    monkeypatch.setattr(tabular_bench, "FULL", (2, 200))
     with pytest.raises(SystemExit):
         early_stopping.main(["--out", str(tmp_path)])
     assert capsys.readouterr().err.startswith(

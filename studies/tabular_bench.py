@@ -7,8 +7,8 @@ the stopping rule, the search's epochs and images, and its sampler are chosen by
 
 The grid is the template with 1 to 4 blocks and both heads: the first block has 4, 8 or 16 channels, the
 others 4, 8, 16 or 32 (no 32 where there are four blocks), up to 65,000 parameters. Each network is trained
-on MNIST with the search's recipe, 8 epochs on 50,000 images, and judged on 10,000 others after each epoch;
-every seventh, by size, with 3 seeds, and with fewer epochs and images as well. It takes hours on 2 cores,
+on MNIST with the search's recipe, epochs and images, and judged on 10,000 others after each epoch; every
+seventh, by size, with 3 seeds, and with other epochs and images as well. It takes hours on 2 cores,
 keeps each run as it ends, goes on where it was, and trains nothing twice. The test images are not read.
 """
 
@@ -39,6 +39,7 @@ DATASET = "mnist"
 TASK = DATASETS[DATASET].task
 MAX_PARAMETERS = 65_000
 FULL = (FAST.epochs, 50_000)
+SEARCH = (8, 25_000)  # the search's own: every network has it
 # Cheaper budgets (epochs, images), at a half, a quarter and an eighth of FULL's cost: how well do they rank?
 CHEAPER = ((4, 50_000), (2, 50_000), (8, 25_000), (4, 25_000), (2, 25_000), (8, 12_500))
 EVERY = 7  # of the grid by size, one network in so many has all seeds and budgets
@@ -70,12 +71,18 @@ def grid() -> list[Architecture]:
 
 
 def cells() -> list[Cell]:
-    """Every run of the table, in the order of training: a first seed of all, then what some have besides."""
-    everywhere = [Cell(str(network), *FULL, 0) for network in grid()]
+    """Every run of the table, in the order of training: other budgets first, as SEARCH is chosen by them."""
+    everywhere = [Cell(str(network), *SEARCH, 0) for network in grid()]
     some = everywhere[::EVERY]
-    budgets = [Cell(cell.architecture, *budget, 0) for budget in CHEAPER for cell in some]
-    seeds = [cell._replace(seed=seed) for seed in range(1, NUM_SEEDS) for cell in some]
-    return [*everywhere, *budgets, *seeds]
+
+    def with_budget(budget: tuple[int, int], seed: int) -> list[Cell]:
+        return [Cell(cell.architecture, *budget, seed) for cell in some]
+
+    budgets = [cell for budget in (FULL, *CHEAPER) for cell in with_budget(budget, 0)]
+    seeds = [
+        cell for budget in (SEARCH, FULL) for seed in range(1, NUM_SEEDS) for cell in with_budget(budget, seed)
+    ]
+    return list(dict.fromkeys([*budgets, *everywhere, *seeds]))
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -90,8 +97,8 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def first_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """The lines of the runs that every network has: the full budget, the first seed."""
-    return table[(table["epochs"] == FULL[0]) & (table["train_images"] == FULL[1]) & (table["seed"] == 0)]
+    """The lines of the runs that every network has: the search's budget, the first seed."""
+    return table[(table["epochs"] == SEARCH[0]) & (table["train_images"] == SEARCH[1]) & (table["seed"] == 0)]
 
 
 def curve(cell: Cell, outcome: Outcome) -> list[dict[str, object]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,15 +46,14 @@ class Accuracies:
 
 def retrain(
     title: str,
-    arms: Sequence[Arm],
-    num_seeds: int,
+    num_seeds: Mapping[Arm, int],
     recipe: Recipe,
     data: TrainingData,
     executor: Executor,
     num_slots: int,
     folder: Path,
 ) -> pd.DataFrame:
-    """Train every arm with the seeds 0, 1, ..., then read the test set, once, for all of them.
+    """Train each arm with its number of seeds, 0, 1, ..., then read the test set, once, for all of them.
 
     What `folder`/runs.csv already holds is not trained or tested again. A run is kept there as it ends, its
     weights in `folder`/weights; its accuracies are filled in when no run is left to train, so that no choice
@@ -62,6 +61,7 @@ def retrain(
 
     Args:
         title: what the progress display calls it.
+        num_seeds: of each arm.
         data: the images to train on; the recipe and they are those of the runs already there.
 
     Returns:
@@ -76,20 +76,21 @@ def retrain(
         for row in rows(kept_runs(folder))
         if not absent(row["test_accuracy"]) or _weights(folder, row).exists()
     ]
-    names = {str(arm.architecture): arm.name for arm in arms}
+    arms = {str(arm.architecture): arm for arm in num_seeds}
     done = {(row["architecture"], row["seed"]) for row in kept}
     missing = [
         (arm, seed)
-        for seed in range(num_seeds)  # seed by seed, so that an interruption leaves all arms alike
-        for arm in arms
-        if (str(arm.architecture), seed) not in done
+        # Seed by seed, so that an interruption leaves all arms alike.
+        for seed in range(max(num_seeds.values(), default=0))
+        for text, arm in arms.items()
+        if seed < num_seeds[arm] and (text, seed) not in done
     ]
 
     def runs() -> Iterator[tuple[tuple[Arm, int], Run]]:
         for arm, seed in missing:
             yield (arm, seed), Run(arm.architecture, recipe, seed, data)
 
-    num_runs = len(arms) * num_seeds
+    num_runs = sum(num_seeds.values())
     failures: list[str] = []
     with Display(title, num_runs, num_runs - len(missing)) as display:
         for (arm, seed), outcome in train_runs(runs(), executor, num_slots, display):
@@ -99,14 +100,18 @@ def retrain(
                     raise RuntimeError(f"{MAX_FAILURES} runs failed, the last being {failures[-1]}")
             else:
                 _keep(folder, kept, arm, outcome)
-    wanted = [row for row in kept if row["architecture"] in names and row["seed"] < num_seeds]
+    wanted = [
+        row
+        for row in kept
+        if row["architecture"] in arms and row["seed"] < num_seeds[arms[row["architecture"]]]
+    ]
     _read_test_set(
         folder, kept, [row for row in wanted if absent(row["test_accuracy"])], recipe, data, executor
     )
     if failures:
         raise RuntimeError(f"{'; '.join(failures)}; the same command tries again")
     table = pd.DataFrame(wanted, columns=RUN_COLUMNS)
-    return table.assign(arm=table["architecture"].map(names))
+    return table.assign(arm=[arms[text].name for text in table["architecture"]])
 
 
 def final_accuracies(run: Run, state: bytes) -> Accuracies:

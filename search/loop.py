@@ -105,7 +105,7 @@ class _Referee:
         candidates = "1 candidate" if better == 1 else f"{better} candidates"
         return (
             f"after {len(curve)} of {outcome.run.recipe.epochs} epochs {candidates} with no more parameters "
-            f"had at least {100 * rule.margin:g} points more"
+            f"had at least {100 * rule.margin:g} % fewer errors"
         )
 
 

@@ -42,6 +42,22 @@ def contenders(trials: pd.DataFrame, max_parameters: int, num_images: int) -> li
     return list(judged.loc[near, "architecture"])
 
 
+def rivals(trials: pd.DataFrame, at_most: int, num_images: int) -> list[str]:
+    """Architectures of the candidates of `at_most` parameters that may be the most accurate of them.
+
+    Those within two standard errors of the one that was: what a design of that size will be held against.
+
+    Args:
+        trials: the table of trials.csv.
+        num_images: validation images, which the standard error follows from.
+    """
+    judged = candidates(trials, at_most)
+    accuracies = judged["val_accuracy"].to_numpy(dtype=float)
+    best = accuracies.max(initial=0.0)
+    near = best - accuracies <= NOISE * standard_error(best, num_images)
+    return list(judged.loc[near, "architecture"])
+
+
 def candidates(trials: pd.DataFrame, max_parameters: int) -> pd.DataFrame:
     """The trials that were trained to their end and are within the budget."""
     return trials[(trials["state"] == "COMPLETE") & (trials["num_parameters"] <= max_parameters)]

@@ -17,14 +17,14 @@ from rich.table import Table
 from lightcnn.architecture import Architecture, Task, parse
 from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS
-from lightcnn.designs import DESIGNS
+from lightcnn.designs import DESIGNS, LIGHTCNN
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST
 from search import space
 from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
 from search.evaluation import Arm, kept_runs, retrain
 from search.loop import Search, search
-from search.placing import contenders, with_retraining
+from search.placing import contenders, rivals, with_retraining
 from search.progress import Display, log_console
 from search.records import finished, finished_designs, study_tables
 from search.report import write_report
@@ -37,6 +37,9 @@ from search.verdict import early_stopping, placed, verdict
 from search.workers import SlotExecutor, choose_slots
 
 NUM_VALIDATION = 10_000  # images of the training set that judge the candidates
+# Of 50,000: half the cost, and candidates are ranked about as well (reports/budgets).
+NUM_TRAINING = 25_000
+FEW_SEEDS = 2  # of a re-trained design that decides nothing about LightCNN or the user's own
 
 
 def parser() -> Parser:
@@ -75,8 +78,9 @@ def parser() -> Parser:
     group.add_argument(
         "--train-images",
         type=at_least(1),
+        default=NUM_TRAINING,
         metavar="N",
-        help="search with N images, classes in proportion; by default all but the 10,000 validation images",
+        help="search with N images, classes in proportion; 50,000 at most, as 10,000 judge",
     )
     group.add_argument(
         "--no-early-stopping",
@@ -90,7 +94,8 @@ def parser() -> Parser:
         type=at_least(0),
         default=5,
         metavar="N",
-        help="fresh seeds for the front, candidates within two standard errors of it, and the named designs; "
+        help="fresh seeds for LightCNN, designs you place, and the candidates that these are held against; "
+        f"the rest of the front, what is near it, and the named designs get {FEW_SEEDS} of them; "
         "0 leaves the test set closed",
     )
     group.add_argument(
@@ -143,8 +148,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
             if options.seeds:
                 retrain(
                     "re-training",
-                    _arms(study, settings, with_designs, places),
-                    options.seeds,
+                    _seeds_of_arms(study, settings, with_designs, places, options.seeds),
                     settings.recipe,
                     replace(settings.data, num_validation=0, num_train_images=None),
                     executor,
@@ -174,20 +178,35 @@ def _placed(text: str, task: Task, num_seeds: int) -> Arm:
     return Arm(str(architecture), architecture)
 
 
-def _arms(study: Study, settings: Search, with_designs: bool, places: list[Arm]) -> list[Arm]:
-    """What is re-trained: the front and what is near it, the named designs, the user's own; each once."""
+def _seeds_of_arms(
+    study: Study, settings: Search, with_designs: bool, places: list[Arm], num_seeds: int
+) -> dict[Arm, int]:
+    """What is re-trained, each once, and with how many seeds.
+
+    LightCNN, the designs of the user's own, and what these are held against have `num_seeds`; the named
+    designs, the rest of the front, and what is near it have FEW_SEEDS at most.
+    """
     trials = study_tables(study, settings.task, settings.max_parameters)["trials.csv"]
-    near = contenders(trials, settings.max_parameters, settings.data.num_validation)
+    num_images = settings.data.num_validation
+    near = contenders(trials, settings.max_parameters, num_images)
     arms = [
         Arm(design.name, design.architecture(settings.task))
         for design in DESIGNS
         if with_designs or design.name == LIGHTCNN_NAME
     ]
+    judged = [parse(LIGHTCNN, settings.task), *(arm.architecture for arm in places)]
+    deciding = {str(architecture) for architecture in judged}
+    for architecture in judged:
+        at_most = min(num_parameters(architecture), settings.max_parameters)
+        deciding.update(rivals(trials, at_most, num_images))
     arms += [*places, *(Arm(text, parse(text, settings.task)) for text in near)]
     named: dict[Architecture, Arm] = {}
     for arm in arms:  # one that is both named and a candidate goes by its name
         named.setdefault(arm.architecture, arm)
-    return list(named.values())
+    return {
+        arm: num_seeds if str(arm.architecture) in deciding else min(num_seeds, FEW_SEEDS)
+        for arm in named.values()
+    }
 
 
 def _settings(options: argparse.Namespace) -> Search:
@@ -205,7 +224,7 @@ def _settings(options: argparse.Namespace) -> Search:
             f"but got {options.max_parameters}"
         )
     available = dataset.num_training_images - NUM_VALIDATION
-    if options.train_images is not None and not task.num_classes <= options.train_images <= available:
+    if not task.num_classes <= options.train_images <= available:
         raise ValueError(
             f"--train-images must be from {task.num_classes} to {available}, the images that validation "
             f"leaves, but got {options.train_images}"

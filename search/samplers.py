@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -92,10 +92,15 @@ class OnlyWanted(BaseSampler):
 
 
 class SurrogateSampler(BaseSampler):
-    """Models accuracy alone, and suggests the wanted candidate of a pool that promises most hypervolume."""
+    """Models accuracy alone, and suggests the wanted candidate of a pool that promises most hypervolume.
 
-    def __init__(self, task: Task, is_wanted: IsWanted) -> None:
-        self._task, self._is_wanted = task, is_wanted
+    The pool is drawn from the space if none is given.
+    """
+
+    def __init__(
+        self, task: Task, is_wanted: IsWanted, pool: tuple[Sequence[Architecture], Pool] | None = None
+    ) -> None:
+        self._task, self._is_wanted, self._pool = task, is_wanted, pool
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The whole space."""
@@ -108,7 +113,7 @@ class SurrogateSampler(BaseSampler):
         known = [r for r in finished(study).values() if r.state in ("COMPLETE", "PRUNED")]
         if len(known) < NUM_RANDOM:
             return {}
-        candidates, pool = _pool(self._task)
+        candidates, pool = self._pool or _drawn_pool(self._task)
         wanted = [i for i, candidate in enumerate(candidates) if self._is_wanted(candidate)]
         if not wanted:
             return {}
@@ -125,7 +130,7 @@ class SurrogateSampler(BaseSampler):
 
 
 @lru_cache(maxsize=1)
-def _pool(task: Task) -> tuple[list[Architecture], Pool]:
+def _drawn_pool(task: Task) -> tuple[list[Architecture], Pool]:
     rng = np.random.default_rng(0)
     drawn = {str(candidate): candidate for candidate in (space.draw(rng, task) for _ in range(POOL_DRAWS))}
     candidates = list(drawn.values())

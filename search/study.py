@@ -87,10 +87,8 @@ def _run(
         agree(folder, settings, about_this_run(f"studies.{ablation.name}", arguments))
         executor = SlotExecutor(slots)
         try:
-            runs = retrain(
-                *(ablation.name, ablation.arms, ablation.num_seeds, ablation.recipe),
-                *(data, executor, len(slots), folder),
-            )
+            num_seeds = dict.fromkeys(ablation.arms, ablation.num_seeds)
+            runs = retrain(ablation.name, num_seeds, ablation.recipe, data, executor, len(slots), folder)
         finally:
             executor.shutdown(kill=True)
         summary = summarise(ablation, runs)

@@ -22,6 +22,7 @@ from search.pareto import front
 Array = NDArray[np.float64]
 
 LEAST_ERROR = 1e-3  # accuracies are modelled by the logarithm of the error, which must not be that of 0
+WORST = 10  # times the least error known: what errs more often is worth nothing, however small it is
 LENGTH_SCALES = (1.0, 2.0, 4.0, 8.0)  # in standard deviations of the features
 NOISES = (0.01, 0.03, 0.1, 0.3)  # variance of a run, as a share of the variance over all runs
 # Gauss and Hermite's nodes: the mean over a normal variable of a function that is no polynomial.
@@ -132,9 +133,9 @@ def log_error(accuracy: ArrayLike) -> Array:
 def expected_gains(sizes: Array, means: Array, deviations: Array, known_sizes: Array, known: Array) -> Array:
     """Hypervolume that each candidate is expected to add to the front of the known ones.
 
-    The hypervolume is the front's area in (log of the parameters, -log of the error), above the median of
-    what is known and up to the largest candidate: a candidate adds to each step of the front from its own
-    size on what it rises above that step.
+    The hypervolume is the front's area in (log of the parameters, accuracy), up to the largest candidate and
+    above the accuracy with WORST times the least error known: a candidate adds to each step of the front from
+    its own size on what it rises above that step.
 
     Args:
         sizes: candidates' parameters.
@@ -144,10 +145,10 @@ def expected_gains(sizes: Array, means: Array, deviations: Array, known_sizes: A
         known: their accuracies, fractions.
     """
     members = front(known_sizes, known)
-    floor = -float(log_error(np.median(known)))
+    floor = max(1 - WORST * (1 - float(known.max())), 0)
     edges = np.log([1, *known_sizes[members], max(sizes.max(), known_sizes.max())])
-    levels = np.concatenate([[floor], np.maximum(-log_error(known[members]), floor)])
-    values = -(means[:, None] + deviations[:, None] * NODES)  # (candidates, nodes)
+    levels = np.maximum([floor, *known[members]], floor)
+    values = 1 - np.exp(means[:, None] + deviations[:, None] * NODES)  # (candidates, nodes)
     gains = np.zeros(len(sizes))
     for left, right, level in zip(edges[:-1], edges[1:], levels, strict=True):
         width = np.maximum(right - np.maximum(left, np.log(sizes)), 0)

@@ -26,15 +26,15 @@ from search.command import Parser, at_least, run_command
 from search.pareto import front, hypervolume
 from search.stopping import SPARED, StoppingRule, default_rule
 from search.storage import study_folder, write_table
-from studies.tabular_bench import FULL, MAX_PARAMETERS, TABLE, first_runs, read
+from studies.tabular_bench import MAX_PARAMETERS, SEARCH, TABLE, first_runs, read
 
 NUM_TRIALS = 100
 RULES = [
     StoppingRule(rungs, num_better, margin)
     for rungs, num_better, margin in product(
-        [(1,), (2,), (1, 2), (2, 4), (1, 2, 4), (1, 2, 3, 4, 5, 6)],
-        (1, 2, 3, 5),
-        (0.0, 0.002, 0.005, 0.01, 0.02),
+        [(1,), (2,), (1, 2), (2, 4), (1, 2, 4), (1, 2, 3, 4, 5, 6, 7)],
+        (1, 2, 3),
+        (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
     )
 ]
 # Hypervolume is what the front covers above 90 % accuracy and below this size, in decades of parameters.
@@ -69,7 +69,7 @@ def replay(
         no_larger = sizes[:i] <= sizes[i]
         for rung in rule.rungs:
             reached = no_larger & (trained[:i] >= rung)
-            better = curves[:i, rung - 1][reached] >= curves[i, rung - 1] + rule.margin
+            better = curves[:i, rung - 1][reached] >= rule.accuracy_to_beat(curves[i, rung - 1])
             if better.sum() >= rule.num_better:
                 trained[i] = rung
                 break
@@ -118,7 +118,7 @@ def compare(table: pd.DataFrame, num_replays: int) -> pd.DataFrame:
                 "loss_95th_percentile": np.quantile(loss, 0.95),
                 "trials_stopped": stopped / num_replays,
                 "false_stops": sum(r.false_stops * r.stopped for r in replays) / max(stopped, 1e-9),
-                "is_default": rule == default_rule(FULL[0]),
+                "is_default": rule == default_rule(SEARCH[0]),
             }
         )
     return pd.DataFrame(rows).sort_values("epochs_saved", ascending=False).round(5)

@@ -7,9 +7,10 @@ parameters exactly and learns accuracy alone is ahead of them from about fifty t
 
 Replays LightCNN-Bench (`python -m studies.tabular_bench`, which must have run): each sampler of the search
 suggests candidates of the whole space, and the nearest network of the table that it has not met answers
-with the accuracy that it had. The hypervolume found is compared with that of random draws. NSGA-II
-draws its first 50 at random, the others their first 10. Keeps each repetition as it ends, and goes on where
-it was. The GP takes most of the time, an hour or more on 2 cores.
+with the accuracy that it had; the surrogate, which chooses from a pool, has those networks as its pool. The
+hypervolume found is compared with that of random draws. NSGA-II draws its first 50 at random, the others
+their first 10. Keeps each repetition as it ends, and goes on where it was. The GP takes most of the time,
+hours on 2 cores.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ from search import space
 from search.command import Parser, at_least, run_command
 from search.pareto import hypervolume
 from search.records import Record
-from search.samplers import SAMPLERS, suggestion
+from search.samplers import SAMPLERS, SurrogateSampler, suggestion
 from search.statistics import mean_interval, paired_difference
 from search.storage import only_driver, study_folder, write_table
+from search.surrogate import Pool
 from studies.early_stopping import REFERENCE
 from studies.tabular_bench import TABLE, TASK, first_runs, read
 
@@ -86,8 +88,14 @@ def distances(candidate: Architecture, known: Sequence[Architecture]) -> NDArray
 class Snapping(BaseSampler):
     """For one trial: another sampler's suggestion, moved to the nearest network of the table not yet met."""
 
-    def __init__(self, name: str, seed: int, unmet: list[Architecture]) -> None:
-        self._sampler = SAMPLERS[name](seed, TASK, lambda _: True)
+    def __init__(
+        self, name: str, seed: int, unmet: list[Architecture], pool: tuple[list[Architecture], Pool]
+    ) -> None:
+        if name == "surrogate":
+            texts = {str(network) for network in unmet}
+            self._sampler: BaseSampler = SurrogateSampler(TASK, lambda it: str(it) in texts, pool)
+        else:
+            self._sampler = SAMPLERS[name](seed, TASK, lambda _: True)
         self._rng, self._unmet = np.random.default_rng(seed), unmet
         self.seconds = 0.0  # that the suggestion took
 
@@ -117,11 +125,12 @@ def replay(name: str, records: dict[str, Record], repetition: int, num_trials: i
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(directions=["maximize", "minimize"])
     unmet = [parse(text, TASK) for text in records]
+    pool = ([*unmet], Pool.of(unmet, space.max_blocks(TASK)))
     met: list[Record] = []
     lines, seconds = [], 0.0
     while len(met) < min(num_trials, len(records)):
         seed = np.random.SeedSequence([repetition, len(met)]).generate_state(1)[0]
-        study.sampler = snapping = Snapping(name, int(seed), unmet)
+        study.sampler = snapping = Snapping(name, int(seed), unmet, pool)
         trial = study.ask()
         network = space.suggest(trial, TASK)
         seconds += snapping.seconds

@@ -80,7 +80,10 @@ def cells() -> list[Cell]:
 
     budgets = [cell for budget in (FULL, *CHEAPER) for cell in with_budget(budget, 0)]
     seeds = [
-        cell for budget in (SEARCH, FULL) for seed in range(1, NUM_SEEDS) for cell in with_budget(budget, seed)
+        cell
+        for budget in (SEARCH, FULL)
+        for seed in range(1, NUM_SEEDS)
+        for cell in with_budget(budget, seed)
     ]
     return list(dict.fromkeys([*budgets, *everywhere, *seeds]))
 

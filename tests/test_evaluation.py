@@ -41,7 +41,8 @@ def data(mnist_folder, monkeypatch):
 
 
 def run(arms, num_seeds, data, folder, executor):
-    return retrain("re-training", arms, num_seeds, RECIPE, data, executor, 1, folder)
+    each = dict.fromkeys(arms, num_seeds)
+    return retrain("re-training", each, RECIPE, data, executor, 1, folder)
 
 
 def test_runs_are_trained_then_tested_together(tmp_path, data):
@@ -56,6 +57,13 @@ def test_runs_are_trained_then_tested_together(tmp_path, data):
     pd.testing.assert_frame_equal(kept_runs(tmp_path), runs, check_dtype=False)
     network = trained_network(ARMS[1].architecture, (tmp_path / "weights" / "4-gap.1.pt").read_bytes())
     assert sum(weight.numel() for weight in network.parameters()) == 90
+
+
+def test_arms_may_differ_in_their_seeds(tmp_path, data):
+    each = {ARMS[0]: 2, ARMS[1]: 1}
+    runs = retrain("re-training", each, RECIPE, data, InThisProcess(), 1, tmp_path)
+    assert list(zip(runs["arm"], runs["seed"], strict=True)) == [("small", 0), ("wide", 0), ("small", 1)]
+    assert len(run(ARMS, 1, data, tmp_path, InThisProcess())) == 2
 
 
 def test_what_is_there_is_not_trained_or_tested_again(tmp_path, data):

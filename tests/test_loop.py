@@ -128,8 +128,8 @@ def test_a_run_that_smaller_ones_beat_is_stopped_and_told_as_pruned():
     assert {n for n, state in states.items() if state == TrialState.PRUNED} == set(pruned)
     one = next(iter(pruned.values()))
     assert re.fullmatch(
-        r"after 1 of 2 epochs (1 candidate|\d+ candidates) with no more parameters had at least 0 points "
-        "more",
+        r"after 1 of 2 epochs (1 candidate|\d+ candidates) with no more parameters had at least 0 % fewer "
+        "errors",
         one.reason,
     )
     tables = study_tables(study, MNIST, 30_000)

@@ -7,7 +7,7 @@ import pytest
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
-from search.placing import contenders, place, with_retraining
+from search.placing import contenders, place, rivals, with_retraining
 from search.statistics import Measured
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
@@ -30,6 +30,19 @@ def test_contenders_are_the_front_and_what_is_within_two_standard_errors():
     )
     assert contenders(trials, 30_000, 10_000) == ["a", "b", "d"]
     assert contenders(trials, 30_000, 1_000) == ["a", "b", "c", "d"]
+
+
+def test_rivals_are_what_may_be_the_most_accurate_of_their_size():
+    trials = trials_of(
+        ("a", 6_000, 0.98, "COMPLETE"),
+        ("b", 2_000, 0.9773, "COMPLETE"),
+        ("c", 900, 0.90, "COMPLETE"),  # on the front, but far below the best of 6,218 parameters
+        ("d", 3_000, 0.99, "DIVERGED"),
+        ("e", 6_300, 0.99, "COMPLETE"),
+    )
+    assert rivals(trials, 6_218, 10_000) == ["a", "b"]
+    assert rivals(trials, 900, 10_000) == ["c"]
+    assert rivals(trials, 800, 10_000) == []
 
 
 def test_gaps_by_hand():

@@ -74,7 +74,9 @@ def parser() -> Parser:
         metavar="P",
         help="larger candidates are refused before training and are no trials",
     )
-    group.add_argument("--sampler", choices=list(SAMPLERS), default="tpe", help="who suggests candidates")
+    group.add_argument(
+        "--sampler", choices=list(SAMPLERS), default="surrogate", help="who suggests candidates"
+    )
     group.add_argument(
         "--train-images",
         type=at_least(1),

@@ -114,13 +114,11 @@ class SurrogateSampler(BaseSampler):
         if len(known) < NUM_RANDOM:
             return {}
         candidates, pool = self._pool or _drawn_pool(self._task)
-        wanted = [i for i, candidate in enumerate(candidates) if self._is_wanted(candidate)]
-        if not wanted:
-            return {}
         trained = [parse(record.architecture, self._task) for record in known]
         curves = [record.accuracies for record in known]
-        best = promising(pool.of_these(wanted), Pool.of(trained, space.max_blocks(self._task)), curves)
-        return space.parameters(candidates[wanted[best]])
+        ranking = promising(pool, Pool.of(trained, space.max_blocks(self._task)), curves)
+        best = next((candidates[i] for i in ranking if self._is_wanted(candidates[i])), None)
+        return {} if best is None else space.parameters(best)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

@@ -59,10 +59,6 @@ class Pool(NamedTuple):
         sizes = np.array([num_parameters(candidate) for candidate in candidates], dtype=float)
         return Pool(features(candidates, max_blocks), sizes)
 
-    def of_these(self, positions: Sequence[int]) -> Pool:
-        """The candidates at `positions`."""
-        return Pool(self.features[positions], self.sizes[positions])
-
 
 class GaussianProcess:
     """Regression with a squared-exponential kernel on standardised features and values.
@@ -99,8 +95,8 @@ class GaussianProcess:
         return self._mean + self._deviation * (kernel @ self._weights), deviation
 
 
-def promising(pool: Pool, trained: Pool, curves: Sequence[Sequence[float]]) -> int:
-    """Position in `pool` of the candidate that promises most hypervolume, given what was trained so far.
+def promising(pool: Pool, trained: Pool, curves: Sequence[Sequence[float]]) -> list[int]:
+    """Positions in `pool`, those first that promise most hypervolume, given what was trained so far.
 
     Args:
         curves: validation accuracies of each of `trained`, one an epoch; shorter where a run was stopped.
@@ -108,9 +104,8 @@ def promising(pool: Pool, trained: Pool, curves: Sequence[Sequence[float]]) -> i
     """
     accuracies = _final(curves)
     model = GaussianProcess(trained.features, log_error(accuracies))
-    return int(
-        np.argmax(expected_gains(pool.sizes, *model.predict(pool.features), trained.sizes, accuracies))
-    )
+    gains = expected_gains(pool.sizes, *model.predict(pool.features), trained.sizes, accuracies)
+    return [int(i) for i in np.argsort(-gains, kind="stable")]
 
 
 def _final(curves: Sequence[Sequence[float]]) -> Array:

@@ -162,7 +162,7 @@ def matrix_product_rate() -> float:
 
 def driver_seconds(data: TrainingData) -> tuple[float, float]:
     """The driver's own time a trial, around the 100th and the 2,000th of one search: medians of 40 trials."""
-    settings, executor = Search(TASK, FAST, 0, "tpe", 30_000, data), Instant()
+    settings, executor = Search(TASK, FAST, 0, "surrogate", 30_000, data), Instant()
     with tempfile.TemporaryDirectory() as folder, Display("", 0, console=Console(quiet=True)) as display:
         search(open_study(Path(folder), print), settings, 2_000, False, executor, 1, display)
     seconds = [later - earlier for earlier, later in pairwise(executor.starts)]

@@ -206,7 +206,7 @@ def test_named_designs_are_trained_beside_the_trials():
     assert len(executor.jobs) == before
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2", "surrogate"])
 def test_an_interrupted_search_ends_as_if_it_had_not_been(sampler):
     settings, trials = replace(SETTINGS, sampler=sampler), 60 if sampler == "nsga2" else 25
     whole, stopped = new_study(), new_study()

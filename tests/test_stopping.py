@@ -78,7 +78,7 @@ def test_a_replay_by_hand():
 
 def test_the_default_rule_follows_the_epochs():
     assert [default_rule(n) and default_rule(n).rungs for n in (1, 2, 3, 8, 50)] == [
-        *(None, (1,), (1, 2), (1, 2, 3, 4, 5, 6, 7), (6, 12, 18, 25, 31, 37, 43))
+        *(None, (1,), (1,), (2, 4), (12, 25))
     ]
 
 

@@ -55,4 +55,4 @@ def test_the_most_promising_candidate_is_where_accuracy_rises():
     curves = [[0.5, 1 - 0.5 / width] for width in first]
     curves[7] = curves[7][:1]  # stopped after one epoch
     pool = [parse(text, MNIST) for text in ("2-2-gap", "32-2-gap", "32-32-32-gap", "2-32-gap")]
-    assert promising(Pool.of(pool, 4), of_trained, curves) == 1
+    assert promising(Pool.of(pool, 4), of_trained, curves)[0] == 1

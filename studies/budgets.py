@@ -37,7 +37,8 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
     runs = final.set_index(keys)[["val_accuracy", "seconds"]].sort_index()
     sizes = final.groupby("architecture")["num_parameters"].first()
     of_full = (final["epochs"] == FULL[0]) & (final["train_images"] == FULL[1])
-    full = final[of_full].pivot_table(index="architecture", columns="seed", values="val_accuracy").dropna()
+    full = final[of_full].pivot_table(index="architecture", columns="seed", values="val_accuracy")
+    full = full.dropna(axis="columns")  # a seed counts when every network has it
     if full.shape[1] < 2 or full.empty:
         raise ValueError(
             "budgets are held against several seeds of the full one, but the table has none yet; "

@@ -24,7 +24,7 @@ from search.command import Parser, run_command
 from search.pareto import front, hypervolume
 from search.storage import study_folder, write_table
 from studies.early_stopping import REFERENCE
-from studies.tabular_bench import CHEAPER, FULL, TABLE, read
+from studies.tabular_bench import CHEAPER, FULL, TABLE, of_budget, read
 
 
 def compare(table: pd.DataFrame) -> pd.DataFrame:
@@ -36,8 +36,7 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
     keys = ["architecture", "epochs", "train_images", "seed"]
     runs = final.set_index(keys)[["val_accuracy", "seconds"]].sort_index()
     sizes = final.groupby("architecture")["num_parameters"].first()
-    of_full = (final["epochs"] == FULL[0]) & (final["train_images"] == FULL[1])
-    full = final[of_full].pivot_table(index="architecture", columns="seed", values="val_accuracy")
+    full = of_budget(final, FULL).pivot_table(index="architecture", columns="seed", values="val_accuracy")
     full = full.dropna(axis="columns")  # a seed counts when every network has it
     if full.shape[1] < 2 or full.empty:
         raise ValueError(

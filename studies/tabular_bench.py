@@ -31,6 +31,7 @@ from lightcnn.fetching import find_files
 from lightcnn.training import FAST
 from search.command import Parser, about_this_run, add_data_options, add_device_options, run_command
 from search.progress import Display
+from search.run import NUM_TRAINING
 from search.runs import Outcome, Run, TrainingData, train_runs
 from search.storage import agree, move_aside, only_driver, study_folder, uninterrupted, write_table
 from search.workers import SlotExecutor, choose_slots
@@ -39,7 +40,7 @@ DATASET = "mnist"
 TASK = DATASETS[DATASET].task
 MAX_PARAMETERS = 65_000
 FULL = (FAST.epochs, 50_000)
-SEARCH = (8, 25_000)  # the search's own: every network has it
+SEARCH = (FAST.epochs, NUM_TRAINING)  # the search's own: every network has it
 # Cheaper budgets (epochs, images), at a half, a quarter and an eighth of FULL's cost: how well do they rank?
 CHEAPER = ((4, 50_000), (2, 50_000), (8, 25_000), (4, 25_000), (2, 25_000), (8, 12_500))
 EVERY = 7  # of the grid by size, one network in so many has all seeds and budgets
@@ -99,9 +100,14 @@ def read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
+def of_budget(table: pd.DataFrame, budget: tuple[int, int]) -> pd.DataFrame:
+    """The lines of the runs with `budget`, epochs and images."""
+    return table[(table["epochs"] == budget[0]) & (table["train_images"] == budget[1])]
+
+
 def first_runs(table: pd.DataFrame) -> pd.DataFrame:
     """The lines of the runs that every network has: the search's budget, the first seed."""
-    return table[(table["epochs"] == SEARCH[0]) & (table["train_images"] == SEARCH[1]) & (table["seed"] == 0)]
+    return of_budget(table[table["seed"] == 0], SEARCH)
 
 
 def curve(cell: Cell, outcome: Outcome) -> list[dict[str, object]]:

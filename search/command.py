@@ -54,7 +54,7 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
-    """`--devices`, `--workers` and `--workers-per-device`, as `search.workers.choose_slots` takes them."""
+    """The options that `search.workers.choose_slots` takes, and the `SlotExecutor`'s `--epoch-timeout`."""
     group = parser.add_argument_group("where it trains")
     group.add_argument(
         "--devices",
@@ -74,6 +74,13 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         default=WORKERS_PER_DEVICE,
         metavar="K",
         help="runs at a time on each GPU: small networks leave most of it idle",
+    )
+    group.add_argument(
+        "--epoch-timeout",
+        type=at_least(1),
+        default=1_800,
+        metavar="SECONDS",
+        help="a worker that takes longer over one epoch is killed, and the epoch tried once more",
     )
 
 

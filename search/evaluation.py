@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,9 +17,11 @@ from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS, LabelledImages, load_test_images
 from lightcnn.training import Recipe, measure, trained_network, weights_alone
 from search.progress import Display
-from search.runs import Outcome, Run, TrainingData, images_of, slot_device, train_runs
+from search.runs import Outcome, Run, TrainingData, images_of, slot_device
+from search.schedule import train_runs
 from search.storage import uninterrupted, write_table, write_whole
 from search.tables import absent, read_table, read_test_readings, rows
+from search.unfinished import Unfinished
 
 RUN_COLUMNS = [
     *("arm", "architecture", "num_parameters", "seed", "epochs"),
@@ -69,7 +71,8 @@ def retrain(
 
     Raises:
         ValueError: a file there was damaged by hand.
-        RuntimeError: a run failed twice, when the others are tested; or MAX_FAILURES runs did, at once.
+        RuntimeError: a run failed twice, when the others are tested; MAX_FAILURES runs did, at once; or a
+            run could not be tested, twice.
     """
     kept = [
         row
@@ -93,7 +96,9 @@ def retrain(
     num_runs = sum(num_seeds.values())
     failures: list[str] = []
     with Display(title, num_runs, num_runs - len(missing)) as display:
-        for (arm, seed), outcome in train_runs(runs(), executor, num_slots, display):
+        for (arm, seed), outcome in train_runs(
+            runs(), executor, num_slots, display, Unfinished(folder, display.say)
+        ):
             if outcome.error is not None:
                 failures.append(f"{arm.name} with seed {seed} failed twice: {outcome.error}")
                 if len(failures) == MAX_FAILURES:
@@ -166,15 +171,23 @@ def _read_test_set(
         return
     earlier = rows(read_test_readings(folder))
     task = DATASETS[data.dataset].task
-    measured = [
-        executor.submit(
-            final_accuracies,
-            Run(parse(row["architecture"], task), recipe, int(row["seed"]), data),
-            _weights(folder, row).read_bytes(),
-        )
-        for row in untested
-    ]
-    results = [future.result() for future in measured]
+
+    def submit(row: dict[str, Any]) -> Future[Accuracies]:
+        run = Run(parse(row["architecture"], task), recipe, int(row["seed"]), data)
+        return executor.submit(final_accuracies, run, _weights(folder, row).read_bytes())
+
+    futures = [submit(row) for row in untested]
+    # All are measured before any is kept, so that a failure leaves no part of a reading.
+    results = []
+    for row, future in zip(untested, futures, strict=True):
+        if future.exception() is not None:
+            future = submit(row)
+        if (error := future.exception()) is not None:
+            raise RuntimeError(
+                f"{row['architecture']} with seed {row['seed']} could not be tested, twice: "
+                f"{type(error).__name__}: {error}; the same command tries again"
+            )
+        results.append(future.result())
     for row, accuracies in zip(untested, results, strict=True):
         row |= {"train_accuracy": accuracies.train, "test_accuracy": accuracies.test}
     reading = {"read_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"), "num_runs": len(untested)}

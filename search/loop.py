@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import islice
 
 from optuna.study import Study
@@ -17,10 +18,12 @@ from lightcnn.training import Recipe
 from search import space
 from search.progress import Display
 from search.records import Record, finished, finished_designs, keep_design
-from search.runs import Outcome, Run, TrainingData, train_runs
+from search.runs import Outcome, Run, TrainingData
 from search.samplers import OnlyWanted, draw_wanted
+from search.schedule import train_runs
 from search.stopping import StoppingRule, is_spared
 from search.storage import uninterrupted
+from search.unfinished import Unfinished
 
 # Seeds of a search start here, those of retraining at 0: a fresh seed is never one that the search has used.
 SEARCH_SEEDS = 1_000_000
@@ -50,19 +53,20 @@ def search(
     executor: Executor,
     num_slots: int,
     display: Display,
+    unfinished: Unfinished | None = None,
 ) -> None:
     """Bring `study` to `num_trials` finished trials, then train the named designs beside them.
 
     LightCNN is the first. Every run is told to the study as it ends; a trial that an earlier driver left
-    unfinished is trained again, under its own number. Fewer trials come out if the space holds no more
-    candidates within the budget.
+    unfinished goes on, under its own number, from the last epoch that `unfinished` has of it. Fewer trials
+    come out if the space holds no more candidates within the budget.
     """
     referee = _Referee(settings, finished(study))
     runs = _runs(study, settings, num_trials, with_designs, display)
     records = list(finished(study).values())
     failures = 0
-    for key, outcome in train_runs(runs, executor, num_slots, display, referee.reason_to_stop):
-        record = Record.of(outcome, referee.spared.get(key))
+    for key, outcome in train_runs(runs, executor, num_slots, display, unfinished, referee.judge):
+        record = Record.of(outcome)
         failures = failures + 1 if record.state == "FAILED" else 0
         if failures > MAX_FAILURES:
             raise RuntimeError(f"{failures} runs in a row failed, the last because of {record.reason}")
@@ -84,29 +88,28 @@ class _Referee:
             number: (record.num_parameters, record.accuracies) for number, record in records.items()
         }
         self._named = [design.architecture(settings.task) for design in DESIGNS]
-        self.spared: dict[Trial | NamedDesign, int] = {}  # the epoch at which each was due to be stopped
 
-    def reason_to_stop(self, key: Trial | NamedDesign, outcome: Outcome) -> str | None:
-        """For `search.runs.train_runs`."""
+    def judge(self, key: Trial | NamedDesign, outcome: Outcome) -> Outcome:
+        """For `search.schedule.train_runs`: `outcome`, stopped or spared if it is due to be stopped."""
         rule, architecture = self._settings.stopping, outcome.run.architecture
         if rule is None or isinstance(key, NamedDesign):
-            return None
+            return outcome
         size = num_parameters(architecture)
         curve = [epoch.val_accuracy for epoch in outcome.epochs if epoch.val_accuracy is not None]
         rivals = [rival for number, rival in self._curves.items() if number != key.number]
         self._curves[key.number] = (size, curve)
         better = rule.num_better_than(size, curve, rivals)
         # A named design that is a candidate as well is shown beside the front, so it is trained to its end.
-        if better < rule.num_better or architecture in self._named or key in self.spared:
-            return None
+        if better < rule.num_better or architecture in self._named or outcome.spared_at is not None:
+            return outcome
         if is_spared(self._settings.seed, key.number):
-            self.spared[key] = len(curve)
-            return None
+            return replace(outcome, spared_at=len(curve))
         candidates = "1 candidate" if better == 1 else f"{better} candidates"
-        return (
+        reason = (
             f"after {len(curve)} of {outcome.run.recipe.epochs} epochs {candidates} with no more parameters "
             f"had at least {100 * rule.margin:g} % fewer errors"
         )
+        return replace(outcome, stopped=reason)
 
 
 def _tell(study: Study, trial: Trial, record: Record) -> None:
@@ -150,29 +153,35 @@ def _candidates(study: Study, settings: Search, seen: set[str]) -> Iterator[tupl
     def is_wanted(architecture: Architecture) -> bool:
         return num_parameters(architecture) <= settings.max_parameters and str(architecture) not in seen
 
-    def sampler(number: int) -> OnlyWanted | None:
+    def suggested(number: int, begin: Callable[[], Trial]) -> tuple[Trial, Architecture] | None:
+        """Trial `number` and its candidate; None if the space has no more."""
         seed = [settings.seed, number]
         fallback = draw_wanted(seed, settings.task, is_wanted)
         if fallback is None:
             return None
-        return OnlyWanted(settings.sampler, seed, settings.task, is_wanted, fallback)
+        with uninterrupted():
+            study.sampler = OnlyWanted(settings.sampler, seed, settings.task, is_wanted, fallback)
+            trial = begin()
+            return trial, space.suggest(trial, settings.task)
 
     for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if left.params.keys() != space.distributions(settings.task).keys():
-            study.tell(left.number, state=TrialState.FAIL)  # its driver died while it was being suggested
-            continue
         # Not failed and queued again: under another number it would have another seed.
         trial = Trial(study, left._trial_id)
-        yield trial, space.architecture(left.params, settings.task)
+        if left.params.keys() == space.distributions(settings.task).keys():
+            yield trial, space.architecture(left.params, settings.task)
+            continue
+        # Its driver died while it was being suggested. The rest is suggested now: with one worker the very
+        # same; with several the study may have grown, and the two parts make what is not wanted.
+        whole = suggested(left.number, partial(Trial, study, left._trial_id))
+        if whole is not None and (is_wanted(whole[1]) or str(whole[1]) == LIGHTCNN):
+            yield whole
+        else:
+            study.tell(trial, state=TrialState.FAIL)
     # LightCNN is what the others are held against, so every study holds it, whatever the budget.
     if LIGHTCNN not in seen and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         study.enqueue_trial(space.parameters(parse(LIGHTCNN, settings.task)))
-    while (suggesting := sampler(len(study.get_trials(deepcopy=False)))) is not None:
-        with uninterrupted():
-            study.sampler = suggesting
-            trial = study.ask()
-            architecture = space.suggest(trial, settings.task)
-        yield trial, architecture
+    while (new := suggested(len(study.get_trials(deepcopy=False)), study.ask)) is not None:
+        yield new
 
 
 def _so_far(records: list[Record]) -> str:

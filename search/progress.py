@@ -19,6 +19,11 @@ def log_console() -> Console:
     return Console(stderr=True, highlight=False, force_terminal=sys.stderr.isatty())
 
 
+def log_line(line: str) -> None:
+    """A line on stderr that stays."""
+    log_console().print(line, markup=False, soft_wrap=True)
+
+
 class Display:
     """Shows each run as it trains (it is a `search.runs.Watcher`) and how far all of them are.
 

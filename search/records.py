@@ -42,7 +42,7 @@ class Record:
         return [accuracy for _, accuracy, _ in self.curve if accuracy is not None]
 
     @staticmethod
-    def of(outcome: Outcome, spared_at: int | None = None) -> Record:
+    def of(outcome: Outcome) -> Record:
         """The record of a run that is over."""
         architecture = outcome.run.architecture
         last = outcome.epochs[-1] if outcome.epochs and outcome.error is None else None
@@ -66,7 +66,7 @@ class Record:
             seed=outcome.run.seed,
             reason=outcome.error or diverged or outcome.stopped,
             curve=[[_finite(e.train_loss), e.val_accuracy, _finite(e.val_loss)] for e in outcome.epochs],
-            spared_at=spared_at,
+            spared_at=outcome.spared_at,
         )
 
 

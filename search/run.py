@@ -25,14 +25,15 @@ from search.command import Parser, about_this_run, add_data_options, add_device_
 from search.evaluation import Arm, kept_runs, retrain
 from search.loop import Search, search
 from search.placing import contenders, rivals, with_retraining
-from search.progress import Display, log_console
+from search.progress import Display, log_line
 from search.records import finished, finished_designs, study_tables
 from search.report import write_report
 from search.runs import TrainingData
 from search.samplers import SAMPLERS
 from search.stopping import default_rule
-from search.storage import agree, move_aside, only_driver, open_study, study_folder, write_table
+from search.storage import held_study, open_study, write_table
 from search.tables import LIGHTCNN_NAME, Row, read_study, rows, written
+from search.unfinished import Unfinished
 from search.verdict import early_stopping, placed, verdict
 from search.workers import SlotExecutor, choose_slots
 
@@ -125,26 +126,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    console = log_console()
     slots = choose_slots(options.devices, options.workers, options.workers_per_device)
     settings = _settings(options)
     places = [_placed(text, settings.task, options.seeds) for text in options.place]
-    folder = study_folder(options.out, options.name or options.dataset)
-    with only_driver(folder):
-        if options.fresh and (aside := move_aside(folder)):
-            console.print(f"the earlier run is now in {aside}", markup=False)
-        agree(folder, _recorded(settings), about_this_run("search.run", arguments))
-        study = open_study(folder, lambda line: console.print(line, markup=False))
+    recorded, about = _recorded(settings), about_this_run("search.run", arguments)
+    name = options.name or options.dataset
+    with held_study(options.out, name, options.fresh, recorded, about, log_line) as folder:
+        study = open_study(folder, log_line)
         kept_runs(folder)  # damage by hand is better told now than when the search is done
         with_designs = not options.no_baselines
-        executor = SlotExecutor(slots)
+        executor = SlotExecutor(slots, options.epoch_timeout)
         try:
             num_done = len(finished(study)) + len(finished_designs(study))
             missing = max(options.trials - len(finished(study)), 0)
             if with_designs:
                 missing += len(DESIGNS) - 1 - len(finished_designs(study))  # LightCNN is a trial
-            with Display("search", num_done + missing, num_done, console) as display:
-                search(study, settings, options.trials, with_designs, executor, len(slots), display)
+            with Display("search", num_done + missing, num_done) as display:
+                unfinished = Unfinished(folder, display.say)
+                search(
+                    *(
+                        study,
+                        settings,
+                        options.trials,
+                        with_designs,
+                        executor,
+                        len(slots),
+                        display,
+                        unfinished,
+                    )
+                )
             if all(record.state == "FAILED" for record in finished(study).values()):
                 raise RuntimeError(f"no trial could be trained; see the reasons in {folder / 'trials.csv'}")
             if options.seeds:

@@ -1,22 +1,17 @@
-"""Runs, trained epoch by epoch: what a worker does, and the loop that keeps the slots busy."""
+"""A run, and what a worker does for it: one epoch at a time."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import torch
 
 from lightcnn.architecture import Architecture
 from lightcnn.data import LabelledImages, load_training_images, split, stratified_subset
 from lightcnn.training import Epoch, Piece, Recipe, train
-
-K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,7 @@ class Outcome:
     diverged: bool = False
     seconds: float = 0.0  # of training, in the worker
     stopped: str | None = None  # why it was stopped early
+    spared_at: int | None = None  # the epoch at which it was due to be stopped, but went on by lot
     error: str | None = None
 
     @property
@@ -67,66 +63,6 @@ class Outcome:
             diverged=piece.diverged,
             seconds=self.seconds + piece.seconds,
         )
-
-
-class Watcher(Protocol):
-    """Who is told how the runs go."""
-
-    def show(self, key: Hashable, outcome: Outcome) -> None:
-        """A run has started, has trained one more epoch, or is over."""
-
-
-def never(key: Hashable, outcome: Outcome) -> None:
-    """Stops no run early."""
-
-
-def train_runs(
-    runs: Iterator[tuple[K, Run]],
-    executor: Executor,
-    num_slots: int,
-    watcher: Watcher,
-    reason_to_stop: Callable[[K, Outcome], str | None] = never,
-) -> Iterator[tuple[K, Outcome]]:
-    """Train `runs` with `num_slots` jobs under way, and yield each with its key as it ends.
-
-    One job is one epoch: what a crash can lose, and where a run can be stopped. `runs` is advanced only when
-    a slot is free and all earlier outcomes were taken, in the caller's thread, so it may ask a sampler. A job
-    that raises, or whose process dies, is tried once more from the epoch before; a second failure of the same
-    run ends it with its reason, and no other run notices.
-
-    Args:
-        reason_to_stop: asked after each epoch that is not a run's last; None lets it go on.
-    """
-    in_flight: dict[Future[Piece], tuple[K, Outcome]] = {}
-    retried: set[K] = set()
-
-    def submit(key: K, outcome: Outcome) -> None:
-        future = executor.submit(train_epoch, outcome.run, len(outcome.epochs), outcome.state)
-        in_flight[future] = (key, outcome)
-
-    while True:
-        while len(in_flight) < num_slots and (following := next(runs, None)) is not None:
-            key, run = following
-            watcher.show(key, Outcome(run))
-            submit(key, Outcome(run))
-        if not in_flight:
-            return
-        for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
-            key, outcome = in_flight.pop(future)
-            error = future.exception()
-            if error is None:
-                outcome = outcome.extended(future.result())
-                if not outcome.is_over:
-                    outcome = replace(outcome, stopped=reason_to_stop(key, outcome))
-            elif key in retried:
-                outcome = replace(outcome, error=f"{type(error).__name__}: {error}".splitlines()[0])
-            else:
-                retried.add(key)
-            if outcome.is_over:
-                yield key, outcome  # and is shown as ended only after the caller has kept it
-            else:
-                submit(key, outcome)
-            watcher.show(key, outcome)
 
 
 def train_epoch(run: Run, epoch: int, state: bytes | None) -> Piece:

@@ -20,14 +20,17 @@ from optuna.study import Study, create_study, get_all_study_names
 
 SETTINGS = "settings.json"
 JOURNAL = "study.journal"
+PARTIAL = ".partial"  # ends the name of a file that is being written
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write `content` to `path`, which never holds half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())  # or a machine that loses its power keeps the name and not the content
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
@@ -73,6 +76,8 @@ def only_driver(folder: Path) -> Iterator[None]:
             f"--out must be a folder that can be written, but got {folder}: {error.strerror}"
         ) from None
     try:
+        for partial in folder.rglob(f".*{PARTIAL}"):  # of a driver that was killed while it wrote
+            partial.unlink(missing_ok=True)
         yield
     finally:
         lock.release()
@@ -102,11 +107,37 @@ def uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+@contextmanager
+def held_study(
+    out: Path,
+    name: str,
+    fresh: bool,
+    settings: Mapping[str, Any],
+    about: Mapping[str, Any],
+    say: Callable[[str], None],
+) -> Iterator[Path]:
+    """The folder `out`/`name`, this process its only driver, with runs of these `settings` in it or none.
+
+    Args:
+        fresh: move what an earlier run left there aside, and `say` where it went.
+        about: see `agree`.
+
+    Raises:
+        ValueError: as `study_folder`, `only_driver` and `agree`.
+    """
+    folder = study_folder(out, name)
+    with only_driver(folder):
+        if fresh and (aside := move_aside(folder)):
+            say(f"the earlier run is now in {aside}")
+        agree(folder, settings, about)
+        yield folder
+
+
 def move_aside(folder: Path) -> Path | None:
     """Rename what an earlier run left in `folder`, if anything, and say where it went."""
     if not any(folder.iterdir()):
         return None
-    aside = folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}")
+    aside = folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S-%f}")
     folder.rename(aside)
     folder.mkdir()
     return aside

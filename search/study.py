@@ -15,8 +15,9 @@ from search.ablation import Ablation, summarise
 from search.ablation_report import findings, write_ablation_report
 from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
 from search.evaluation import retrain
+from search.progress import log_line
 from search.runs import TrainingData
-from search.storage import agree, move_aside, only_driver, study_folder, write_table
+from search.storage import held_study, write_table
 from search.workers import SlotExecutor, choose_slots
 
 DATASET = "mnist"
@@ -74,18 +75,15 @@ def _run(
             f"but got {options.train_images}"
         )
     data = TrainingData(DATASET, find_files(DATASET, options.data_dir), 0, options.train_images)
-    folder = study_folder(options.out, ablation.name)
-    with only_driver(folder):
-        if options.fresh and (aside := move_aside(folder)):
-            print(f"the earlier runs are now in {aside}", file=sys.stderr)
-        settings = {
-            "dataset": DATASET,
-            "recipe": asdict(ablation.recipe),
-            "train_images": options.train_images or available,
-            "sha256": {file.name: file.sha256 for file in dataset.files},
-        }
-        agree(folder, settings, about_this_run(f"studies.{ablation.name}", arguments))
-        executor = SlotExecutor(slots)
+    settings = {
+        "dataset": DATASET,
+        "recipe": asdict(ablation.recipe),
+        "train_images": options.train_images or available,
+        "sha256": {file.name: file.sha256 for file in dataset.files},
+    }
+    about = about_this_run(f"studies.{ablation.name}", arguments)
+    with held_study(options.out, ablation.name, options.fresh, settings, about, log_line) as folder:
+        executor = SlotExecutor(slots, options.epoch_timeout)
         try:
             num_seeds = dict.fromkeys(ablation.arms, ablation.num_seeds)
             runs = retrain(ablation.name, num_seeds, ablation.recipe, data, executor, len(slots), folder)

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -77,9 +77,13 @@ class SlotExecutor(Executor):
     A thread a slot hands jobs to the slot's single-worker process, so that a process that dies breaks only
     its own job: the slot starts a fresh process for the next. (A shared pool breaks as a whole: one dead
     worker aborts every job of a `joblib.Parallel`.)
+
+    Args:
+        time_limit: seconds after which a job that has not ended is given up, and its process killed.
     """
 
-    def __init__(self, slots: Sequence[Slot]) -> None:
+    def __init__(self, slots: Sequence[Slot], time_limit: float | None = None) -> None:
+        self._time_limit = time_limit
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._processes: dict[int, ProcessPoolExecutor] = {}  # the live one of each slot
         self._lock = threading.Lock()  # for `_processes`, `_closed` and `_killed`
@@ -96,7 +100,7 @@ class SlotExecutor(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """A future for `fn(*args, **kwargs)` in a slot's process.
 
-        Its exception is `fn`'s own, or a `BrokenExecutor` if the process died.
+        Its exception is `fn`'s own, a `BrokenExecutor` if the process died, or a `TimeoutError`.
 
         Raises:
             RuntimeError: after `shutdown`.
@@ -130,12 +134,15 @@ class SlotExecutor(Executor):
         # Ctrl-C is the driver's business. The slot's process inherits this, so that it holds from its first
         # moment on.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        while (job := self._jobs.get()) is not None:
-            future, fn, args, kwargs = job
+        while (taken := self._jobs.get()) is not None:
+            future, fn, args, kwargs = taken
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                result = self._submit_to(index, slot, fn, *args, **kwargs).result()
+                job = self._submit_to(index, slot, fn, *args, **kwargs)
+                if not wait([job], self._time_limit).done:
+                    raise TimeoutError(f"no answer within {self._time_limit:g} seconds")
+                result = job.result()
             except BaseException as error:  # the job's own failure, whatever it is, belongs to its future
                 # Whatever raised may have left the process unfit, as a CUDA error does: the next job gets a
                 # fresh one. What is left of a killed one, loky clears away.

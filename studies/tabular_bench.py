@@ -30,10 +30,11 @@ from lightcnn.data import DATASETS
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST
 from search.command import Parser, about_this_run, add_data_options, add_device_options, run_command
-from search.progress import Display
+from search.progress import Display, log_line
 from search.run import NUM_TRAINING
-from search.runs import Outcome, Run, TrainingData, train_runs
-from search.storage import agree, move_aside, only_driver, study_folder, uninterrupted, write_table
+from search.runs import Outcome, Run, TrainingData
+from search.schedule import train_runs
+from search.storage import held_study, uninterrupted, write_table
 from search.workers import SlotExecutor, choose_slots
 
 DATASET = "mnist"
@@ -136,20 +137,17 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
     slots = choose_slots(options.devices, options.workers, options.workers_per_device)
     dataset = DATASETS[DATASET]
     files = find_files(DATASET, options.data_dir)
-    folder = study_folder(options.out, "tabular_bench")
-    with only_driver(folder):
-        if options.fresh and (aside := move_aside(folder)):
-            print(f"the earlier table is now in {aside}", file=sys.stderr)
-        settings = {
-            "dataset": DATASET,
-            "recipe": {
-                "learning_rate": FAST.learning_rate,
-                "batch_size": FAST.batch_size,
-                "warmup": FAST.warmup,
-            },
-            "sha256": {file.name: file.sha256 for file in dataset.files[:2]},
-        }
-        agree(folder, settings, about_this_run("studies.tabular_bench", arguments))
+    settings = {
+        "dataset": DATASET,
+        "recipe": {
+            "learning_rate": FAST.learning_rate,
+            "batch_size": FAST.batch_size,
+            "warmup": FAST.warmup,
+        },
+        "sha256": {file.name: file.sha256 for file in dataset.files[:2]},
+    }
+    about = about_this_run("studies.tabular_bench", arguments)
+    with held_study(options.out, "tabular_bench", options.fresh, settings, about, log_line) as folder:
         path = folder / TABLE
         tables = [read(path)] if path.exists() else []
         done = {Cell(*key) for table in tables for key in table[[*Cell._fields]].itertuples(index=False)}
@@ -162,7 +160,7 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
                 recipe = replace(FAST, epochs=cell.epochs)
                 yield cell, Run(parse(cell.architecture, TASK), recipe, cell.seed, data)
 
-        executor = SlotExecutor(slots)
+        executor = SlotExecutor(slots, options.epoch_timeout)
         try:
             with Display("tabular_bench", len(everything), len(everything) - len(missing)) as display:
                 for cell, outcome in train_runs(runs(), executor, len(slots), display):

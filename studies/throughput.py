@@ -44,7 +44,8 @@ from search.command import Parser, about_this_run, at_least, run_command
 from search.loop import Search, search
 from search.progress import Display
 from search.run import NUM_TRAINING
-from search.runs import Outcome, Run, TrainingData, train_runs
+from search.runs import Outcome, Run, TrainingData
+from search.schedule import train_runs
 from search.storage import open_study, study_folder, write_table
 from search.workers import SlotExecutor, choose_slots
 

@@ -99,17 +99,32 @@ def test_an_interruption_loses_no_finished_run_and_reads_nothing(tmp_path, data)
 
 def test_only_the_seeds_and_designs_asked_for_are_tested(tmp_path, data):
     interrupted = InThisProcess(lambda fn, *_: fn is evaluation.final_accuracies)
-    with pytest.raises(OSError, match="on fire"):
+    with pytest.raises(RuntimeError) as caught:
         run(ARMS, 2, data, tmp_path, interrupted)
+    assert str(caught.value) == (
+        "2-gap with seed 0 could not be tested, twice: OSError: on fire; the same command tries again"
+    )
+    assert not (tmp_path / "test_readings.csv").exists()
     runs = run(ARMS[:1], 1, data, tmp_path, InThisProcess())
     assert runs[["arm", "seed"]].to_numpy().tolist() == [["small", 0]]
     assert kept_runs(tmp_path)["test_accuracy"].notna().sum() == 1
     assert pd.read_csv(tmp_path / "test_readings.csv")["num_runs"].tolist() == [1]
 
 
+def test_a_measurement_that_fails_is_tried_again(tmp_path, data):
+    failed = []
+
+    def broken(fn, *args):
+        failed.append(fn)
+        return fn is evaluation.final_accuracies and failed.count(fn) == 1
+
+    assert run(ARMS, 1, data, tmp_path, InThisProcess(broken))["test_accuracy"].between(0, 1).all()
+    assert failed.count(evaluation.final_accuracies) == 3
+
+
 def test_an_untested_run_whose_weights_are_gone_is_trained_again(tmp_path, data):
     broken = InThisProcess(lambda fn, *_: fn is evaluation.final_accuracies)
-    with pytest.raises(OSError, match="on fire"):
+    with pytest.raises(RuntimeError, match="on fire"):
         run(ARMS, 1, data, tmp_path, broken)
     (tmp_path / "weights" / "2-gap.0.pt").unlink()
     executor = InThisProcess()

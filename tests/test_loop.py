@@ -233,12 +233,41 @@ def test_interrupted_trials_of_several_slots_keep_their_numbers():
     )
 
 
-def test_a_trial_that_was_half_suggested_is_given_up():
+@pytest.mark.parametrize("num_suggested", range(7))
+def test_a_trial_that_was_half_suggested_is_suggested_to_its_end(num_suggested, monkeypatch):
+    whole = new_study()
+    run(whole, trials=8)
+    torn = new_study()
+
+    def die(trial, task):
+        if trial.number == 5:
+            for name, distribution in list(space.distributions(task).items())[:num_suggested]:
+                trial._suggest(name, distribution)
+            raise KeyboardInterrupt
+        return suggest(trial, task)
+
+    suggest = space.suggest
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(space, "suggest", die)
+        run(torn, trials=8)
+    assert len(torn.trials) == 6 and len(torn.trials[5].params) == num_suggested
+    run(torn, trials=8)
+    assert finished(torn) == finished(whole)
+
+
+def test_parts_of_two_suggestions_that_are_not_wanted_are_given_up():
     study = new_study()
-    study.ask().suggest_int("num_blocks", 1, 4)  # and here the driver died
-    run(study, trials=4)
-    assert list(finished(study)) == [1, 2, 3, 4]
-    assert finished(study)[1].architecture == LIGHTCNN
+    run(study, trials=3)
+    known = space.parameters(parse(finished(study)[1].architecture, MNIST))
+    trial = study.ask(fixed_distributions={})
+    for name, distribution in space.distributions(MNIST).items():
+        if name != "head":
+            study._storage.set_trial_param(
+                trial._trial_id, name, distribution.to_internal_repr(known[name]), distribution
+            )
+    study._storage.set_trial_system_attr(trial._trial_id, "fixed_params", {"head": known["head"]})
+    run(study, trials=6)
+    assert list(finished(study)) == [0, 1, 2, 4, 5, 6] and study.trials[3].state == TrialState.FAIL
 
 
 def test_runs_that_keep_failing_end_the_search():

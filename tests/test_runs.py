@@ -9,7 +9,8 @@ import torch
 
 from lightcnn.architecture import Task, parse
 from lightcnn.training import FAST, Epoch, Piece
-from search.runs import Run, TrainingData, images_of, train_epoch, train_runs
+from search.runs import Run, TrainingData, images_of, train_epoch
+from search.schedule import train_runs
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 DATA = TrainingData("mnist", Path("nowhere"))

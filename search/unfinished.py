@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import pickle
+import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import astuple, replace
 from pathlib import Path
-
-import torch
 
 from lightcnn.training import Epoch
 from search.runs import Outcome, Run
@@ -19,6 +17,7 @@ from search.storage import write_whole
 class Unfinished:
     """A file for each run that is not over, in `folder`/unfinished, by architecture and seed.
 
+    It holds a SHA-256 of the rest; the epochs so far, as JSON; and the state for `lightcnn.training.train`.
     The recipe and the data are those of the study in `folder`, which must agree from one driver to the next.
     """
 
@@ -29,40 +28,28 @@ class Unfinished:
     def begun(self, run: Run) -> Outcome:
         """What an earlier driver has trained of `run`; nothing if it has not, or if its file is damaged."""
         path = self._path(run)
-        try:
-            # Nothing of the file is unpickled but numbers, texts and bytes.
-            content = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
-            epochs = tuple(Epoch(*measured) for measured in content.pop("epochs"))
-            outcome = replace(Outcome(run, epochs), **content)
-            if not 0 < len(epochs) < run.recipe.epochs or not isinstance(outcome.state, bytes):
-                raise ValueError
-        except FileNotFoundError:
+        if not path.exists():
             return Outcome(run)
-        except (
-            RuntimeError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            KeyError,
-            EOFError,
-            pickle.UnpicklingError,
-        ):
+        checksum, _, content = path.read_bytes().partition(b"\n")
+        if checksum != _checksum(content):
             self._say(f"{path} is damaged: this run begins again")
             return Outcome(run)
-        return outcome
+        header, _, state = content.partition(b"\n")
+        kept = json.loads(header)
+        epochs = tuple(Epoch(*measured) for measured in kept.pop("epochs"))
+        return replace(Outcome(run, epochs, state), **kept)
 
     def keep(self, outcome: Outcome) -> None:
         """Keep the run so far, in the place of what was kept of it."""
-        self._folder.mkdir(exist_ok=True)
-        content = {
+        assert outcome.state is not None  # as it has trained at least one epoch
+        kept = {
             "epochs": [astuple(epoch) for epoch in outcome.epochs],
-            "state": outcome.state,
             "seconds": outcome.seconds,
             "spared_at": outcome.spared_at,
         }
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        write_whole(self._path(outcome.run), buffer.getvalue())
+        content = json.dumps(kept).encode() + b"\n" + outcome.state
+        self._folder.mkdir(exist_ok=True)
+        write_whole(self._path(outcome.run), _checksum(content) + b"\n" + content)
 
     def forget(self, run: Run) -> None:
         """The run is over, and kept elsewhere."""
@@ -73,4 +60,8 @@ class Unfinished:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, run: Run) -> Path:
-        return self._folder / f"{run.architecture}.{run.seed}.pt"
+        return self._folder / f"{run.architecture}.{run.seed}"
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()

@@ -4,7 +4,6 @@ import dataclasses
 from concurrent.futures import Executor, Future
 
 import pytest
-import torch
 
 from lightcnn.architecture import Task, parse
 from lightcnn.training import FAST, Epoch
@@ -47,15 +46,11 @@ def train(run, executor, unfinished, judge=lambda key, outcome: outcome):
     return outcome
 
 
-def weights(outcome):
-    return torch.load(outcome.state, weights_only=True)["network"]
-
-
 def test_a_run_goes_on_from_its_last_epoch_to_the_same_bits(run, tmp_path):
     said = []
     with pytest.raises(KeyboardInterrupt):
         train(run, InThisProcess(die_before=2), Unfinished(tmp_path, said.append))
-    assert [path.name for path in (tmp_path / "unfinished").iterdir()] == ["2-4-gap.7.pt"]
+    assert [path.name for path in (tmp_path / "unfinished").iterdir()] == ["2-4-gap.7"]
     executor = InThisProcess()
     resumed = train(run, executor, Unfinished(tmp_path, said.append))
     assert executor.epochs == [2, 3]
@@ -86,24 +81,14 @@ def test_a_run_that_was_spared_is_not_judged_afresh(run, tmp_path):
     assert train(run, InThisProcess(), Unfinished(tmp_path, print), spare).spared_at == 1
 
 
-class Boom:
-    def __reduce__(self):
-        return (pytest.fail, ("a file was unpickled",))
-
-
-@pytest.mark.parametrize("damage", ["empty", "torn", "text", "another", "too long", "a pickle"])
+@pytest.mark.parametrize("damage", ["empty", "torn", "text", "one bit"])
 def test_a_damaged_file_begins_the_run_again(damage, run, tmp_path):
     said = []
     unfinished = Unfinished(tmp_path, said.append)
-    epochs = tuple(Epoch(i + 1, 2.0, 0.25, 2.5) for i in range(4 if damage == "too long" else 1))
-    unfinished.keep(Outcome(run, epochs, b"state", False, 3.5))
-    path = tmp_path / "unfinished" / "2-4-gap.7.pt"
-    content = path.read_bytes()
-    if damage == "another":
-        torch.save({"network": torch.zeros(3)}, path)
-    elif damage == "a pickle":
-        torch.save({"epochs": Boom(), "state": b""}, path)
-    elif damage != "too long":
-        path.write_bytes({"empty": b"", "torn": content[: len(content) // 2], "text": b"hello"}[damage])
+    unfinished.keep(Outcome(run, (Epoch(1, 2.0, 0.25, 2.5),), b"state", False, 3.5))
+    path = tmp_path / "unfinished" / "2-4-gap.7"
+    whole = path.read_bytes()
+    damaged = {"empty": b"", "torn": whole[:-1], "text": b"hello", "one bit": whole[:-1] + b"\0"}
+    path.write_bytes(damaged[damage])
     assert unfinished.begun(run) == Outcome(run)
     assert said == [f"{path} is damaged: this run begins again"]

@@ -161,10 +161,11 @@ def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -
             raise ValueError(
                 f"{path} must hold a study's settings, but does not; --fresh starts over"
             ) from None
-        for key in settings:
-            if earlier.get(key) != settings[key]:
+        was, now = _flat(earlier), _flat(settings)
+        for key in now | was:
+            if was.get(key) != now.get(key):
                 raise ValueError(
-                    f"{folder} holds runs with {key}={earlier.get(key)!r}, but got {settings[key]!r}; "
+                    f"{folder} holds runs with {key}={was.get(key)!r}, but got {now.get(key)!r}; "
                     "--fresh moves them aside and starts over, another --name keeps both"
                 )
     elif (folder / JOURNAL).exists():
@@ -172,6 +173,14 @@ def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -
             f"{folder} holds a study without its {SETTINGS}; --fresh moves it aside and starts over"
         )
     write_whole(path, json.dumps({"settings": settings, "about": about}, indent=2) + "\n")
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`settings` within settings under dotted names, so that a difference is named and not searched for."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
 
 
 def open_study(folder: Path, say: Callable[[str], None]) -> Study:

@@ -101,7 +101,7 @@ def test_settings_must_agree(tmp_path):
     with pytest.raises(ValueError) as caught:
         agree(tmp_path, {"seed": 0, "recipe": {"epochs": 9}}, ABOUT)
     assert str(caught.value) == (
-        f"{tmp_path} holds runs with recipe={{'epochs': 8}}, but got {{'epochs': 9}}; "
+        f"{tmp_path} holds runs with recipe.epochs=8, but got 9; "
         "--fresh moves them aside and starts over, another --name keeps both"
     )
     assert json.loads((tmp_path / "settings.json").read_text())["about"] == {"command": "another"}

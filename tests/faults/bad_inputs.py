@@ -253,6 +253,8 @@ def _other_settings() -> list[BadInput]:
         ("--seed 1", "seed=0, but got 1"),
         ("--sampler random", "sampler='surrogate', but got 'random'"),
         ("--max-parameters 500", "max_parameters=8000, but got 500"),
+        ("--epochs 2", "recipe.epochs=1, but got 2"),
+        ("--train-images 301", "data.num_train_images=300, but got 301"),
     ]
     damaged = [
         ("settings.json", "", " must hold a study's settings, but does not; --fresh starts over"),

@@ -156,7 +156,9 @@ def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -
     settings = json.loads(json.dumps(settings))  # as they are read back: a tuple is a list
     if path.exists():
         try:
-            earlier = dict(json.loads(path.read_text(encoding="utf-8"))["settings"])
+            earlier = json.loads(path.read_text(encoding="utf-8"))["settings"]
+            if not isinstance(earlier, dict):
+                raise TypeError
         except (ValueError, KeyError, TypeError):
             raise ValueError(
                 f"{path} must hold a study's settings, but does not; --fresh starts over"

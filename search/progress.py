@@ -54,13 +54,15 @@ class Display:
         self._shares: dict[Hashable, float] = {}  # how much of each running run is done
 
     def __enter__(self) -> Display:
-        self._progress.start()
+        if self.console.is_terminal:  # rich before 15 ends even a disabled display with an empty line
+            self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self.console.is_terminal:
+            self._progress.stop()
 
     def say(self, line: str) -> None:
         """A line that stays."""

@@ -211,7 +211,7 @@ def test_a_study_as_a_user_runs_it(tmp_path, capsys, mnist_folder):
     with pytest.raises(SystemExit) as caught:
         study.main(SMALL, question, argv=[*options, "--epochs", "2"])
     assert caught.value.code == 2
-    assert "holds runs with recipe=" in capsys.readouterr().err
+    assert "holds runs with recipe.epochs=1, but got 2;" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         study.main(SMALL, question, argv=[*options, "--train-images", "60001"])
     assert capsys.readouterr().err == "error: --train-images must be from 10 to 60000, but got 60001\n"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import pickle
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,12 +11,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS, LabelledImages, load_test_images
-from lightcnn.training import Recipe, measure, trained_network, weights_alone
+from lightcnn.training import EVALUATION_BATCH, Recipe, measure, trained_network, weights_alone
 from search.progress import Display
 from search.runs import Outcome, Run, TrainingData, images_of, slot_device
 from search.schedule import train_runs
@@ -133,6 +138,80 @@ def _test_images(dataset: str, folder: Path, device: str) -> LabelledImages:
     return load_test_images(dataset, folder).to(device)
 
 
+def one_network(
+    architecture: Architecture, recipe: Recipe, data: TrainingData, executor: Executor, folder: Path
+) -> tuple[int, nn.Sequential]:
+    """One trained network of `architecture` and its seed: kept in `folder`/weights, or trained now and kept.
+
+    Of several kept ones it is the one most accurate on the images it was trained on, then the lowest seed:
+    the test set has no say, and a seed that learnt nothing is passed over. Without any, seed 0 is trained.
+
+    Args:
+        data: the images to train on; the recipe and they are those of the runs already there.
+
+    Raises:
+        ValueError: a file there was damaged by hand.
+        RuntimeError: the run failed twice, or its loss was no longer finite.
+    """
+    text = str(architecture)
+    accuracies = {
+        int(row["seed"]): row["train_accuracy"]
+        for row in rows(kept_runs(folder))
+        if row["architecture"] == text and not absent(row["train_accuracy"])
+    }
+    names = [path.name.split(".") for path in (folder / "weights").glob(f"{text}.*.pt")]
+    seeds = sorted(int(name[-2]) for name in names if name[-2].isdecimal())
+    seed = max(seeds, key=lambda seed: accuracies.get(seed, 0.0), default=0)
+    if not seeds:
+        run = Run(architecture, recipe, seed, data)
+        with Display(f"training {text}", 1) as display:
+            [(_, outcome)] = train_runs(iter([(text, run)]), executor, 1, display)
+        if outcome.error is not None or outcome.diverged:
+            reason = outcome.error or "its loss was no longer finite"
+            raise RuntimeError(f"{text} with seed {seed} could not be trained: {reason}")
+        assert outcome.state is not None  # as it is over without an error
+        (folder / "weights").mkdir(exist_ok=True)
+        write_whole(_weights_file(folder, text, seed), weights_alone(outcome.state))
+    path = _weights_file(folder, text, seed)
+    try:
+        return seed, trained_network(architecture, path.read_bytes())
+    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError):
+        raise ValueError(
+            f"{path} must hold the weights of {text}, but does not; without it another is taken or trained"
+        ) from None
+
+
+def right_on_test_images(
+    predictors: Mapping[str, Callable[[Tensor], Tensor]],
+    data: TrainingData,
+    folder: Path,
+    exported: str,
+) -> dict[str, NDArray[np.bool_]]:
+    """Which test images each of the `predictors` classes rightly: one reading, recorded in `folder`.
+
+    For what is made of a network when every choice is over, such as its int8 version. It was trained on all
+    training images, so that only test images are new to it.
+
+    Args:
+        predictors: images, (num_images, channels, height, width), float32 -> scores, (num_images, classes).
+        exported: the architecture, for the line in test_readings.csv.
+
+    Returns:
+        For each predictor (num_test_images,), in the order of the test set.
+    """
+    earlier = rows(read_test_readings(folder))
+    test = load_test_images(data.dataset, data.folder)
+    with torch.inference_mode():
+        starts = range(0, len(test), EVALUATION_BATCH)
+        batches = [test.subset(torch.arange(len(test))[i : i + EVALUATION_BATCH]) for i in starts]
+        right = {
+            name: torch.cat([predict(it.images).argmax(1) == it.labels for it in batches]).numpy()
+            for name, predict in predictors.items()
+        }
+    _record_reading(folder, earlier, len(predictors), exported)
+    return right
+
+
 def kept_runs(folder: Path) -> pd.DataFrame:
     """The table of `folder`/runs.csv; empty if there is none yet. ValueError if it was damaged by hand."""
     path = folder / "runs.csv"
@@ -190,11 +269,19 @@ def _read_test_set(
         results.append(future.result())
     for row, accuracies in zip(untested, results, strict=True):
         row |= {"train_accuracy": accuracies.train, "test_accuracy": accuracies.test}
-    reading = {"read_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"), "num_runs": len(untested)}
     with uninterrupted():
-        readings = pd.DataFrame([*earlier, reading]).astype({"num_runs": int})
-        write_table(readings, folder / "test_readings.csv")
+        _record_reading(folder, earlier, len(untested))
         _write(folder, kept)
+
+
+def _record_reading(
+    folder: Path, earlier: list[dict[str, Any]], num_runs: int, exported: str | None = None
+) -> None:
+    reading = {"read_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"), "num_runs": num_runs}
+    if exported is not None:
+        reading["exported"] = exported
+    readings = pd.DataFrame([*earlier, reading]).astype({"num_runs": int})
+    write_table(readings, folder / "test_readings.csv")
 
 
 def _write(folder: Path, kept: list[dict[str, Any]]) -> None:
@@ -203,4 +290,8 @@ def _write(folder: Path, kept: list[dict[str, Any]]) -> None:
 
 
 def _weights(folder: Path, row: dict[str, Any]) -> Path:
-    return folder / "weights" / f"{row['architecture']}.{int(row['seed'])}.pt"
+    return _weights_file(folder, row["architecture"], int(row["seed"]))
+
+
+def _weights_file(folder: Path, architecture: str, seed: int) -> Path:
+    return folder / "weights" / f"{architecture}.{seed}.pt"

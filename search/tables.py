@@ -54,6 +54,7 @@ COLUMNS = {
     "parameter_ratio_high": ("to   ", "ratio"),
     "read_at": ("when", "text"),
     "num_runs": ("runs tested", "count"),
+    "exported": ("to measure an export of", "text"),  # empty: the study's own reading
     "epochs": ("epochs", "count"),
     "spared_at": ("spared by lot at epoch", "count"),
     "seconds": ("seconds", "number"),

@@ -164,7 +164,8 @@ def _trust(tables: Tables, stand: Standing) -> str:
     few, many = min(counts), max(counts)
     seeds = f"{few} to {many} fresh seeds" if few < many else f"{many} fresh seed{'s' if many > 1 else ''}"
     text = f"Accuracies are means over {seeds} on the test set. "
-    times = list(tables.test_readings["read_at"])
+    # What is exported is measured when all is chosen, and chooses nothing.
+    times = [row["read_at"] for row in rows(tables.test_readings) if absent(row.get("exported"))]
     if len(times) == 1:
         text += f"It was read once, on {times[0]}, after all choices were made. "
     elif times:

@@ -1,0 +1,289 @@
+"""python -m search.export reports/<study> --design 8-12-16-gap --to model.onnx: a trained network as a file.
+
+The weights are those that the study kept, or are trained now by its recipe. What is written computes what the
+network does, which is checked on training images, and a model card beside it says how good it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lightcnn.architecture import Architecture, Task, parse
+from lightcnn.data import DATASETS, load_training_images, stratified_subset
+from lightcnn.designs import DESIGNS
+from lightcnn.fetching import find_files
+from lightcnn.training import Recipe
+from search.command import Parser, at_least, run_command
+from search.evaluation import one_network, right_on_test_images
+from search.formats import (
+    FORMATS,
+    Predictor,
+    c_compiler,
+    c_predictor,
+    format_of,
+    largest_difference,
+    onnx_predictor,
+    to_c,
+    to_int8,
+    to_onnx,
+    to_safetensors,
+)
+from search.model_card import INT8_NAME, NETWORK_NAME, Card, model_card
+from search.runs import TrainingData
+from search.storage import only_driver, write_whole
+from search.tables import Row, Tables, absent, read_study, rows
+from search.workers import SlotExecutor, choose_slots
+
+NUM_IMAGES = 1_000  # training images that formats are checked on and int8 ranges taken from
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file to be, and what the card says of it."""
+
+    content: bytes
+    what: str
+    usage: str | None = None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = Parser(
+        "python -m search.export", "Take a design of a study away: its trained network as a file."
+    )
+    parser.add_argument("study", type=Path, metavar="STUDY", help="a search's folder, e.g. reports/mnist")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--design", metavar="DESIGN", help="an architecture such as 8-12-16-gap, or a name such as LightCNN"
+    )
+    which.add_argument(
+        "--budget",
+        type=at_least(1),
+        metavar="P",
+        help="the best design of the study's front with P parameters or fewer",
+    )
+    parser.add_argument(
+        "--to",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        help=f"what to write, by how it ends: {', '.join(FORMATS)}; may be repeated. "
+        "A model card, the first one's name with .md, comes with it",
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="folder with the data set's files, as for search.run"
+    )
+    parser.add_argument(
+        "--devices", default="auto", metavar="LIST", help="where to train, if need be; as for search.run"
+    )
+    options = parser.parse_args(arguments)
+    return run_command(parser, lambda: _run(options, arguments))
+
+
+def _run(options: argparse.Namespace, arguments: list[str]) -> None:
+    card_path, targets = _targets(options.to)
+    tables = read_study(options.study)
+    task, recipe, dataset = _settings(tables, options.study)
+    if options.design is not None:
+        architecture, how_chosen = _named(options.design, tables, task), "Chosen by name."
+    else:
+        architecture = parse(best_within(tables.front, options.budget)["architecture"], task)
+        how_chosen = (
+            f"The best design of the study's front with {options.budget:,} parameters or fewer: by "
+            "validation accuracy, or by mean training accuracy over fresh seeds where that is lower."
+        )
+    slots = choose_slots(options.devices, 1)
+    data = TrainingData(dataset, find_files(dataset, options.data_dir), num_validation=0)
+    folder = options.study.resolve()
+    with only_driver(folder):
+        executor = SlotExecutor(slots)
+        try:
+            seed, network = one_network(architecture, recipe, data, executor, folder)
+        finally:
+            executor.shutdown(kill=True)
+        network = network.to(memory_format=torch.contiguous_format).eval()
+        files = _written(network, architecture, targets, _some_images(data), DATASETS[dataset].title)
+        predictors: dict[str, Predictor] = {NETWORK_NAME: network}
+        for path, suffix in targets.items():
+            if suffix == ".int8.onnx":
+                predictors[INT8_NAME] = onnx_predictor(files[path].content)
+        right = right_on_test_images(predictors, data, folder, str(architecture))
+    card = Card(
+        study=tables.study,
+        architecture=architecture,
+        how_chosen=how_chosen,
+        figures=_figures(tables, str(architecture)),
+        dataset=DATASETS[dataset],
+        recipe=recipe,
+        seed=seed,
+        right=right,
+        files=[(path.name, len(file.content), file.what) for path, file in files.items()],
+        usage=[file.usage for file in files.values() if file.usage],
+        command=f"python -m search.export {shlex.join(arguments)}",
+    )
+    for path, file in files.items():
+        write_whole(path, file.content)
+        print(f"{path}: {file.what}")
+    write_whole(card_path, model_card(card))
+    print(f"{card_path}: the model card")
+
+
+def best_within(front: pd.DataFrame, budget: int) -> Row:
+    """The best member of `front`, the table of front.csv, with `budget` parameters or fewer.
+
+    By validation accuracy, as the test set chooses nothing: its figure of the chosen design then stays a fair
+    one. But where re-training fell short of it on the training images themselves, by that mean: a design that
+    some seeds fail to train is no bargain.
+
+    Raises:
+        ValueError: all members are larger.
+    """
+    within = front[front["num_parameters"] <= budget]
+    if within.empty:
+        raise ValueError(
+            f"--budget must admit the smallest design of the front, {int(front['num_parameters'].min())} "
+            f"parameters, but got {budget}"
+            if len(front)
+            else "--budget needs a study with a front, but its front.csv has no line"
+        )
+
+    def accuracy(row: Row) -> float:
+        retrained: Any = row.get("train_accuracy_mean")
+        return min(float(row["val_accuracy"]), math.inf if absent(retrained) else float(retrained))
+
+    return max(rows(within), key=accuracy)
+
+
+def _targets(paths: Sequence[Path]) -> tuple[Path, dict[Path, str]]:
+    """Where the card goes, and the format of each file.
+
+    Raises:
+        ValueError: an unknown format, or a place that cannot be written.
+    """
+    targets = {path: format_of(path) for path in paths}
+    first, suffix = next(iter(targets.items()))
+    card = first.with_name(first.name.removesuffix(suffix) + ".md")
+    for path in (*targets, card):
+        if path.is_dir():
+            raise ValueError(f"--to must be a file, but {path} is a folder")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"--to must be in a folder that can be written, but got {path}: {error.strerror}"
+            ) from None
+    return card, targets
+
+
+def _settings(tables: Tables, folder: Path) -> tuple[Task, Recipe, str]:
+    """What the study's images are, how it trains, and the name of its data set."""
+    try:
+        settings = (tables.settings or {})["settings"]
+        dataset = settings["data"]["dataset"]
+        return Task(**settings["task"]), Recipe(**settings["recipe"]), DATASETS[dataset].name
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            f"{folder / 'settings.json'} must hold the settings of a search, but does not"
+        ) from None
+
+
+def _named(design: str, tables: Tables, task: Task) -> Architecture:
+    names = {it.name: it.text for it in DESIGNS}
+    names |= dict(zip(tables.designs["name"], tables.designs["architecture"], strict=True))
+    try:
+        return parse(names.get(design, design), task)
+    except ValueError as error:
+        raise ValueError(
+            f"--design must be an architecture or one of {', '.join(names)}, but: {error}"
+        ) from None
+
+
+def _figures(tables: Tables, architecture: str) -> Row | None:
+    """What the study found of `architecture`, of a re-training if there was one."""
+    found = [
+        row
+        for table in (tables.front, tables.designs, tables.trials)
+        for row in rows(table[table["architecture"] == architecture])
+    ]
+    retrained = [row for row in found if not absent(row.get("test_accuracy_mean"))]
+    searched = [row for row in found if not absent(row.get("val_accuracy"))]
+    return next(iter(retrained + searched), None)
+
+
+def _some_images(data: TrainingData) -> Tensor:
+    """NUM_IMAGES training images, (num_images, C, H, W), classes in proportion."""
+    training = load_training_images(data.dataset, data.folder)
+    return training.images[stratified_subset(training.labels, torch.arange(len(training)), NUM_IMAGES)]
+
+
+def _written(
+    network: nn.Sequential, architecture: Architecture, targets: dict[Path, str], images: Tensor, title: str
+) -> dict[Path, Written]:
+    """The content of each of `targets`, checked.
+
+    Raises:
+        RuntimeError: a format cannot say the network, or computes something else.
+    """
+    same = f"the network's on {len(images):,} training images"
+    onnx = to_onnx(network, architecture.task) if set(targets.values()) - {".safetensors"} else b""
+    written = {}
+    for path, suffix in targets.items():
+        if suffix == ".onnx":
+            difference = largest_difference(str(path), onnx_predictor(onnx), network, images)
+            what = f"ONNX; onnxruntime's scores differ from {same} by {difference:.1g} at most"
+            written[path] = Written(onnx, what)
+        elif suffix == ".int8.onnx":
+            what = f"ONNX, int8 weights and activations, calibrated on {len(images):,} training images"
+            written[path] = Written(to_int8(onnx, images), what)
+        elif suffix == ".safetensors":
+            task = architecture.task
+            about = {"architecture": str(architecture), "dataset": title}
+            usage = (
+                f"`build(parse({str(architecture)!r}, Task({task.image_size}, {task.in_channels}, "
+                f"{task.num_classes})))`, of `lightcnn.network` and `lightcnn.architecture`, makes the "
+                f"module for `load_state_dict(safetensors.torch.load_file({path.name!r}))`."
+            )
+            written[path] = Written(to_safetensors(network, about), "the weights, float32", usage)
+        else:
+            written[path] = _c(onnx, path, network, images, architecture.task.num_classes)
+    return written
+
+
+def _c(onnx: bytes, path: Path, network: nn.Sequential, images: Tensor, num_classes: int) -> Written:
+    source = to_c(onnx, path.stem)
+    if (compiler := c_compiler()) is None:
+        checked = "not compiled, as no C compiler was found (cc, gcc or clang)"
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            predict = c_predictor(source, compiler, Path(folder), num_classes)
+            difference = largest_difference(str(path), predict, network, images)
+        checked = (
+            f"compiled by {Path(compiler).name}, its scores differ from the network's on {len(images):,} "
+            f"training images by {difference:.1g} at most"
+        )
+    usage = (
+        f"In C, for one image at a time, with `images` and `scores` as above; `{path.name}` needs `-lm`, and "
+        f"{source.stack_bytes:,} bytes of stack for what lies between its layers:\n\n"
+        f"```c\n{source.declaration}\n```"
+    )
+    return Written(source.text.encode(), f"plain C without malloc; {checked}", usage)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

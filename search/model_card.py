@@ -1,0 +1,118 @@
+"""The Markdown page beside an exported network: what it is, how good it is, how to feed it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, norm
+
+from lightcnn.architecture import Architecture
+from lightcnn.cost import layer_table, num_macs, num_parameters, peak_activation_bytes
+from lightcnn.data import Dataset
+from lightcnn.training import Recipe
+from search.tables import Row, absent, percent
+
+INT8_NAME, NETWORK_NAME = "int8", "network"  # what was tested
+Right = NDArray[np.bool_]  # (num_test_images,): whether each was classed rightly
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model card tells."""
+
+    study: str
+    architecture: Architecture
+    how_chosen: str
+    figures: Row | None  # of the architecture in the study's tables
+    dataset: Dataset
+    recipe: Recipe
+    seed: int
+    right: Mapping[str, Right]
+    files: Sequence[tuple[str, int, str]]  # name, bytes, what it is and how it was checked
+    usage: Sequence[str]  # Markdown, a paragraph each
+    command: str
+
+
+def model_card(card: Card) -> str:
+    """The page, in Markdown."""
+    architecture = card.architecture
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    colours = {1: "one channel, grey", 3: "red, green, blue"}
+    return environment.get_template("model_card.md.j2").render(
+        vars(card),
+        task=architecture.task,
+        num_parameters=num_parameters(architecture),
+        num_macs=num_macs(architecture),
+        int8_bytes=int8_bytes(architecture),
+        peak_activation_bytes=peak_activation_bytes(architecture),
+        layers=layer_table(architecture),
+        accuracies=[f"The design: {design_accuracy(card.figures)}.", *own_accuracies(card.right)],
+        channels=colours.get(architecture.task.in_channels, "as in the data set"),
+        thousands="{:,}".format,
+    )
+
+
+def int8_bytes(architecture: Architecture) -> int:
+    """Bytes of int8 weights and int32 biases, without their scales."""
+    biases = sum(layer.output_shape[0] for layer in layer_table(architecture) if layer.num_parameters)
+    return num_parameters(architecture) + 3 * biases
+
+
+def design_accuracy(figures: Row | None) -> str:
+    """What the study's tables say of a design, with its interval where they give one."""
+    if figures is not None and not absent(figures.get("test_accuracy_mean")):
+        mean, num_seeds = percent(figures["test_accuracy_mean"]), int(figures["num_seeds"])
+        if absent(figures["test_accuracy_low"]):
+            return f"test accuracy {mean} with one seed, which gives no interval"
+        low, high = percent(figures["test_accuracy_low"]), percent(figures["test_accuracy_high"])
+        return (
+            f"mean test accuracy {mean} over {num_seeds} seeds, 95 % interval {low} to {high} (Student's t)"
+        )
+    if figures is not None and not absent(figures.get("val_accuracy")):
+        return (
+            f"validation accuracy {percent(figures['val_accuracy'])} in one run of the search, which "
+            "flatters what was picked by it; it was not trained again with other seeds"
+        )
+    return "the study has no figure of it"
+
+
+def own_accuracies(right: Mapping[str, Right]) -> list[str]:
+    """What the exported network and its int8 version reach on the test images, a sentence each.
+
+    The intervals are over images, not over seeds: Wilson's for one network, the normal one for the paired
+    difference of two on the same images.
+    """
+    network = right[NETWORK_NAME]
+    sentences = [f"This network: test accuracy {_with_interval(network)}."]
+    if INT8_NAME in right:
+        int8 = right[INT8_NAME]
+        change = int8.astype(float) - network
+        mean, half = change.mean(), float(norm.ppf(0.975)) * change.std() / np.sqrt(len(change))
+        points = "{:+.2f} points (95 % interval {:+.2f} to {:+.2f})".format(
+            *(100 * value for value in (mean, mean - half, mean + half))
+        )
+        lost, won = int((change < 0).sum()), int((change > 0).sum())
+        sentences.append(
+            f"Its int8 version: test accuracy {_with_interval(int8)}; that is {points}, as {lost} images "
+            f"were lost and {won} won."
+        )
+    return sentences
+
+
+def _with_interval(right: Right) -> str:
+    interval = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+    return (
+        f"{percent(right.mean())}, 95 % interval {percent(interval.low)} to {percent(interval.high)} "
+        f"({len(right):,} images)"
+    )

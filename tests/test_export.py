@@ -1,0 +1,297 @@
+"""`python -m search.export` as a user runs it: a real tiny study, every format, and bad input."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lightcnn.architecture import Task, parse
+from lightcnn.cost import num_parameters
+from lightcnn.data import load_training_images
+from lightcnn.network import build
+from lightcnn.training import trained_network
+from search import export, formats
+from search.evaluation import one_network
+from search.export import best_within, main
+from search.formats import c_compiler, c_predictor, largest_difference, onnx_predictor, to_c, to_int8, to_onnx
+from search.model_card import design_accuracy, int8_bytes, own_accuracies
+from search.verdict import verdict
+
+MNIST = Task(image_size=28, in_channels=1, num_classes=10)
+DESIGN = "2-pool2"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, mnist_folder):
+    """The folder of a tiny search without re-training."""
+    out = tmp_path_factory.mktemp("reports")
+    arguments = (
+        "--trials 2 --epochs 1 --train-images 100 --seeds 0 --no-baselines --workers 1 --name tiny --out"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "search.run", *arguments.split(), out], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return out / "tiny"
+
+
+@pytest.fixture(scope="module")
+def taken(study, tmp_path_factory):
+    """Where a design was exported to, in every format; its weights were trained by the export."""
+    folder = tmp_path_factory.mktemp("taken") / "new"
+    wanted = ["--to", folder / "net.onnx", "--to", folder / "net.int8.onnx"]
+    wanted += ["--to", folder / "net.c", "--to", folder / "net.safetensors"]
+    assert main([str(it) for it in (study, "--design", DESIGN, *wanted)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(mnist_folder):
+    return load_training_images("mnist", mnist_folder).images[:200]
+
+
+def kept(study):
+    return trained_network(parse(DESIGN, MNIST), (study / "weights" / f"{DESIGN}.0.pt").read_bytes())
+
+
+def refused(capsys, *arguments):
+    """The one line that the command refuses `arguments` with."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.count("\n") == 1 and said.startswith("error: ")
+    return said.removeprefix("error: ").rstrip()
+
+
+def test_every_format_computes_what_the_network_does(study, taken, images):
+    assert {path.name for path in taken.iterdir()} == {
+        *("net.onnx", "net.int8.onnx", "net.c", "net.safetensors", "net.md")
+    }
+    network = kept(study)
+    largest_difference("ONNX", onnx_predictor((taken / "net.onnx").read_bytes()), network, images)
+    weights = load_file(taken / "net.safetensors")
+    assert all(torch.equal(weights[name], kept_one) for name, kept_one in network.state_dict().items())
+    with torch.inference_mode():
+        int8 = onnx_predictor((taken / "net.int8.onnx").read_bytes())(images)
+        assert (int8.argmax(1) == network(images).argmax(1)).float().mean() > 0.9
+    model = onnx.load(taken / "net.int8.onnx")
+    assert onnx.TensorProto.INT8 in {it.data_type for it in model.graph.initializer}
+
+
+def test_files_tell_nothing_of_the_machine(taken):
+    for path in taken.glob("net.[oci]*"):
+        assert not re.search(rb"site-packages|/tmp|/home|\.py\b", path.read_bytes()), path
+
+
+@pytest.mark.skipif(c_compiler() is None, reason="needs a C compiler")
+def test_the_c_runs_as_the_card_says(study, taken, images, tmp_path):
+    card = (taken / "net.md").read_text(encoding="utf-8")
+    declaration = re.search(r"```c\n(.*)\n```", card)[1]
+    assert "malloc" not in (taken / "net.c").read_text(encoding="utf-8").replace("without malloc", "")
+    pixels = ",".join(f"{value:.9e}f" for value in images[0].flatten().tolist())
+    (tmp_path / "main.c").write_text(
+        f"#include <stdio.h>\n{declaration}\nstatic const float images[1][1][28][28] = {{{pixels}}};\n"
+        "int main(void) { float scores[1][10]; net(images, scores);\n"
+        'for (int i = 0; i < 10; i++) printf("%.9g\\n", scores[0][i]); return 0; }\n'
+    )
+    program = tmp_path / "program"
+    subprocess.run([c_compiler(), "-o", program, tmp_path / "main.c", taken / "net.c", "-lm"], check=True)
+    printed = subprocess.run([program], capture_output=True, text=True, check=True).stdout.split()
+    with torch.inference_mode():
+        expected = kept(study)(images[:1])[0]
+    np.testing.assert_allclose([float(it) for it in printed], expected.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_the_card(study, taken):
+    card = (taken / "net.md").read_text(encoding="utf-8")
+    assert "{" not in card.split("```")[0] and "\n\n\n" not in card
+    for told in (
+        *(
+            "# 2-pool2\n",
+            "| parameters | 110 |",
+            "| bytes of weights, float32 | 440 |",
+            "from the study tiny",
+        ),
+        *("| bytes of weights, int8 | 146 |", "| conv 3x3 1-2 | 2x28x28 | 20 | 14,112 |", "60,000 training"),
+        *("1 epoch,", "The design: the study has no figure of it.", "(num_images, 1, 28, 28)", "Seed 0"),
+        *("divided by 255", "This network: test accuracy ", "Its int8 version: test accuracy "),
+        *("(10,000 images)", f"| `net.onnx` | {(taken / 'net.onnx').stat().st_size:,} | ONNX; onnxruntime's"),
+        f"python -m search.export {study} --design 2-pool2 --to ",
+    ):
+        assert told in card, told
+    differences = [float(it) for it in re.findall(r"by (\S+) at most", card)]
+    assert len(differences) == 1 + (c_compiler() is not None) and max(differences) < 1e-3
+    measured = [float(it) for it in re.findall(r"test accuracy ([\d.]+) %", card)]
+    assert all(30 < accuracy < 90 for accuracy in measured)  # one epoch of 110 parameters
+
+
+def test_weights_are_trained_once_and_each_reading_is_recorded(study, taken, tmp_path, mnist_folder):
+    shutil.copytree(study, tmp_path / "tiny")
+    weights = tmp_path / "tiny" / "weights" / f"{DESIGN}.0.pt"
+    before, readings = weights.stat().st_mtime_ns, tmp_path / "tiny" / "test_readings.csv"
+    earlier = pd.read_csv(readings)
+    assert earlier[["num_runs", "exported"]].to_numpy().tolist() == [[2, DESIGN]]
+    to = tmp_path / "net.safetensors"
+    assert main([str(it) for it in (tmp_path / "tiny", "--design", DESIGN, "--to", to)]) == 0
+    assert weights.stat().st_mtime_ns == before
+    assert pd.read_csv(readings)["num_runs"].tolist() == [2, 1]
+    assert not any("test set" in sentence for sentence in verdict(export.read_study(tmp_path / "tiny")))
+
+
+def test_the_seed_is_the_one_most_accurate_on_its_training_images(tmp_path):
+    (tmp_path / "weights").mkdir()
+    architecture = parse("2-gap", MNIST)
+    networks = [build(architecture) for _ in range(4)]
+    for seed, network in enumerate(networks):
+        torch.save({"network": network.state_dict()}, tmp_path / "weights" / f"2-gap.{seed}.pt")
+    torch.save({"network": networks[0].state_dict()}, tmp_path / "weights" / "2-gap-16.0.pt")
+    runs = "arm,architecture,num_parameters,seed,epochs,train_accuracy,test_accuracy,seconds\n"
+    for seed, (train, test) in enumerate([(0.2, 0.9), (0.5, 0.1), (0.5, 0.2)]):
+        runs += f"a,2-gap,50,{seed},1,{train},{test},1\n"
+    (tmp_path / "runs.csv").write_text(runs)
+    seed, network = one_network(architecture, None, None, None, tmp_path)
+    assert seed == 1 and torch.equal(network[0].weight, networks[1][0].weight)
+    (tmp_path / "weights" / "2-gap.1.pt").write_bytes(b"no weights")
+    with pytest.raises(ValueError, match=r"2-gap\.1\.pt must hold the weights of 2-gap, but does not"):
+        one_network(architecture, None, None, None, tmp_path)
+
+
+def test_a_budget_picks_by_validation_unless_fresh_seeds_fail_to_train():
+    front = pd.DataFrame(
+        [
+            # The test accuracies would choose the other way round.
+            ("small", 100, 0.90, 0.93, 0.99),
+            ("fair", 200, 0.95, 0.97, 0.90),
+            ("fragile", 300, 0.96, 0.55, 0.91),
+            ("large", 400, 0.97, np.nan, 0.89),
+        ],
+        columns=[
+            "architecture",
+            "num_parameters",
+            "val_accuracy",
+            "train_accuracy_mean",
+            "test_accuracy_mean",
+        ],
+    )
+    chosen = [best_within(front, budget)["architecture"] for budget in (100, 299, 300, 400)]
+    assert chosen == ["small", "fair", "fair", "large"]
+    searched = front.drop(columns=["train_accuracy_mean", "test_accuracy_mean"])
+    assert best_within(searched, 300)["architecture"] == "fragile"
+    with pytest.raises(ValueError, match=r"--budget must admit .* 100 parameters, but got 99"):
+        best_within(front, 99)
+    with pytest.raises(ValueError, match="no line"):
+        best_within(front[:0], 99)
+
+
+def test_a_budget_on_the_command_line(study, taken, tmp_path, capsys):
+    front = pd.read_csv(study / "front.csv")
+    least = int(front["num_parameters"].min())
+    text = front.loc[front["num_parameters"] == least, "architecture"].item()
+    network = build(parse(text, MNIST))
+    shutil.copytree(study, tmp_path / "tiny")
+    torch.save({"network": network.state_dict()}, tmp_path / "tiny" / "weights" / f"{text}.0.pt")
+    to = tmp_path / "small.safetensors"
+    assert main([str(it) for it in (tmp_path / "tiny", "--budget", least, "--to", to)]) == 0
+    card = (tmp_path / "small.md").read_text(encoding="utf-8")
+    assert card.startswith(f"# {text}\n") and f"with {least:,} parameters or fewer" in card
+    assert "The design: validation accuracy" in card and "was not trained again" in card
+    said = refused(capsys, study, "--budget", least - 1, "--to", to)
+    assert said == (
+        f"--budget must admit the smallest design of the front, {least} parameters, but got {least - 1}"
+    )
+
+
+def test_what_cannot_be_asked_for_is_told_in_a_line(study, tmp_path, capsys, monkeypatch):
+    to = ["--to", tmp_path / "m.onnx"]
+    assert refused(capsys, study, "--design", "8-gap", "--to", "m.pt") == (
+        "--to must be a file that ends in one of .int8.onnx, .onnx, .safetensors, .c, but got 'm.pt'"
+    )
+    assert "but got '.onnx'" in refused(capsys, study, "--design", "8-gap", "--to", ".onnx")
+    assert re.match(
+        r"--design must be an architecture or one of LightCNN, .*LeNet-5, but: .*'lightcnn'",
+        refused(capsys, study, "--design", "lightcnn", *to),
+    )
+    assert "image_size=28 is too small" in refused(capsys, study, "--design", "8-8-8-8-8-8-gap", *to)
+    assert refused(capsys, tmp_path / "none", "--design", "8-gap", *to) == (
+        f"{tmp_path / 'none'} must be the folder of a study"
+    )
+    assert "trials.csv must exist" in refused(capsys, tmp_path, "--design", "8-gap", *to)
+    (tmp_path / "m.md").mkdir()
+    assert f"{tmp_path / 'm.md'} is a folder" in refused(capsys, study, "--design", "8-gap", *to)
+    (tmp_path / "file").touch()
+    assert "must be in a folder that can be written" in refused(
+        capsys, study, "--design", "8-gap", "--to", tmp_path / "file" / "m.c"
+    )
+    assert "required" in refused(capsys, study, *to)
+    assert "not allowed with" in refused(capsys, study, "--design", "8-gap", "--budget", 9, *to)
+    shutil.copytree(study, tmp_path / "tiny")
+    other = ["--to", tmp_path / "n.onnx"]
+    for damage in ("[]", '{"settings": {"task": {"image_size": 28}}}', json.dumps({"settings": []})):
+        (tmp_path / "tiny" / "settings.json").write_text(damage)
+        assert "settings.json must hold" in refused(capsys, tmp_path / "tiny", "--design", "8-gap", *other)
+    monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "emx_onnx_cgen" else True)
+    assert refused(capsys, study, "--design", "8-gap", "--to", tmp_path / "n.c") == (
+        f"--to {tmp_path / 'n.c'} needs emx-onnx-cgen, which python -m pip install -e '.[export]' brings"
+    )
+    assert not list(tmp_path.glob("n.*"))
+
+
+def test_what_computes_something_else_is_not_written(study, taken, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(export, "onnx_predictor", lambda content: lambda images: torch.zeros(len(images), 10))
+    to = tmp_path / "m.onnx"
+    assert main([str(it) for it in (study, "--design", DESIGN, "--to", to)]) == 1
+    assert re.search(r"failed: \S+m.onnx must compute what the network does", capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_c_compiler_the_card_says_so(study, taken, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "c_compiler", lambda: None)
+    assert main([str(it) for it in (study, "--design", DESIGN, "--to", tmp_path / "3.c")]) == 0
+    card = (tmp_path / "3.md").read_text(encoding="utf-8")
+    assert "not compiled, as no C compiler was found" in card and "void model_3(const float images" in card
+
+
+@pytest.mark.parametrize("text", ["6k5-3vn-pool3-7"])
+def test_other_images_and_layers(text):
+    task = Task(image_size=17, in_channels=3, num_classes=4)
+    architecture = parse(text, task)
+    network, images = build(architecture), torch.rand(20, 3, 17, 17)
+    content = to_onnx(network, task)
+    assert largest_difference("ONNX", onnx_predictor(content), network, images) < 1e-5
+    with torch.inference_mode():
+        off = (onnx_predictor(to_int8(content, images))(images) - network(images)).abs().max()
+    assert 0 < off < 0.05
+    if (compiler := c_compiler()) is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            predict = c_predictor(to_c(content, "net"), compiler, Path(folder), 4)
+            assert largest_difference("C", predict, network, images) < 1e-5
+
+
+def test_figures_of_the_card():
+    retrained = {"test_accuracy_mean": 0.9894, "num_seeds": 5.0, "test_accuracy_low": 0.9888}
+    assert design_accuracy({**retrained, "test_accuracy_high": 0.99, "val_accuracy": 0.5}) == (
+        "mean test accuracy 98.94 % over 5 seeds, 95 % interval 98.88 % to 99.00 % (Student's t)"
+    )
+    once = {**retrained, "num_seeds": 1.0, "test_accuracy_low": np.nan, "test_accuracy_high": np.nan}
+    assert design_accuracy(once) == "test accuracy 98.94 % with one seed, which gives no interval"
+    light = parse("8-16-32-gap", MNIST)
+    assert int8_bytes(light) == (72 + 1152 + 4608 + 320) + 4 * (8 + 16 + 32 + 10)
+    assert num_parameters(light) == 6218
+    network, int8 = np.arange(1000) >= 10, np.arange(1000) >= 14
+    int8[0] = True
+    own, quantised = own_accuracies({"network": network, "int8": int8})
+    # Wilson's interval of 990 in 1,000.
+    assert own == "This network: test accuracy 99.00 %, 95 % interval 98.17 % to 99.46 % (1,000 images)."
+    # The variance of a change is (5 - 9 / 1,000) / 1,000.
+    assert "98.70 %" in quantised and "4 images were lost and 1 won" in quantised
+    assert "-0.30 points (95 % interval -0.74 to +0.14)" in quantised

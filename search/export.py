@@ -95,7 +95,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, arguments: list[str]) -> None:
-    card_path, targets = _targets(options.to)
     tables = read_study(options.study)
     task, recipe, dataset = _settings(tables, options.study)
     if options.design is not None:
@@ -106,6 +105,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
             f"The best design of the study's front with {options.budget:,} parameters or fewer: by "
             "validation accuracy, or by mean training accuracy over fresh seeds where that is lower."
         )
+    card_path, targets = _targets(options.to)
     slots = choose_slots(options.devices, 1)
     data = TrainingData(dataset, find_files(dataset, options.data_dir), num_validation=0)
     folder = options.study.resolve()

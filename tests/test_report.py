@@ -181,6 +181,11 @@ def test_test_accuracies_decide_where_there_are_some(study):
     with (study / "test_readings.csv").open("a") as file:
         file.write("2026-11-25 06:00:00 UTC,1\n")
     assert "read 2 times, on 2026-11-24 06:00:00 UTC and 2026-11-25" in verdict(read_study(study))[2]
+    (study / "test_readings.csv").write_text(
+        "read_at,num_runs,exported\n2026-11-24 06:00:00 UTC,9,\n2026-11-25 06:00:00 UTC,2,8-12-gap\n"
+    )
+    assert "It was read once, on 2026-11-24" in verdict(read_study(study))[2]
+    assert "to measure an export of" in report.write_report(study).read_text(encoding="utf-8")
 
 
 def test_lightcnn_may_be_on_the_front_or_not_told_apart(study):

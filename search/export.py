@@ -209,9 +209,8 @@ def _named(design: str, tables: Tables, task: Task) -> Architecture:
     try:
         return parse(names.get(design, design), task)
     except ValueError as error:
-        raise ValueError(
-            f"--design must be an architecture or one of {', '.join(names)}, but: {error}"
-        ) from None
+        listed = "; ".join(names)  # there are commas in them
+        raise ValueError(f"--design must be an architecture or one of {listed}; but {error}") from None
 
 
 def _figures(tables: Tables, architecture: str) -> Row | None:

@@ -216,7 +216,7 @@ def test_what_cannot_be_asked_for_is_told_in_a_line(study, tmp_path, capsys, mon
     )
     assert "but got '.onnx'" in refused(capsys, study, "--design", "8-gap", "--to", ".onnx")
     assert re.match(
-        r"--design must be an architecture or one of LightCNN, .*LeNet-5, but: .*'lightcnn'",
+        r"--design must be an architecture or one of LightCNN; .*LeNet-5; but .*'lightcnn'",
         refused(capsys, study, "--design", "lightcnn", *to),
     )
     assert "image_size=28 is too small" in refused(capsys, study, "--design", "8-8-8-8-8-8-gap", *to)

@@ -48,3 +48,16 @@ DESIGNS = (
     NamedDesign("Ultra-Light", "4-pool2", 210, 0.74),
     NamedDesign("LeNet-5", "6k5-16k5vp-flatten-120-84"),
 )
+
+
+def designs_for(task: Task) -> tuple[NamedDesign, ...]:
+    """Those of `DESIGNS` that are possible: Classic CNN needs images of 16 pixels a side, LeNet-5 of 12."""
+    return tuple(design for design in DESIGNS if _is_possible(design, task))
+
+
+def _is_possible(design: NamedDesign, task: Task) -> bool:
+    try:
+        design.architecture(task)
+    except ValueError:
+        return False
+    return True

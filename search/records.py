@@ -10,7 +10,7 @@ from optuna.study import Study
 
 from lightcnn.architecture import Task
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
-from lightcnn.designs import DESIGNS
+from lightcnn.designs import designs_for
 from search.pareto import front
 from search.placing import candidates
 from search.runs import Outcome
@@ -89,12 +89,17 @@ def keep_design(study: Study, name: str, record: Record) -> None:
     study.set_user_attr("designs", study.user_attrs.get("designs", {}) | {name: asdict(record)})
 
 
-def study_tables(study: Study, task: Task, max_parameters: int) -> dict[str, pd.DataFrame]:
+def study_tables(
+    study: Study, task: Task, max_parameters: int, with_claims: bool = True
+) -> dict[str, pd.DataFrame]:
     """The tables of what is finished, by file name; accuracies are fractions, what is absent is NaN.
 
     trials.csv: a line for each finished trial. front.csv: the non-dominated of the complete ones within the
-    budget. designs.csv: every named design, with the paper's claim, and its validation accuracy in one run of
-    the search's recipe if it was trained, as a trial or beside them.
+    budget. designs.csv: every named design that the images allow, with the paper's claim, and its validation
+    accuracy in one run of the search's recipe if it was trained, as a trial or beside them.
+
+    Args:
+        with_claims: False leaves the paper's claims empty, which are about MNIST.
     """
     records = finished(study)
     columns = ["trial", *(field.name for field in fields(Record) if field.name != "curve")]
@@ -107,7 +112,7 @@ def study_tables(study: Study, task: Task, max_parameters: int) -> dict[str, pd.
     beside = finished_designs(study)
     by_architecture = {record.architecture: record for record in records.values()}
     designs = []
-    for design in DESIGNS:
+    for design in designs_for(task):
         architecture = design.architecture(task)
         record = beside.get(design.name) or by_architecture.get(str(architecture))
         designs.append(
@@ -115,8 +120,8 @@ def study_tables(study: Study, task: Task, max_parameters: int) -> dict[str, pd.
                 "name": design.name,
                 "architecture": str(architecture),
                 "num_parameters": num_parameters(architecture),
-                "paper_parameters": design.paper_parameters,
-                "paper_accuracy": design.paper_accuracy,
+                "paper_parameters": design.paper_parameters if with_claims else None,
+                "paper_accuracy": design.paper_accuracy if with_claims else None,
                 "val_accuracy": record.val_accuracy if record else None,
             }
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from lightcnn.architecture import Architecture, Task, parse
@@ -51,13 +52,13 @@ DESIGNS = (
 
 
 def designs_for(task: Task) -> tuple[NamedDesign, ...]:
-    """Those of `DESIGNS` that are possible: Classic CNN needs images of 16 pixels a side, LeNet-5 of 12."""
-    return tuple(design for design in DESIGNS if _is_possible(design, task))
+    """Those of `DESIGNS` that images of the task's size allow, and that are different networks there.
 
-
-def _is_possible(design: NamedDesign, task: Task) -> bool:
-    try:
-        design.architecture(task)
-    except ValueError:
-        return False
-    return True
+    Classic CNN needs 16 pixels a side, LeNet-5 12; below 8, LightCNN's last maps are single pixels, so that
+    there is no GAP to remove. LightCNN itself needs 4.
+    """
+    possible: dict[Architecture, NamedDesign] = {}
+    for design in DESIGNS:
+        with suppress(ValueError):
+            possible.setdefault(design.architecture(task), design)
+    return tuple(possible.values())

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from lightcnn.architecture import Task, parse
+from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch
 from search import run
 from search.progress import Display
@@ -215,7 +216,7 @@ def test_the_display_in_a_terminal():
     """Bars for all runs and for each slot, the note beside them; the runs' lines are for logs only."""
     console = Console(force_terminal=True, width=120, record=True, file=io.StringIO())
     architecture = parse("4-gap", Task(28, 1, 10))
-    outcome = Outcome(Run(architecture, FAST, 0, TrainingData("mnist", None)))
+    outcome = Outcome(Run(architecture, FAST, 0, TrainingData(DATASETS["mnist"], None)))
     with Display("search", 2, console=console) as display:
         display.show("a", outcome)
         display.note("best 4-gap 90.00%")

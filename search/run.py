@@ -16,7 +16,7 @@ from rich.table import Table
 
 from lightcnn.architecture import Architecture, Task, parse
 from lightcnn.cost import num_parameters
-from lightcnn.data import DATASETS, Dataset
+from lightcnn.data import DATASETS, Dataset, recorded_sums
 from lightcnn.designs import DESIGNS, LIGHTCNN, designs_for
 from lightcnn.fetching import find_dataset
 from lightcnn.training import FAST
@@ -276,9 +276,7 @@ def _recorded(settings: Search) -> dict[str, Any]:
     recorded = asdict(settings)
     del recorded["data"]["folder"]
     dataset = settings.data.dataset
-    # The test files of a published data set follow from its name; those of a user's folder may change.
-    files = dataset.files[:2] if dataset in DATASETS.values() else dataset.files
-    recorded["data"] |= {"dataset": dataset.name, "sha256": {file.name: file.sha256 for file in files}}
+    recorded["data"] |= {"dataset": dataset.name, "sha256": recorded_sums(dataset)}
     recorded["space"] = {
         "max_blocks": space.MAX_BLOCKS,
         "widths": list(space.WIDTHS),

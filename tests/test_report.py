@@ -128,7 +128,17 @@ def test_standing_and_verdict_on_validation_accuracy(study):
         "The most accurate candidate no larger than LightCNN is 8-16-16-16-gap (6,058 parameters, 99.10 %), "
         "0.50 points above it."
     )
-    assert "under about 0.3 points is not a finding" in third
+    assert (
+        "At 99.10 % and 10,000 images the standard error is about 0.094 points, so a difference under about "
+        "0.28 points is not a finding."
+    ) in third
+    change(study, "settings.json", '"gpu": null', '"data": {"num_validation": 100}')
+    _, second, third = verdict(read_study(study))  # 0.5 points are less than half an image more
+    assert second.endswith("0.50 points above it, which one run each cannot tell from chance.")
+    assert (
+        "At 99.00 % and 100 images the standard error is about 0.99 points, so a difference under about "
+        "3 points is not a finding."
+    ) in third
 
 
 def test_verdict_calls_a_small_gain_chance_and_a_loss_a_loss(study):

@@ -16,6 +16,7 @@ from search.command import Parser, run_command
 from search.figure import pareto_figure
 from search.storage import write_whole
 from search.tables import (
+    CLAIMS,
     COLUMNS,
     GAPS,
     LIGHTCNN_NAME,
@@ -88,6 +89,7 @@ def write_report(folder: Path) -> Path:
         ValueError: a file is missing or was damaged by hand; an earlier page is left as it was.
     """
     tables = read_study(folder)
+    claimed = bool(tables.designs["paper_accuracy"].notna().any())  # else the data set is not the paper's
     states = tables.trials["state"].value_counts(sort=False)
     page = render(
         "report.html.j2",
@@ -101,7 +103,10 @@ def write_report(folder: Path) -> Path:
         front=html_table(tables.front, "architecture"),
         near=html_table(_near(tables), "architecture"),
         # The gaps are told in words above their table, the re-trained trials have a table of their own.
-        designs=html_table(tables.designs.drop(columns=GAPS, errors="ignore"), "name"),
+        designs=html_table(
+            tables.designs.drop(columns=[*GAPS, *([] if claimed else CLAIMS)], errors="ignore"), "name"
+        ),
+        claimed=claimed,
         trials=html_table(tables.trials.drop(columns=RETRAINED, errors="ignore"), "trial"),
         readings=html_table(tables.test_readings, "read_at"),
         settings=how_it_was_made(tables.settings),

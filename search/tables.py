@@ -99,6 +99,7 @@ GAPS = [
     *("accuracy_reference", "accuracy_gap", "accuracy_gap_low", "accuracy_gap_high", "accuracy_gap_p"),
     *("parameter_reference", "parameter_ratio", "parameter_ratio_low", "parameter_ratio_high"),
 ]
+CLAIMS = ["paper_parameters", "paper_accuracy"]  # empty where the data set is not the paper's
 LIGHTCNN_NAME = "LightCNN"  # the row of designs.csv that everything is set against
 
 

@@ -108,6 +108,20 @@ def test_tables_hold_what_the_files_say(study):
     assert math.isnan(ultra_light["paper_parameters"]) and math.isnan(ultra_light["val_accuracy"])
 
 
+def test_without_the_papers_claims_the_page_does_not_speak_of_them(study):
+    for claims in ((), (",6218,0.9861,", ",550000,0.98,", ",,0.74,")):
+        for claim in claims:
+            change(study, "designs.csv", claim, ",,,")
+        page = report.write_report(study).read_text(encoding="utf-8")
+        for words in (
+            "what the paper",
+            "the paper&#39;s claim beside",
+            "paper&#39;s test accuracy",
+            "paper's claim, test",
+        ):
+            assert (words in page) == (not claims), words
+
+
 def test_settings_may_be_absent(study):
     (study / "settings.json").unlink()
     assert read_study(study).settings is None

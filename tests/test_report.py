@@ -147,7 +147,7 @@ def test_standing_and_verdict_on_validation_accuracy(study):
         "0.28 points is not a finding."
     ) in third
     change(study, "settings.json", '"gpu": null', '"data": {"num_validation": 100}')
-    _, second, third = verdict(read_study(study))  # 0.5 points are less than half an image more
+    _, second, third = verdict(read_study(study))  # 0.5 points of 100 images are half an image
     assert second.endswith("0.50 points above it, which one run each cannot tell from chance.")
     assert (
         "At 99.00 % and 100 images the standard error is about 0.99 points, so a difference under about "

@@ -129,19 +129,7 @@ def test_the_same_command_goes_on(finished_study, tmp_path):
     )
 
 
-def test_one_worker_twice_is_the_same_bit_for_bit(tmp_path, mnist_folder):
-    for name in ("one", "other"):
-        done = execute(
-            *("--trials", 3, *SMALL, "--out", tmp_path, "--name", name, "--workers", 1, "--no-baselines")
-        )
-        assert done.returncode == 0, done.stderr
-    one, other = (pd.read_csv(tmp_path / name / "trials.csv") for name in ("one", "other"))
-    pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"))
-    designs = pd.read_csv(tmp_path / "one" / "designs.csv").set_index("name")
-    assert designs["val_accuracy"].notna().sum() == 1  # LightCNN, which is a trial
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_search_keeps_what_was_finished(how, tmp_path, mnist_folder):
     arguments = ["--trials", 30, *SMALL, "--out", tmp_path, "--name", "tiny", "--workers", 2]
     driver = subprocess.Popen(
@@ -163,12 +151,11 @@ def test_an_interrupted_search_keeps_what_was_finished(how, tmp_path, mnist_fold
         driver.send_signal(how)
     began = time.monotonic()
     _, said = driver.communicate(timeout=120)
-    if how != signal.SIGKILL:
-        assert driver.returncode == 130
-        assert said.splitlines()[-1].startswith("interrupted; what was finished is kept")
-        assert "Traceback" not in said
-        assert time.monotonic() - began < 60  # a few seconds, where nothing else is running
-        assert len(pd.read_csv(tmp_path / "tiny" / "trials.csv")) >= 3
+    assert driver.returncode == 130
+    assert said.splitlines()[-1].startswith("interrupted; what was finished is kept")
+    assert "Traceback" not in said
+    assert time.monotonic() - began < 60  # a few seconds, where nothing else is running
+    assert len(pd.read_csv(tmp_path / "tiny" / "trials.csv")) >= 3
     assert not [p for p in psutil.wait_procs(workers, timeout=20)[1] if p.status() != psutil.STATUS_ZOMBIE]
     done = execute("--trials", 8, *SMALL, "--out", tmp_path, "--name", "tiny", "--no-baselines")
     assert done.returncode == 0, done.stderr

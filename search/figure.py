@@ -119,6 +119,7 @@ def draw(
     sizes = [row["num_parameters"] for row in shown]
     texts = [hover(row) for row in shown]
     options = {"mode": "markers", "hoverinfo": "text", "hovertext": texts, "marker": marker, **options}
+    options["customdata"] = [row["architecture"] for row in shown]  # what a click on the page shows
     figure.add_scatter(x=sizes, y=errors.tolist(), name=name, **options)
     return [(float(x), float(y)) for x, y in zip(np.log10(sizes), np.log10(errors), strict=True)]
 
@@ -298,7 +299,7 @@ def pareto_figure(tables: Tables) -> go.Figure:
             "tickvals": [round(100 - tick, 2) for tick in ACCURACY_TICKS],
             "ticktext": [f"{'≤ ' if tick == 50 else ''}{tick:g} %" for tick in ACCURACY_TICKS],
         },
-        meta={"desk": desk, "phone": phone},
+        meta={"desk": desk, "phone": phone, "errors": ERRORS_DRAWN},
     )
     figure.update_xaxes(range=[low[0], high[0]]).update_yaxes(
         range=[high[1], low[1]]

@@ -16,7 +16,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import Study, create_study, get_all_study_names
+from optuna.study import Study, create_study, get_all_study_names, load_study
 
 SETTINGS = "settings.json"
 JOURNAL = "study.journal"
@@ -168,6 +168,28 @@ def open_study(folder: Path, say: Callable[[str], None]) -> Study:
         raise ValueError(
             f"{path} must be an Optuna journal, but is damaged ({error}); --fresh starts over"
         ) from None
+
+
+@contextmanager
+def snapshot(folder: Path) -> Iterator[Study]:
+    """The study kept in `folder` as it is now, to be read only; a driver may go on writing meanwhile.
+
+    Raises:
+        ValueError: there is no journal, or it is damaged.
+    """
+    path = folder / JOURNAL
+    if not path.exists():
+        raise ValueError(f"{path} must exist")
+    content = path.read_bytes()
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary) / JOURNAL
+        copy.write_bytes(content[: content.rfind(b"\n") + 1])  # the last line may be half written
+        try:
+            storage = JournalStorage(JournalFileBackend(str(copy)))
+            study = load_study(study_name=get_all_study_names(storage)[0], storage=storage)
+        except (ValueError, KeyError, TypeError, AttributeError, AssertionError, IndexError) as error:
+            raise ValueError(f"{path} must be an Optuna journal, but is damaged ({error})") from None
+        yield study
 
 
 def _heal(path: Path, say: Callable[[str], None]) -> None:

@@ -44,9 +44,9 @@ def catalogue(tables: Tables) -> list[Design]:
         rows(tables.trials), key=lambda row: (row["state"] != "COMPLETE", -_or(row["val_accuracy"], 0.0))
     )
     best: dict[str, Row] = {}
-    for trial in trials:
-        if not absent(trial["architecture"]):
-            best.setdefault(trial["architecture"], trial)
+    for row in trials:
+        if not absent(row["architecture"]):
+            best.setdefault(row["architecture"], row)
     searched = set(tables.front["architecture"])
     found: dict[str, Design] = {}
     for design in rows(tables.designs):

@@ -37,7 +37,7 @@ DESIGN_MARKS = [  # (colour, symbol) of the named designs after LightCNN, the ve
 # nowhere; a run worse than the second is drawn there: 98 to 99.6 % needs the space that 10 % would take.
 ERRORS_DRAWN = (0.01, 50)
 ACCURACY_TICKS = [50, 60, 70, 80, 90, 95, 97, 98, 98.5, 99, 99.3, 99.5, 99.7, 99.8, 99.9, 99.95, 99.98]
-DESK = (860, 510)  # the plotting area in pixels that labels are placed for
+DESK = (780, 450)  # the plotting area in pixels that labels are placed for
 
 Pixels = Sequence[tuple[float, float]]
 

@@ -57,7 +57,9 @@ function show(design) {
   const reached = design.test_accuracy_mean ?? design.val_accuracy;
   const [least, most] = plot.layout.meta.errors;
   const ring = reached === null ? [] : [{
-    type: "circle", xref: "x", yref: "y", xsizemode: "pixel", ysizemode: "pixel", x0: -13, x1: 13, y0: -13, y1: 13,
+    // A circle of pixels would do, but on a logarithmic axis Plotly drops its negative corners.
+    type: "path", path: "M-14,0C-14,8 -8,14 0,14C8,14 14,8 14,0C14,-8 8,-14 0,-14C-8,-14 -14,-8 -14,0Z",
+    xref: "x", yref: "y", xsizemode: "pixel", ysizemode: "pixel",
     xanchor: design.num_parameters, yanchor: Math.min(Math.max(100 * (1 - reached), least), most),
     line: {color: "#cc79a7", width: 3},
   }];

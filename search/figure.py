@@ -45,9 +45,12 @@ Pixels = Sequence[tuple[float, float]]
 def hover(row: Row) -> str:
     """All that is known of a design, for Plotly, which reads tags: what users typed is escaped."""
     units = {"num_parameters": "parameters", "num_macs": "MACs", "epochs": "epochs", "num_seeds": "seeds"}
-    lines = [f"<b>{html.escape(str(row.get('name') or row['architecture']))}</b>"]
+    title = str(row.get("name") or row["architecture"])
+    lines = [f"<b>{html.escape(title)}</b>"]
     for name, (heading, kind) in COLUMNS.items():
-        if name in ("name", "seed", "seconds", "num_blocks", "head") or absent(row.get(name)):
+        if name in ("name", "seed", "seconds", "num_blocks", "head", "reason") or absent(row.get(name)):
+            continue
+        if row[name] == title:
             continue
         text = html.escape(written(row[name], kind))
         lines.append(f"{text} {units[name]}" if name in units else f"{heading}: {text}")

@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 Parameters = Mapping[str, Any]
 
 LEAST_TRIALS = 20  # for a model of six parameters to say anything
+MOST_TRIALS = 400  # of a longer search so many, drawn: the model's cost grows with their cube
 NUM_CANDIDATES = 300  # random ones that the variance is taken over
 NUM_HALVES = 30  # refits
 PATIENCE = 20  # draws of one parameter, the others kept, for a candidate within the budget
@@ -63,8 +64,10 @@ def importance(tables: Tables) -> Importance | None:
     architectures, accuracies = _measured(tables, task)
     if len(architectures) < LEAST_TRIALS:
         return None
-    inputs, values = features(architectures, space.max_blocks(task)), log_error(accuracies)
     rng = np.random.default_rng(0)
+    drawn = rng.permutation(len(architectures))[:MOST_TRIALS]
+    inputs = features([architectures[i] for i in drawn], space.max_blocks(task))
+    values = log_error(accuracies[drawn])
     bases, varied = _variations(rng, task, budget)
     names = list(space.distributions(task))
     points = features([*bases, *(one for name in names for one in varied[name])], space.max_blocks(task))

@@ -74,6 +74,7 @@ function best(measure, budget) {
     .sort((a, b) => b[by] - a[by] || a[measure] - b[measure])[0];
 }
 
+// Says it, and answers with it.
 function answer() {
   const unit = element("budget-unit"), measure = unit.value, budget = Number(element("budget-number").value);
   const found = best(measure, budget), said = element("budget-answer");
@@ -83,17 +84,21 @@ function answer() {
     const least = Math.min(...known.map(design => design[measure]));
     said.textContent = `No design ${within}: the smallest one needs ${count(least)}.`;
     element("take-away").textContent = "";
-    return;
+    return null;
   }
   const name = found.name ? `${found.name}, ${found.architecture}` : found.architecture;
   said.replaceChildren(`Best design ${within}: `, node("strong", name), ` with ${count(found[measure])}; ` +
     `${accuracy(found)}.`);
   const command = element("take-away");
   command.textContent = command.dataset.command.replace("DESIGN", found.architecture);
-  show(found);
+  return found;
 }
 
 function listen() {
+  const choose = () => {
+    const found = answer();
+    if (found) show(found);
+  };
   const slider = element("budget-slider"), number = element("budget-number"), unit = element("budget-unit");
   const range = () => {
     const sizes = designs.map(design => design[unit.value]);
@@ -109,13 +114,13 @@ function listen() {
     const step = 10 ** Math.max(Math.floor(Math.log10(exact)) - 2, 0);
     number.value = Math.ceil(exact / step) * step;
     slider.setAttribute("aria-valuetext", `${count(Number(number.value))} ${unit.selectedOptions[0].textContent}`);
-    answer();
+    choose();
   });
-  number.addEventListener("input", () => { slide(); answer(); });
+  number.addEventListener("input", () => { slide(); choose(); });
   unit.addEventListener("change", () => {  // as much of the new unit as LightCNN takes
     number.value = designs[0][unit.value];
     slide();
-    answer();
+    choose();
   });
   const groups = {named: "hand-made designs", front: "the front", candidate: "other candidates"};
   for (const state of [...Object.keys(groups), "stopped early", "diverged", "failed"]) {

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import jinja2
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
 
 from search import summaries
 from search.catalogue import as_columns, catalogue
@@ -79,19 +80,16 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(**values)
+    return environment.get_template(template).render(plotly=get_plotlyjs(), **values)
 
 
-def html_plot(figure: go.Figure, div_id: str, with_plotly: bool = True) -> str:
-    """The plot as HTML; a fixed `div_id` keeps the page reproducible.
-
-    Args:
-        with_plotly: Plotly itself before it, which a page's first plot needs.
-    """
-    config = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
-    options = {"full_html": False, "include_plotlyjs": with_plotly, "div_id": div_id, "config": config}
-    plot: str = figure.to_html(**options)
-    return plot
+def html_plot(figure: go.Figure, div_id: str) -> str:
+    """The plot as HTML for `page.html.j2`, which holds Plotly; a fixed `div_id` keeps it reproducible."""
+    # That nothing may end the script, Plotly escapes three signs; one is enough, and hover texts are many.
+    text = figure.to_json().replace("\\u003e", ">").replace("\\u002f", "/")
+    assert "<" not in text
+    place = f'<div id="{div_id}" class="drawing"></div>'
+    return f'{place}\n<script type="application/json" data-plot="{div_id}">{text}</script>'
 
 
 def write_report(folder: Path) -> Path:
@@ -164,7 +162,7 @@ def _parts(tables: Tables, replays: pd.DataFrame) -> dict[str, dict[str, Any]]:
         figure = timeline_figure(bars, pauses)
         parts["timeline"] = {"summary": summaries.time(bars, pauses), "figure": figure, "height": height}
     for name, part in parts.items():
-        part["figure"] = html_plot(part["figure"], name, with_plotly=False)
+        part["figure"] = html_plot(part["figure"], name)
     return parts
 
 

@@ -269,7 +269,7 @@ def test_figure_draws_the_tables(study):
     (joined,) = [trace for trace in figure.data if trace.mode == "lines" and trace.x[1] == 550000]
     assert list(joined.y) == pytest.approx([1.88, 2]) and joined.line.color == traces["MLP"].marker.color
     assert traces["front"].hovertext[2] == (
-        "<b>8-16-16-16-gap</b><br>trial: 1<br>state: COMPLETE<br>architecture: 8-16-16-16-gap<br>"
+        "<b>8-16-16-16-gap</b><br>trial: 1<br>state: COMPLETE<br>"
         "6,058 parameters<br>420,000 MACs<br>peak activation bytes: 25,088<br>"
         "validation accuracy: 99.10 %<br>validation loss: 0.03<br>8 epochs"
     )

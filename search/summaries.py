@@ -48,11 +48,9 @@ def learning(tables: Tables) -> str:
     stopped = tables.trials[tables.trials["state"] == "PRUNED"]
     if stopped.empty:
         return f"{text} None was stopped early."
-    counts = ", ".join(
-        f"{(stopped['epochs'] == epochs).sum()} after {epochs:.0f}"
-        for epochs in sorted(set(stopped["epochs"]))
-    )
-    return f"{text} {len(stopped)} were stopped early: {counts} epochs."
+    ended = stopped["epochs"]
+    counts = ", ".join(f"{(ended == epoch).sum()} after epoch {epoch:.0f}" for epoch in sorted(set(ended)))
+    return f"{text} {len(stopped)} {'was' if len(stopped) == 1 else 'were'} stopped early: {counts}."
 
 
 def what_mattered(found: Importance) -> str:

@@ -193,7 +193,7 @@ def timeline_figure(bars: Sequence[Bar], pauses: Sequence[tuple[float, float]]) 
             name=name,
             marker={
                 "color": colour,
-                "pattern": {"shape": pattern, "fgcolor": "#ffffff", "size": 6},
+                "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": "#ffffff", "size": 6},
                 "line": {"color": "#ffffff", "width": 0.5},
             },
             hoverinfo="text",

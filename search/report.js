@@ -26,7 +26,8 @@ function accuracy(design) {
   if (design.test_accuracy_mean !== null) {
     const seeds = `${design.num_seeds} fresh seed${design.num_seeds === 1 ? "" : "s"}`;
     const interval = design.test_accuracy_low === null ? ""
-      : `, 95 % interval ${(100 * design.test_accuracy_low).toFixed(2)} to ${percent(design.test_accuracy_high)}`;
+      : `, 95 % interval ${(100 * Math.max(design.test_accuracy_low, 0)).toFixed(2)} to ` +
+        percent(Math.min(design.test_accuracy_high, 1));
     return `${percent(design.test_accuracy_mean)} on the test set, mean of ${seeds}${interval}`;
   }
   if (design.val_accuracy !== null) {

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import jinja2
 import pandas as pd
 import plotly.graph_objects as go
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from search import summaries
@@ -80,7 +81,14 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = _unbroken
     return environment.get_template(template).render(plotly=get_plotlyjs(), **values)
+
+
+def _unbroken(text: str) -> Markup:
+    """The text with no line break inside an architecture's name."""
+    name = r"\d\w*(?:-\w+)+"
+    return Markup(re.sub(name, r'<span class="unbroken">\g<0></span>', str(escape(text))))
 
 
 def html_plot(figure: go.Figure, div_id: str) -> str:

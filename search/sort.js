@@ -4,7 +4,7 @@ for (const head of document.querySelectorAll(".sortable thead th")) {
     const up = head.getAttribute("aria-sort") !== "ascending", column = head.cellIndex;
     const body = head.closest("table").tBodies[0], numeric = head.classList.contains("number");
     const text = row => row.cells[column].textContent.trim();
-    const number = row => text(row).startsWith("none") ? Infinity : parseFloat(text(row).replaceAll(",", ""));
+    const number = row => text(row).startsWith("none") ? Infinity : parseFloat(text(row).replace(/[,<>\s]/g, ""));
     const order = (a, b) => numeric ? number(a) - number(b) : text(a).localeCompare(text(b));
     const absent = row => text(row) === "–";
     const absentLast = (a, b) => absent(a) - absent(b) || (up ? order(a, b) : order(b, a)) || 0;

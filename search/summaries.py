@@ -14,13 +14,12 @@ from search.tables import LIGHTCNN_NAME, Tables, absent, percent, rows, written
 def what_this_is(tables: Tables) -> str:
     """For those who have never seen the tool."""
     dataset = tables.setting("data", "dataset")
-    data = f"the images of {DATASETS[dataset].title}" if dataset in DATASETS else "images"
+    data = DATASETS[dataset].title if dataset in DATASETS else "images"
     light = rows(tables.designs[tables.designs["name"] == LIGHTCNN_NAME])[0]
     return (
-        f"{len(tables.trials):,} small convolutional networks were trained to tell the classes of {data} "
-        "apart. Which are worth their size, and where does LightCNN, a hand-made design of "
-        f"{int(light['num_parameters']):,} parameters, stand among them? The front is the networks that no "
-        "other beats in both accuracy and size."
+        f"{len(tables.trials):,} small convolutional networks were trained on {data}. Which are worth their "
+        f"size, and where does LightCNN, a hand-made design of {int(light['num_parameters']):,} parameters, "
+        "stand among them? The front is the networks that no other beats in both accuracy and size."
     )
 
 

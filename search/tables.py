@@ -170,6 +170,8 @@ def written(value: Any, kind: str) -> str:
         return "none as accurate" if np.isinf(value) else f"{value:.3g}"
     if kind == "flag":
         return {"True": "yes", "False": "no"}.get(value, str(value))
+    if kind == "limit" and not 0 <= value <= 1:  # of an interval of few seeds
+        return "< 0 %" if value < 0 else "> 100 %"
     if kind == "points":
         return f"{100 * value:+.2f} points"
     return percent(value) if kind in ("fraction", "limit") else str(value)

@@ -13,7 +13,8 @@ import pytest
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
 from search import report
-from search.figure import ERRORS_DRAWN, label_size, pareto_figure, place_labels
+from search.figure import ERRORS_DRAWN, pareto_figure
+from search.labels import label_size, place_labels
 from search.placing import with_retraining
 from search.storage import write_table
 from search.tables import GAPS, RETRAINED, read_study, rows, written
@@ -357,7 +358,7 @@ def test_page_holds_the_study_and_escapes_what_users_typed(study):
         "left no <code>times.csv</code>",
     ):
         assert text in body, text
-    assert body.count("<caption>") == 4 and body.count('<th scope="col"') == 4 + 6 + 14
+    assert body.count("<caption>") == 5 and body.count('<th scope="col"') == 4 + 4 + 6 + 14
     assert "nan" not in re.sub("loss is nan", "", re.sub("<[^>]*>", " ", body)).lower().split()
 
 

@@ -17,6 +17,7 @@ const places = [...waiting.keys()];
 if (places.length) draw(places[0]);
 places.slice(1).forEach(place => near.observe(place));
 addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
   places.forEach(draw);
   places.forEach(place => Plotly.relayout(place, {width: 680}));  // pixels that A4 and Letter leave
 });

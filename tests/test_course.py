@@ -99,6 +99,8 @@ def test_trials_that_overlap_have_slots_of_their_own_and_pauses_are_cut():
     assert pauses == [(60, 2 * 3600 - 20 - 60)]
     figure = timeline_figure(bars, pauses)
     assert list(figure.data[0].y) == ["slot 1", "slot 2", "slot 1", "slot 1"]
+    # Without "overlay" a hatched bar has no colour of its own.
+    assert all(trace.marker.pattern.fillmode == "overlay" for trace in figure.data)
     assert figure.layout.annotations[0].text == "119 min paused"
     assert summaries.time(bars, pauses).startswith("4 trials trained for 1.333 minutes on 2 slots")
     assert timeline(study_of([])) == ([], [])

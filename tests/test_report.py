@@ -327,6 +327,9 @@ def test_labels_are_apart_from_each_other_and_from_all_marks():
         (0.04512, "number", "0.04512"),
         (61.5, "number", "61.5"),
         ("True", "flag", "yes"),
+        (0.97, "limit", "97.00 %"),
+        (-5.0, "limit", "< 0 %"),  # of an interval of two seeds
+        (1.01, "limit", "> 100 %"),
     ],
 )
 def test_written(value, kind, text):

@@ -19,7 +19,7 @@ from search.evaluation import kept_runs
 from search.pareto import front
 from search.placing import candidates, with_retraining
 from search.runs import Outcome
-from search.storage import SETTINGS, snapshot, write_table
+from search.storage import SETTINGS, look_at_study, write_table
 from search.tables import read_table, rows
 
 CURVE = ("train_loss", "val_accuracy", "val_loss")  # after each epoch
@@ -180,9 +180,8 @@ def rebuild_tables(folder: Path) -> None:
         raise ValueError(f"{path} must hold a search's settings, but does not: {error!r}") from None
     designs = folder / "designs.csv"
     placed = rows(read_table(designs)) if designs.exists() else []
-    with snapshot(folder) as study:
-        places = [row["architecture"] for row in placed if row["name"] == row["architecture"]]
-        write_tables(folder, study, task, max_parameters, places)
+    places = [row["architecture"] for row in placed if row["name"] == row["architecture"]]
+    write_tables(folder, look_at_study(folder), task, max_parameters, places)
 
 
 def _finite(value: float | None) -> float | None:

@@ -170,9 +170,8 @@ def open_study(folder: Path, say: Callable[[str], None]) -> Study:
         ) from None
 
 
-@contextmanager
-def snapshot(folder: Path) -> Iterator[Study]:
-    """The study kept in `folder` as it is now, to be read only; a driver may go on writing meanwhile.
+def look_at_study(folder: Path) -> Study:
+    """The Optuna study kept in `folder`, to be read only; its driver may go on writing meanwhile.
 
     Raises:
         ValueError: there is no journal, or it is damaged.
@@ -180,16 +179,11 @@ def snapshot(folder: Path) -> Iterator[Study]:
     path = folder / JOURNAL
     if not path.exists():
         raise ValueError(f"{path} must exist")
-    content = path.read_bytes()
-    with tempfile.TemporaryDirectory() as temporary:
-        copy = Path(temporary) / JOURNAL
-        copy.write_bytes(content[: content.rfind(b"\n") + 1])  # the last line may be half written
-        try:
-            storage = JournalStorage(JournalFileBackend(str(copy)))
-            study = load_study(study_name=get_all_study_names(storage)[0], storage=storage)
-        except (ValueError, KeyError, TypeError, AttributeError, AssertionError, IndexError) as error:
-            raise ValueError(f"{path} must be an Optuna journal, but is damaged ({error})") from None
-        yield study
+    try:
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        return load_study(study_name=get_all_study_names(storage)[0], storage=storage)
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, IndexError) as error:
+        raise ValueError(f"{path} must be an Optuna journal, but is damaged ({error})") from None
 
 
 def _heal(path: Path, say: Callable[[str], None]) -> None:

@@ -168,6 +168,9 @@ def test_the_tables_are_rebuilt_from_a_journal_that_is_being_written(tmp_path):
     tables = read_study(folder)
     assert len(tables.curves) == 800 and len(tables.times) == 100
     assert importance_figure(importance(tables)).data[0].orientation == "h"
+    (folder / "study.journal").write_text("{}\n[]\n")
+    with pytest.raises(ValueError, match=r"study\.journal must be an Optuna journal, but is damaged"):
+        rebuild_tables(folder)
     (folder / "settings.json").write_text("{}")
     with pytest.raises(ValueError, match=r"settings\.json must hold a search's settings"):
         rebuild_tables(folder)

@@ -100,12 +100,15 @@ def timeline(tables: Tables) -> tuple[list[Bar], list[tuple[float, float]]]:
 
     A trial's time is what its epochs took, up to when it was told to the study. Slots are not recorded: each
     trial takes the first that is free, as many as trained at one time.
+
+    Raises:
+        ValueError: an `ended_at` of times.csv is no time.
     """
     ended = dict(zip(tables.times["trial"], tables.times["ended_at"], strict=True))
     spans = []
     for row in rows(tables.trials):
         if row["trial"] in ended and not absent(row["seconds"]):
-            end = datetime.fromisoformat(ended[row["trial"]]).timestamp()
+            end = _seconds(ended[row["trial"]])
             spans.append((end - row["seconds"], end, row))
     spans.sort(key=lambda span: span[:2])
     bars: list[Bar] = []
@@ -121,3 +124,12 @@ def timeline(tables: Tables) -> tuple[list[Bar], list[tuple[float, float]]]:
         free_at[slot : slot + 1] = [end - shift]
         bars.append(Bar(row, slot, start - shift, end - shift))
     return bars, pauses
+
+
+def _seconds(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise ValueError(
+            f"times.csv: ended_at must be a time like 2026-11-24T06:00:00Z, but is {text!r}"
+        ) from None

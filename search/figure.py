@@ -43,7 +43,7 @@ DESK = (780, 450)  # the plotting area in pixels that labels are placed for
 
 
 def hover(row: Row) -> str:
-    """All that is known of a design, for Plotly, which reads tags: what users typed is escaped."""
+    """What is known of a design, for Plotly, which reads tags: what users typed is escaped."""
     units = {"num_parameters": "parameters", "num_macs": "MACs", "epochs": "epochs", "num_seeds": "seeds"}
     title = str(row.get("name") or row["architecture"])
     lines = [f"<b>{html.escape(title)}</b>"]

@@ -111,7 +111,8 @@ def _measured(tables: Tables, task: Task) -> tuple[list[Architecture], Array]:
     judged = [
         row
         for row in rows(tables.trials)
-        if row["state"] == "COMPLETE" or (row["state"] == "PRUNED" and row["trial"] in curves)
+        if (row["state"] == "COMPLETE" or (row["state"] == "PRUNED" and row["trial"] in curves))
+        and _is_readable(row["architecture"], task)
     ]
     if not any(row["state"] == "COMPLETE" for row in judged):
         return [], np.empty(0)
@@ -121,6 +122,14 @@ def _measured(tables: Tables, task: Task) -> tuple[list[Architecture], Array]:
         return architectures, final_accuracies([curves[row["trial"]] for row in judged])
     complete = [i for i, row in enumerate(judged) if row["state"] == "COMPLETE"]
     return [architectures[i] for i in complete], np.array([judged[i]["val_accuracy"] for i in complete])
+
+
+def _is_readable(text: str, task: Task) -> bool:
+    try:
+        parse(text, task)
+    except ValueError:
+        return False
+    return True
 
 
 def _draw(rng: np.random.Generator, task: Task) -> dict[str, Any]:

@@ -104,6 +104,9 @@ def test_trials_that_overlap_have_slots_of_their_own_and_pauses_are_cut():
     assert figure.layout.annotations[0].text == "119 min paused"
     assert summaries.time(bars, pauses).startswith("4 trials trained for 1.333 minutes on 2 slots")
     assert timeline(study_of([])) == ([], [])
+    damaged = replace(tables, times=tables.times.assign(ended_at="noon"))
+    with pytest.raises(ValueError, match=r"times\.csv: ended_at must be a time like .* but is 'noon'"):
+        timeline(damaged)
 
 
 def test_learning_curves_of_the_front_lightcnn_and_the_stopped():

@@ -77,3 +77,5 @@ def test_too_few_trials_or_no_settings_say_nothing():
     assert importance(tables).num_trials == LEAST_TRIALS
     assert importance(study_where(lambda it: -3.0, number=LEAST_TRIALS - 1)) is None
     assert importance(replace(tables, settings=None)) is None
+    strange = tables.trials.assign(architecture=["<script>", *tables.trials["architecture"][1:]])
+    assert importance(replace(tables, trials=strange)) is None  # one too few that can be read

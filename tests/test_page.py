@@ -156,9 +156,12 @@ def test_tables_sort_by_what_they_show(page, study):
     assert trials.locator(f"tbody tr > :nth-child({number})").all_text_contents() == column[::-1]
     assert trials.locator("thead th").nth(number - 1).get_attribute("aria-sort") == "descending"
     assert page.locator("[aria-sort]").count() == 1
-    front = page.locator("table.sortable", has_text="no other candidate beat")
-    front.get_by_role("button", name="probability of being").click()
-    assert front.locator("tbody tr").last.locator("td").last.text_content().strip() != ""
+    designs = page.locator("table.sortable", has_text="Hand-made designs")
+    claims = designs.locator("tbody tr > :nth-child(6)")
+    for _ in ("upwards", "downwards"):  # designs without a claim stay last
+        designs.get_by_role("button", name="paper's test accuracy").click()
+        assert claims.all_text_contents()[-3:] == ["–"] * 3
+    assert claims.all_text_contents()[0] == "99.00 %"
 
 
 def test_a_phone_shows_it_without_sideways_scroll(browser, study):

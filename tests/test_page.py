@@ -86,12 +86,10 @@ def test_the_budget_picker_answers(page, study):
         answer.text_content()
     )
     retrained = [row for row in rows(read_study(study).trials) if row["num_seeds"] > 0]
-
-    def best_within(measure, budget):
-        affordable = [row for row in retrained if row[measure] <= budget]
-        return max(affordable, key=lambda row: row["test_accuracy_mean"])
-
-    best = best_within("num_parameters", 3_000)
+    best = max(
+        (row for row in retrained if row["num_parameters"] <= 3_000),
+        key=lambda row: row["test_accuracy_mean"],
+    )
     page.fill("#budget-number", "3000")
     text = answer.text_content()
     assert text.startswith(f"Best design within 3,000 parameters: {best['architecture']} with ")
@@ -101,7 +99,7 @@ def test_the_budget_picker_answers(page, study):
     page.select_option("#budget-unit", "num_macs")
     assert "within 508,352 MACs an image: " in answer.text_content()
     page.fill("#budget-number", "100000")
-    assert f": {best_within('num_macs', 100_000)['architecture']} with " in answer.text_content()
+    assert ": Medium-Light, 4-6p-flatten with 73,500; 98.50 % on the" in answer.text_content()
     page.fill("#budget-number", "1")
     assert answer.text_content().startswith("No design within 1 MACs an image: the smallest one needs ")
 

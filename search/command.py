@@ -91,7 +91,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "--data-dir",
         type=Path,
         metavar="DIR",
-        help="folder with the data set's four files; by default they are fetched once into a cache folder",
+        help="folder with a published data set's files; by default they are fetched once into a cache folder",
     )
     group.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where results go")
     group.add_argument(

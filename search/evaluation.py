@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
-from lightcnn.data import DATASETS, LabelledImages, load_test_images
+from lightcnn.data import Dataset, LabelledImages, load_test_images
 from lightcnn.training import EVALUATION_BATCH, Recipe, measure, trained_network, weights_alone
 from search.progress import Display
 from search.runs import Outcome, Run, TrainingData, images_of, slot_device
@@ -134,7 +134,7 @@ def final_accuracies(run: Run, state: bytes) -> Accuracies:
 
 
 @lru_cache(maxsize=1)
-def _test_images(dataset: str, folder: Path, device: str) -> LabelledImages:
+def _test_images(dataset: Dataset, folder: Path, device: str) -> LabelledImages:
     return load_test_images(dataset, folder).to(device)
 
 
@@ -249,7 +249,7 @@ def _read_test_set(
     if not untested:
         return
     earlier = rows(read_test_readings(folder))
-    task = DATASETS[data.dataset].task
+    task = data.dataset.task
 
     def submit(row: dict[str, Any]) -> Future[Accuracies]:
         run = Run(parse(row["architecture"], task), recipe, int(row["seed"]), data)

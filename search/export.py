@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from lightcnn.architecture import Architecture, Task, parse
-from lightcnn.data import DATASETS, load_training_images, stratified_subset
+from lightcnn.data import load_training_images, recorded_sums, stratified_subset
 from lightcnn.designs import DESIGNS
-from lightcnn.fetching import find_files
+from lightcnn.fetching import find_dataset
 from lightcnn.training import Recipe
 from search.command import Parser, at_least, run_command
 from search.evaluation import one_network, right_on_test_images
@@ -88,6 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--data-dir", type=Path, metavar="DIR", help="folder with the data set's files, as for search.run"
     )
     parser.add_argument(
+        "--dataset", metavar="FOLDER", help="where images of your own lie that the study was made with"
+    )
+    parser.add_argument(
         "--devices", default="auto", metavar="LIST", help="where to train, if need be; as for search.run"
     )
     options = parser.parse_args(arguments)
@@ -96,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     tables = read_study(options.study)
-    task, recipe, dataset = _settings(tables, options.study)
+    task, recipe, name, sums = _settings(tables, options.study)
     if options.design is not None:
         architecture, how_chosen = _named(options.design, tables, task), "Chosen by name."
     else:
@@ -107,7 +110,13 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         )
     card_path, targets = _targets(options.to)
     slots = choose_slots(options.devices, 1)
-    data = TrainingData(dataset, find_files(dataset, options.data_dir), num_validation=0)
+    dataset, images_folder = find_dataset(options.dataset or name, options.data_dir)
+    if recorded_sums(dataset) != sums:
+        raise ValueError(
+            f"{options.study} must be exported with its own images, those of {name!r}, but got "
+            f"{dataset.title}; --dataset names their folder"
+        )
+    data = TrainingData(dataset, images_folder, num_validation=0)
     folder = options.study.resolve()
     with only_driver(folder):
         executor = SlotExecutor(slots)
@@ -116,7 +125,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         finally:
             executor.shutdown(kill=True)
         network = network.to(memory_format=torch.contiguous_format).eval()
-        files = _written(network, architecture, targets, _some_images(data), DATASETS[dataset].title)
+        files = _written(network, architecture, targets, _some_images(data), dataset.title)
         predictors: dict[str, Predictor] = {NETWORK_NAME: network}
         for path, suffix in targets.items():
             if suffix == ".int8.onnx":
@@ -127,7 +136,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         architecture=architecture,
         how_chosen=how_chosen,
         figures=_figures(tables, str(architecture)),
-        dataset=DATASETS[dataset],
+        dataset=dataset,
         recipe=recipe,
         seed=seed,
         right=right,
@@ -191,12 +200,12 @@ def _targets(paths: Sequence[Path]) -> tuple[Path, dict[Path, str]]:
     return card, targets
 
 
-def _settings(tables: Tables, folder: Path) -> tuple[Task, Recipe, str]:
-    """What the study's images are, how it trains, and the name of its data set."""
+def _settings(tables: Tables, folder: Path) -> tuple[Task, Recipe, str, Any]:
+    """What the study's images are, how it trains, its data set's name, and the sums of its training files."""
     try:
         settings = (tables.settings or {})["settings"]
-        dataset = settings["data"]["dataset"]
-        return Task(**settings["task"]), Recipe(**settings["recipe"]), DATASETS[dataset].name
+        data = settings["data"]
+        return Task(**settings["task"]), Recipe(**settings["recipe"]), str(data["dataset"]), data["sha256"]
     except (KeyError, TypeError, ValueError):
         raise ValueError(
             f"{folder / 'settings.json'} must hold the settings of a search, but does not"

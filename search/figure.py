@@ -2,13 +2,15 @@
 
 import html
 import textwrap
-from collections.abc import Iterable, Sequence
-from itertools import pairwise, product
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import hex_to_rgb
 
+from search.labels import place_labels
 from search.tables import COLUMNS, LIGHTCNN_NAME, Row, Tables, absent, rows, written
 
 GREY, BLUE, VERMILLION = "#888888", "#0072B2", "#D55E00"  # the colours are Okabe and Ito's
@@ -37,17 +39,18 @@ DESIGN_MARKS = [  # (colour, symbol) of the named designs after LightCNN, the ve
 # nowhere; a run worse than the second is drawn there: 98 to 99.6 % needs the space that 10 % would take.
 ERRORS_DRAWN = (0.01, 50)
 ACCURACY_TICKS = [50, 60, 70, 80, 90, 95, 97, 98, 98.5, 99, 99.3, 99.5, 99.7, 99.8, 99.9, 99.95, 99.98]
-DESK = (860, 510)  # the plotting area in pixels that labels are placed for
-
-Pixels = Sequence[tuple[float, float]]
+DESK = (780, 450)  # the plotting area in pixels that labels are placed for
 
 
 def hover(row: Row) -> str:
-    """All that is known of a design, for Plotly, which reads tags: what users typed is escaped."""
+    """What is known of a design, for Plotly, which reads tags: what users typed is escaped."""
     units = {"num_parameters": "parameters", "num_macs": "MACs", "epochs": "epochs", "num_seeds": "seeds"}
-    lines = [f"<b>{html.escape(str(row.get('name') or row['architecture']))}</b>"]
+    title = str(row.get("name") or row["architecture"])
+    lines = [f"<b>{html.escape(title)}</b>"]
     for name, (heading, kind) in COLUMNS.items():
-        if name in ("name", "seed", "seconds", "num_blocks", "head") or absent(row.get(name)):
+        if name in ("name", "seed", "seconds", "num_blocks", "head", "reason") or absent(row.get(name)):
+            continue
+        if row[name] == title:
             continue
         text = html.escape(written(row[name], kind))
         lines.append(f"{text} {units[name]}" if name in units else f"{heading}: {text}")
@@ -57,48 +60,6 @@ def hover(row: Row) -> str:
 def error_percent(accuracy: Any) -> Any:
     """Where accuracies, fractions, stand on the axis of errors, percent."""
     return np.clip(100 * (1 - np.asarray(accuracy, dtype=float)), *ERRORS_DRAWN)
-
-
-def label_size(text: str) -> tuple[float, float]:
-    """Width and height in pixels of a label of 12 px letters; `<br>` breaks its lines."""
-    lines = [html.unescape(line) for line in text.split("<br>")]
-    return 6.6 * max(map(len, lines)) + 4, 15.0 * len(lines)
-
-
-def place_labels(texts: Sequence[str], marks: Pixels, others: Pixels, points: Pixels, area: Any) -> Pixels:
-    """Where each label goes so that it lies inside `area`, on no other label and no mark, over few points.
-
-    One label after the other takes its cheapest place, beside, above or below its mark, near or far. Moving
-    each again, and counting crossed lines, took seconds and did not save a crowded phone: that has a legend.
-
-    Args:
-        texts: the labels.
-        marks: what each label names, pixels (right, down), (len(texts),).
-        others: further marks to keep clear, pixels.
-        points: small things that a label rather does not cover, pixels.
-        area: (width, height) in pixels.
-
-    Returns:
-        The labels' centres relative to their marks, pixels.
-    """
-    dots = np.array([*points] or np.empty((0, 2)))
-    taken = [(x - 9, y - 9, x + 9, y + 9) for x, y in [*marks, *others]]  # left, top, right, bottom
-    ways = [(1.0, 0), (-1.0, 0), *((shift, way) for shift in (0, 1, -1, 0.5, -0.5) for way in (-1, 1))]
-    offsets: list[tuple[float, float]] = []
-    for text, (x, y) in zip(texts, marks, strict=True):
-        width, height = label_size(text)
-        places = []
-        for order, (distance, (shift, way)) in enumerate(product((11, 20, 36, 56, 80, 110), ways)):
-            dx, dy = shift * (width / 2 + (distance if way == 0 else 0)), way * (distance + height / 2)
-            box = (x + dx - width / 2, y + dy - height / 2, x + dx + width / 2, y + dy + height / 2)
-            outside = max(0, -box[0], -box[1], box[2] - area[0], box[3] - area[1])
-            hits = sum(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken)
-            covered = ((dots > np.array(box[:2]) - 4) & (dots < np.array(box[2:]) + 4)).all(axis=1).sum()
-            places.append((1000 * hits + 100 * outside + 6 * int(covered) + distance, order, (dx, dy), box))
-        *_, offset, box = min(places)
-        offsets.append(offset)
-        taken.append(box)
-    return offsets
 
 
 def draw(
@@ -115,10 +76,14 @@ def draw(
             for end in ("test_accuracy_low", "test_accuracy_high")
         )
         spans = [np.nan_to_num(span).tolist() for span in (low - errors, errors - high)]
-        options["error_y"] = {"array": spans[0], "arrayminus": spans[1], "thickness": 1.5}
+        # Faint, as the interval of two seeds is wide, and marks are what is looked for.
+        faint = f"rgba{(*hex_to_rgb(marker['color']), 0.45)}"
+        bar = {"array": spans[0], "arrayminus": spans[1], "color": faint, "thickness": 1.5, "width": 3}
+        options["error_y"] = bar
     sizes = [row["num_parameters"] for row in shown]
     texts = [hover(row) for row in shown]
     options = {"mode": "markers", "hoverinfo": "text", "hovertext": texts, "marker": marker, **options}
+    options["customdata"] = [row["architecture"] for row in shown]  # what a click on the page shows
     figure.add_scatter(x=sizes, y=errors.tolist(), name=name, **options)
     return [(float(x), float(y)) for x, y in zip(np.log10(sizes), np.log10(errors), strict=True)]
 
@@ -276,7 +241,7 @@ def pareto_figure(tables: Tables) -> go.Figure:
         for text, (x, y), (dx, dy) in zip(texts, marks, offsets, strict=True)
     ]
     decades = [10.0**k for k in range(int(np.floor(low[0])), int(np.ceil(high[0])) + 1)]
-    ticks = [tick * decade for decade in decades for tick in (1, 2, 5)]
+    ticks = [tick * decade for decade in decades for tick in ((1, 2, 5) if len(decades) < 6 else (1, 3))]
     legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
     desk = {"annotations": labels, "xaxis.tickvals": ticks, "legend": legend}
     phone = {
@@ -284,7 +249,7 @@ def pareto_figure(tables: Tables) -> go.Figure:
         "xaxis.tickvals": decades if len(decades) > 3 else ticks,
         "legend": {**legend, "y": -0.2, "yanchor": "top"},
     }
-    axis = {**AXIS, "type": "log", "ticks": "outside"}
+    axis = {**AXIS, "type": "log", "ticks": "outside", "tickangle": 0}
     figure.update_layout(
         **LAYOUT,
         hovermode="closest",
@@ -298,7 +263,7 @@ def pareto_figure(tables: Tables) -> go.Figure:
             "tickvals": [round(100 - tick, 2) for tick in ACCURACY_TICKS],
             "ticktext": [f"{'≤ ' if tick == 50 else ''}{tick:g} %" for tick in ACCURACY_TICKS],
         },
-        meta={"desk": desk, "phone": phone},
+        meta={"desk": desk, "phone": phone, "errors": ERRORS_DRAWN},
     )
     figure.update_xaxes(range=[low[0], high[0]]).update_yaxes(
         range=[high[1], low[1]]

@@ -13,7 +13,7 @@ from optuna.trial import Trial, TrialState
 
 from lightcnn.architecture import Architecture, Task, parse
 from lightcnn.cost import num_parameters
-from lightcnn.designs import DESIGNS, LIGHTCNN, NamedDesign
+from lightcnn.designs import LIGHTCNN, NamedDesign, designs_for
 from lightcnn.training import Recipe
 from search import space
 from search.progress import Display
@@ -87,7 +87,7 @@ class _Referee:
         self._curves = {
             number: (record.num_parameters, record.accuracies) for number, record in records.items()
         }
-        self._named = [design.architecture(settings.task) for design in DESIGNS]
+        self._named = [design.architecture(settings.task) for design in designs_for(settings.task)]
 
     def judge(self, key: Trial | NamedDesign, outcome: Outcome) -> Outcome:
         """For `search.schedule.train_runs`: `outcome`, stopped or spared if it is due to be stopped."""
@@ -136,7 +136,7 @@ def _runs(
         yield trial, Run(architecture, settings.recipe, seed, settings.data)
     if missing > 0:
         display.say(f"the space has no more candidates of at most {settings.max_parameters:,} parameters")
-    for i, design in enumerate(DESIGNS if with_designs else ()):
+    for i, design in enumerate(designs_for(settings.task) if with_designs else ()):
         architecture = design.architecture(settings.task)
         if design.name not in finished_designs(study) and str(architecture) not in seen:
             seed = SEARCH_SEEDS * (settings.seed + 1) + DESIGN_SEEDS + i

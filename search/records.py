@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from optuna.study import Study
 
 from lightcnn.architecture import Task
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
-from lightcnn.designs import DESIGNS
+from lightcnn.data import DATASETS, recorded_sums
+from lightcnn.designs import designs_for
+from search.evaluation import kept_runs
 from search.pareto import front
-from search.placing import candidates
+from search.placing import candidates, with_retraining
 from search.runs import Outcome
+from search.storage import SETTINGS, look_at_study, write_table
+from search.tables import read_table, rows
+
+CURVE = ("train_loss", "val_accuracy", "val_loss")  # after each epoch
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class Record:
     seconds: float
     seed: int
     reason: str | None
-    curve: list[list[float | None]]  # for each epoch: train_loss, val_accuracy, val_loss
+    curve: list[list[float | None]]  # for each epoch: CURVE
     spared_at: int | None = None  # the epoch at which it was due to be stopped, but went on by lot
 
     @property
@@ -89,12 +100,19 @@ def keep_design(study: Study, name: str, record: Record) -> None:
     study.set_user_attr("designs", study.user_attrs.get("designs", {}) | {name: asdict(record)})
 
 
-def study_tables(study: Study, task: Task, max_parameters: int) -> dict[str, pd.DataFrame]:
+def study_tables(
+    study: Study, task: Task, max_parameters: int, with_claims: bool = True
+) -> dict[str, pd.DataFrame]:
     """The tables of what is finished, by file name; accuracies are fractions, what is absent is NaN.
 
     trials.csv: a line for each finished trial. front.csv: the non-dominated of the complete ones within the
-    budget. designs.csv: every named design, with the paper's claim, and its validation accuracy in one run of
-    the search's recipe if it was trained, as a trial or beside them.
+    budget. designs.csv: every named design that the images allow, with the paper's claim, and its validation
+    accuracy in one run of the search's recipe if it was trained, as a trial or beside them. curves.csv: a
+    line for each epoch of the trials. times.csv: when each was over; not in trials.csv, which a second run
+    repeats bit for bit.
+
+    Args:
+        with_claims: False leaves the paper's claims empty, which are about MNIST.
     """
     records = finished(study)
     columns = ["trial", *(field.name for field in fields(Record) if field.name != "curve")]
@@ -107,7 +125,7 @@ def study_tables(study: Study, task: Task, max_parameters: int) -> dict[str, pd.
     beside = finished_designs(study)
     by_architecture = {record.architecture: record for record in records.values()}
     designs = []
-    for design in DESIGNS:
+    for design in designs_for(task):
         architecture = design.architecture(task)
         record = beside.get(design.name) or by_architecture.get(str(architecture))
         designs.append(
@@ -115,16 +133,65 @@ def study_tables(study: Study, task: Task, max_parameters: int) -> dict[str, pd.
                 "name": design.name,
                 "architecture": str(architecture),
                 "num_parameters": num_parameters(architecture),
-                "paper_parameters": design.paper_parameters,
-                "paper_accuracy": design.paper_accuracy,
+                "paper_parameters": design.paper_parameters if with_claims else None,
+                "paper_accuracy": design.paper_accuracy if with_claims else None,
                 "val_accuracy": record.val_accuracy if record else None,
             }
         )
+    curves = [
+        {"trial": number, "epoch": epoch, **dict(zip(CURVE, values, strict=True))}
+        for number, record in sorted(records.items())
+        for epoch, values in enumerate(record.curve, start=1)
+    ]
+    times = [
+        {
+            "trial": trial.number,
+            "ended_at": f"{trial.datetime_complete.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        }
+        for trial in study.get_trials(deepcopy=False)
+        if trial.number in records and trial.datetime_complete is not None
+    ]
     return {
         "trials.csv": trials,
         "front.csv": on_front[["architecture", "num_parameters", "num_macs", "val_accuracy"]],
         "designs.csv": pd.DataFrame(designs).astype({"paper_parameters": "Int64"}),
+        "curves.csv": pd.DataFrame(curves, columns=["trial", "epoch", *CURVE]),
+        "times.csv": pd.DataFrame(times, columns=["trial", "ended_at"]),
     }
+
+
+def write_tables(
+    folder: Path, study: Study, task: Task, max_parameters: int, sums: Any, places: Iterable[str] = ()
+) -> None:
+    """Write the tables of what is finished to `folder`, with what its runs.csv adds to them.
+
+    Args:
+        sums: SHA-256 of the data set's files, as settings.json has them; the paper's claims are about MNIST.
+        places: architectures of the user's own, shown among the named designs.
+    """
+    tables = study_tables(study, task, max_parameters, sums == recorded_sums(DATASETS["mnist"]))
+    tables |= with_retraining(tables, kept_runs(folder), task, max_parameters, places)
+    for name, table in tables.items():
+        write_table(table, folder / name)
+
+
+def rebuild_tables(folder: Path) -> None:
+    """Write the tables of `folder` anew from its journal, which another process may be writing.
+
+    Raises:
+        ValueError: the journal or settings.json is missing or was damaged by hand.
+    """
+    path = folder / SETTINGS
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        task, max_parameters = Task(**settings["task"]), int(settings["max_parameters"])
+        sums = settings["data"]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} must hold a search's settings, but does not: {error!r}") from None
+    designs = folder / "designs.csv"
+    placed = rows(read_table(designs)) if designs.exists() else []
+    places = [row["architecture"] for row in placed if row["name"] == row["architecture"]]
+    write_tables(folder, look_at_study(folder), task, max_parameters, sums, places)
 
 
 def _finite(value: float | None) -> float | None:

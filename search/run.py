@@ -16,29 +16,30 @@ from rich.table import Table
 
 from lightcnn.architecture import Architecture, Task, parse
 from lightcnn.cost import num_parameters
-from lightcnn.data import DATASETS
-from lightcnn.designs import DESIGNS, LIGHTCNN
-from lightcnn.fetching import find_files
+from lightcnn.data import DATASETS, Dataset, recorded_sums
+from lightcnn.designs import DESIGNS, LIGHTCNN, designs_for
+from lightcnn.fetching import find_dataset
 from lightcnn.training import FAST
 from search import space
 from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
 from search.evaluation import Arm, kept_runs, retrain
 from search.loop import Search, search
-from search.placing import contenders, rivals, with_retraining
+from search.placing import contenders, rivals
 from search.progress import Display, log_line
-from search.records import finished, finished_designs, study_tables
-from search.report import write_report
+from search.records import finished, finished_designs, study_tables, write_tables
+from search.report import open_page, write_report
 from search.runs import TrainingData
 from search.samplers import SAMPLERS
 from search.stopping import default_rule
-from search.storage import held_study, open_study, write_table
+from search.storage import held_study, open_study
 from search.tables import LIGHTCNN_NAME, Row, read_study, rows, written
 from search.unfinished import Unfinished
 from search.verdict import early_stopping, placed, verdict
 from search.workers import SlotExecutor, choose_slots
 
-NUM_VALIDATION = 10_000  # images of the training set that judge the candidates
-# Of 50,000: half the cost, and candidates are ranked about as well (reports/budgets).
+# Of the training images, a sixth judges the candidates, 10,000 at most: of MNIST's 60,000 these are as many.
+VALIDATION_SHARE, NUM_VALIDATION = 6, 10_000
+# Of the 50,000 that are left: half the cost, and candidates are ranked about as well (reports/budgets).
 NUM_TRAINING = 25_000
 FEW_SEEDS = 2  # of a re-trained design that decides nothing about LightCNN or the user's own
 
@@ -67,7 +68,13 @@ def parser() -> Parser:
         metavar="S",
         help="of the sampler and the runs; with --workers 1 on the CPU, the same seed gives the same search",
     )
-    group.add_argument("--dataset", choices=list(DATASETS), default="mnist", help="what is learnt")
+    group.add_argument(
+        "--dataset",
+        default="mnist",
+        metavar="NAME|FOLDER",
+        help=f"what is learnt: {', '.join(DATASETS)}, or a folder with your images in train/<class>/ and "
+        "test/<class>/; those that are no squares of one size up to 64 pixels are resized",
+    )
     group.add_argument(
         "--max-parameters",
         type=at_least(1),
@@ -81,9 +88,9 @@ def parser() -> Parser:
     group.add_argument(
         "--train-images",
         type=at_least(1),
-        default=NUM_TRAINING,
         metavar="N",
-        help="search with N images, classes in proportion; 50,000 at most, as 10,000 judge",
+        help=f"search with N images, classes in proportion; by default {NUM_TRAINING:,}, or all if fewer are "
+        f"left by validation, which takes a sixth of the training images, {NUM_VALIDATION:,} at most",
     )
     group.add_argument(
         "--no-early-stopping",
@@ -112,6 +119,7 @@ def parser() -> Parser:
     it.add_argument(
         "--name", metavar="STUDY", help="folder of the study in --out; by default the data set's name"
     )
+    it.add_argument("--open", action="store_true", help="open the page in a browser when all is done")
     add_device_options(it)
     return it
 
@@ -129,8 +137,11 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     slots = choose_slots(options.devices, options.workers, options.workers_per_device)
     settings = _settings(options)
     places = [_placed(text, settings.task, options.seeds) for text in options.place]
-    recorded, about = _recorded(settings), about_this_run("search.run", arguments)
-    name = options.name or options.dataset
+    dataset = settings.data.dataset
+    if reason := _left_out(settings.task):
+        log_line(f"left out: {reason}")
+    recorded, about = _recorded(settings), about_this_run("search.run", arguments) | _about(dataset)
+    name = options.name or dataset.name
     with held_study(options.out, name, options.fresh, recorded, about, log_line) as folder:
         study = open_study(folder, log_line)
         kept_runs(folder)  # damage by hand is better told now than when the search is done
@@ -140,7 +151,8 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
             num_done = len(finished(study)) + len(finished_designs(study))
             missing = max(options.trials - len(finished(study)), 0)
             if with_designs:
-                missing += len(DESIGNS) - 1 - len(finished_designs(study))  # LightCNN is a trial
+                # LightCNN is a trial.
+                missing += len(designs_for(settings.task)) - 1 - len(finished_designs(study))
             with Display("search", num_done + missing, num_done) as display:
                 unfinished = Unfinished(folder, display.say)
                 search(
@@ -170,16 +182,14 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         finally:
             executor.shutdown(kill=True)
             if finished(study):
-                tables = study_tables(study, settings.task, settings.max_parameters)
-                tables = with_retraining(
-                    *(tables, kept_runs(folder), settings.task, settings.max_parameters),
-                    [str(arm.architecture) for arm in places],
-                )
-                for name, table in tables.items():
-                    write_table(table, folder / name)
+                texts = [str(arm.architecture) for arm in places]
+                sums = recorded["data"]["sha256"]
+                write_tables(folder, study, settings.task, settings.max_parameters, sums, texts)
                 page = write_report(folder)
         _conclude(folder, [str(arm.architecture) for arm in places])
         print(f"The page: {page}")
+    if options.open:
+        open_page(page)
 
 
 def _placed(text: str, task: Task, num_seeds: int) -> Arm:
@@ -203,7 +213,7 @@ def _seeds_of_arms(
     near = contenders(trials, settings.max_parameters, num_images)
     arms = [
         Arm(design.name, design.architecture(settings.task))
-        for design in DESIGNS
+        for design in designs_for(settings.task)
         if with_designs or design.name == LIGHTCNN_NAME
     ]
     judged = [parse(LIGHTCNN, settings.task), *(arm.architecture for arm in places)]
@@ -227,23 +237,33 @@ def _settings(options: argparse.Namespace) -> Search:
     Raises:
         ValueError: an option's value is out of the range that the others leave it.
     """
-    dataset = DATASETS[options.dataset]
+    dataset, folder = find_dataset(options.dataset, options.data_dir)
     task = dataset.task
+    try:
+        parse(LIGHTCNN, task)
+    except ValueError as error:
+        raise ValueError(f"LightCNN must fit the images of {dataset.title}, but {error}") from None
     least = space.smallest(task)
     if options.max_parameters < num_parameters(least):
         raise ValueError(
             f"--max-parameters must admit the smallest candidate, {least} with {num_parameters(least)}, "
             f"but got {options.max_parameters}"
         )
-    available = dataset.num_training_images - NUM_VALIDATION
-    if not task.num_classes <= options.train_images <= available:
+    num_images = dataset.num_training_images
+    if num_images < VALIDATION_SHARE * task.num_classes:
+        raise ValueError(
+            f"{dataset.title} must have at least {VALIDATION_SHARE} training images a class, as one of "
+            f"{VALIDATION_SHARE} judges, but has {num_images} for {task.num_classes} classes"
+        )
+    num_validation = min(num_images // VALIDATION_SHARE, NUM_VALIDATION)
+    available = num_images - num_validation
+    num_training = min(NUM_TRAINING, available) if options.train_images is None else options.train_images
+    if not task.num_classes <= num_training <= available:
         raise ValueError(
             f"--train-images must be from {task.num_classes} to {available}, the images that validation "
-            f"leaves, but got {options.train_images}"
+            f"leaves, but got {num_training}"
         )
-    data = TrainingData(
-        options.dataset, find_files(options.dataset, options.data_dir), NUM_VALIDATION, options.train_images
-    )
+    data = TrainingData(dataset, folder, num_validation, num_training)
     recipe = replace(FAST, epochs=options.epochs)
     stopping = None if options.no_early_stopping else default_rule(recipe.epochs)
     return Search(task, recipe, options.seed, options.sampler, options.max_parameters, data, stopping)
@@ -253,14 +273,32 @@ def _recorded(settings: Search) -> dict[str, Any]:
     """What must agree for a search to be gone on with; the data's folder may move, its bytes are checked."""
     recorded = asdict(settings)
     del recorded["data"]["folder"]
-    training_files = DATASETS[settings.data.dataset].files[:2]
-    recorded["data"]["sha256"] = {file.name: file.sha256 for file in training_files}
+    dataset = settings.data.dataset
+    recorded["data"] |= {"dataset": dataset.name, "sha256": recorded_sums(dataset)}
     recorded["space"] = {
         "max_blocks": space.MAX_BLOCKS,
         "widths": list(space.WIDTHS),
         "heads": list(space.HEADS),
     }
     return recorded
+
+
+def _left_out(task: Task) -> str:
+    """Which named designs are impossible for the images, and why; nothing if all are possible."""
+    names = [design.name for design in DESIGNS if design not in designs_for(task)]
+    side = task.image_size
+    return f"{'; '.join(names)} (images of {side}x{side} pixels are too small)" if names else ""
+
+
+def _about(dataset: Dataset) -> dict[str, str]:
+    """What the page tells of a user's own images."""
+    about = {
+        "folder": dataset.title,
+        "images": dataset.preparation,
+        "classes": ", ".join(dataset.classes),
+        "left_out": _left_out(dataset.task),
+    }
+    return about if dataset.preparation else {}
 
 
 def _conclude(folder: Path, places: list[str]) -> None:
@@ -270,13 +308,17 @@ def _conclude(folder: Path, places: list[str]) -> None:
     shown = Table(title="trials: " + ", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()))
     shown.add_column("")
     shown.add_column("architecture", overflow="fold")
-    for heading in ("parameters", "validation", "test", "paper says"):
+    for heading in ("parameters", "validation", "test"):
         shown.add_column(heading, justify="right")
     for row in rows(tables.front):
-        shown.add_row("front", *_cells(row), "")
+        shown.add_row("front", *_cells(row))
     shown.add_section()
+    with_claims = tables.designs["paper_accuracy"].notna().any()
+    if with_claims:
+        shown.add_column("paper says", justify="right")
     for row in rows(tables.designs):
-        shown.add_row(row["name"], *_cells(row), written(row["paper_accuracy"], "fraction"))
+        claim = [written(row["paper_accuracy"], "fraction")] if with_claims else []
+        shown.add_row(row["name"], *_cells(row), *claim)
     Console(highlight=False).print(shown)
     for sentence in verdict(tables):
         print(sentence)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from lightcnn.architecture import Architecture
-from lightcnn.data import LabelledImages, load_training_images, split, stratified_subset
+from lightcnn.data import Dataset, LabelledImages, load_training_images, split, stratified_subset
 from lightcnn.training import Epoch, Piece, Recipe, train
 
 
@@ -18,7 +18,7 @@ from lightcnn.training import Epoch, Piece, Recipe, train
 class TrainingData:
     """Which of a data set's training images a run sees. The test images are not among them."""
 
-    dataset: str
+    dataset: Dataset
     folder: Path  # verified files, the same for driver and workers
     num_validation: int = 10_000  # images split off to measure each epoch; 0: train on all of them
     num_train_images: int | None = None  # a stratified part of what is left; None: all of it

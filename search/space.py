@@ -62,12 +62,15 @@ def parameters(candidate: Architecture) -> dict[str, Any]:
 
 def draw(rng: np.random.Generator, task: Task) -> Architecture:
     """A candidate drawn as Optuna's random sampler draws: log-uniform widths."""
+    widths = draw_widths(rng, int(rng.integers(1, max_blocks(task) + 1)))
+    return template(tuple(widths), str(rng.choice(HEADS)), task)
+
+
+def draw_widths(rng: np.random.Generator, count: int) -> list[int]:
+    """So many widths, drawn as Optuna draws an integer on a log scale."""
     low, high = WIDTHS
-    edges = np.log(low - 0.5), np.log(high + 0.5)
-    widths = np.clip(
-        np.rint(np.exp(rng.uniform(*edges, size=rng.integers(1, max_blocks(task) + 1)))), low, high
-    )
-    return template(tuple(int(width) for width in widths), str(rng.choice(HEADS)), task)
+    drawn = np.exp(rng.uniform(np.log(low - 0.5), np.log(high + 0.5), size=count))
+    return [int(width) for width in np.clip(np.rint(drawn), low, high)]
 
 
 def smallest(task: Task) -> Architecture:

@@ -16,7 +16,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import Study, create_study, get_all_study_names
+from optuna.study import Study, create_study, get_all_study_names, load_study
 
 SETTINGS = "settings.json"
 JOURNAL = "study.journal"
@@ -210,6 +210,22 @@ def open_study(folder: Path, say: Callable[[str], None]) -> Study:
         raise ValueError(
             f"{path} must be an Optuna journal, but is damaged ({error}); --fresh starts over"
         ) from None
+
+
+def look_at_study(folder: Path) -> Study:
+    """The Optuna study kept in `folder`, to be read only; its driver may go on writing meanwhile.
+
+    Raises:
+        ValueError: there is no journal, or it is damaged.
+    """
+    path = folder / JOURNAL
+    if not path.exists():
+        raise ValueError(f"{path} must exist")
+    try:
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        return load_study(study_name=get_all_study_names(storage)[0], storage=storage)
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, IndexError) as error:
+        raise ValueError(f"{path} must be an Optuna journal, but is damaged ({error})") from None
 
 
 def _heal(path: Path, say: Callable[[str], None]) -> None:

@@ -74,7 +74,7 @@ def _run(
             f"--train-images must be from {dataset.task.num_classes} to {available}, "
             f"but got {options.train_images}"
         )
-    data = TrainingData(DATASET, find_files(DATASET, options.data_dir), 0, options.train_images)
+    data = TrainingData(dataset, find_files(DATASET, options.data_dir), 0, options.train_images)
     settings = {
         "dataset": DATASET,
         "recipe": asdict(ablation.recipe),

@@ -102,13 +102,13 @@ def promising(pool: Pool, trained: Pool, curves: Sequence[Sequence[float]]) -> l
         curves: validation accuracies of each of `trained`, one an epoch; shorter where a run was stopped.
             What that would have come to is guessed from how the others went on from there.
     """
-    accuracies = _final(curves)
+    accuracies = final_accuracies(curves)
     model = GaussianProcess(trained.features, log_error(accuracies))
     gains = expected_gains(pool.sizes, *model.predict(pool.features), trained.sizes, accuracies)
     return [int(i) for i in np.argsort(-gains, kind="stable")]
 
 
-def _final(curves: Sequence[Sequence[float]]) -> Array:
+def final_accuracies(curves: Sequence[Sequence[float]]) -> Array:
     """Last accuracies; of a shorter curve, moved by the others' median gain on the scale of log errors."""
     num_epochs = max(map(len, curves))
     whole = np.array([curve for curve in curves if len(curve) == num_epochs])

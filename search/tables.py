@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lightcnn.architecture import Task
+
 Row = Mapping[str, Any]
 
 # column -> (heading on the page, kind). The kind says what a cell may hold and how it is written. An empty
@@ -57,9 +59,16 @@ COLUMNS = {
     "exported": ("to measure an export of", "text"),  # empty: the study's own reading
     "epochs": ("epochs", "count"),
     "spared_at": ("spared by lot at epoch", "count"),
+    "epoch": ("epoch", "count"),
+    "train_loss": ("training loss", "number"),
     "seconds": ("seconds", "number"),
+    "ended_at": ("ended at", "text"),
     "seed": ("seed", "count"),
     "reason": ("reason", "text"),
+    "sampler": ("sampler", "text"),
+    "repetition": ("repetition", "count"),
+    "num_trials": ("trials", "count"),
+    "hypervolume": ("hypervolume", "number"),
 }
 RULES = {
     "count": "a whole number",
@@ -90,6 +99,9 @@ FILES = {
         "arm architecture num_parameters num_seeds test_accuracy_mean",
     ),
     "test_readings.csv": ("read_at num_runs",) * 2,
+    "curves.csv": ("trial epoch train_loss val_accuracy val_loss", "trial epoch"),
+    "times.csv": ("trial ended_at",) * 2,
+    "replays.csv": ("sampler repetition num_trials hypervolume",) * 2,
 }
 # What re-training adds: to each design, and to those that are placed beside the front.
 RETRAINED = [
@@ -100,6 +112,7 @@ GAPS = [
     *("accuracy_reference", "accuracy_gap", "accuracy_gap_low", "accuracy_gap_high", "accuracy_gap_p"),
     *("parameter_reference", "parameter_ratio", "parameter_ratio_low", "parameter_ratio_high"),
 ]
+CLAIMS = ["paper_parameters", "paper_accuracy"]  # empty where the data set is not the paper's
 LIGHTCNN_NAME = "LightCNN"  # the row of designs.csv that everything is set against
 
 
@@ -112,7 +125,24 @@ class Tables:
     front: pd.DataFrame
     designs: pd.DataFrame
     test_readings: pd.DataFrame  # a line for each time that the test set was read
+    curves: pd.DataFrame  # a line for each epoch of each trial; none in a study of an earlier version
+    times: pd.DataFrame  # when each trial was over; none in a study of an earlier version
     settings: Mapping[str, Any] | None  # None: the study left no settings.json
+
+    def setting(self, *path: str) -> Any:
+        """What settings.json says under `path` in its `settings`; None where it says nothing."""
+        value: Any = (self.settings or {}).get("settings")
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    @property
+    def task(self) -> Task | None:
+        """What the data set asked of the networks, if settings.json says it."""
+        try:
+            return Task(**self.setting("task"))
+        except (TypeError, ValueError):
+            return None
 
 
 def absent(value: object) -> bool:
@@ -142,6 +172,8 @@ def written(value: Any, kind: str) -> str:
         return "none as accurate" if np.isinf(value) else f"{value:.3g}"
     if kind == "flag":
         return {"True": "yes", "False": "no"}.get(value, str(value))
+    if kind == "limit" and not 0 <= value <= 1:  # of an interval of few seeds
+        return "< 0 %" if value < 0 else "> 100 %"
     if kind == "points":
         return f"{100 * value:+.2f} points"
     return percent(value) if kind in ("fraction", "limit") else str(value)
@@ -198,8 +230,17 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def read_test_readings(folder: Path) -> pd.DataFrame:
     """When the test set was read for the runs in `folder`; empty if it was not, or nothing says when."""
-    path = folder / "test_readings.csv"
-    return read_table(path) if path.exists() else pd.DataFrame(columns=["read_at", "num_runs"])
+    return _read_if_there(folder / "test_readings.csv")
+
+
+def read_replays(folder: Path) -> pd.DataFrame:
+    """Hypervolumes of the searches replayed for `python -m studies.samplers`; empty if there are none."""
+    return _read_if_there(folder / "samplers" / "replays.csv")
+
+
+def _read_if_there(path: Path) -> pd.DataFrame:
+    required, _ = FILES[path.name]
+    return read_table(path) if path.exists() else pd.DataFrame(columns=required.split())
 
 
 def read_study(folder: Path) -> Tables:
@@ -211,7 +252,9 @@ def read_study(folder: Path) -> Tables:
     )
     if LIGHTCNN_NAME not in set(designs["name"]):
         raise ValueError(f"{folder / 'designs.csv'} must have a design named {LIGHTCNN_NAME}")
-    test_readings = read_test_readings(folder)
+    readings, curves, times = (
+        _read_if_there(folder / name) for name in ("test_readings.csv", "curves.csv", "times.csv")
+    )
     path = folder / "settings.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -219,4 +262,4 @@ def read_study(folder: Path) -> Tables:
         raise ValueError(f"{path} must be JSON, but {error}") from None
     if settings is not None and not isinstance(settings, dict):
         raise ValueError(f"{path} must hold an object, but holds {type(settings).__name__}")
-    return Tables(folder.resolve().name, trials, front, designs, test_readings, settings)
+    return Tables(folder.resolve().name, trials, front, designs, readings, curves, times, settings)

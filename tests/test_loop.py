@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
+from lightcnn.data import DATASETS
 from lightcnn.designs import DESIGNS, LIGHTCNN
 from lightcnn.training import FAST, Epoch, Piece
 from search import space
@@ -23,7 +24,9 @@ from search.samplers import SAMPLERS
 from search.stopping import StoppingRule, is_spared
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
-SETTINGS = Search(MNIST, replace(FAST, epochs=2), 0, "random", 30_000, TrainingData("mnist", Path("nowhere")))
+SETTINGS = Search(
+    MNIST, replace(FAST, epochs=2), 0, "random", 30_000, TrainingData(DATASETS["mnist"], Path("nowhere"))
+)
 
 
 class Pretending(Executor):

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lightcnn.architecture import Task, parse
+from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch
 from search.command import Parser, at_least
 from search.runs import Outcome, Run, TrainingData
@@ -114,7 +115,7 @@ def test_a_journal_cut_anywhere_goes_on_with_what_was_whole(cut, journal, tmp_pa
     assert open_study(tmp_path, lambda line: None).trials[-1].values == [1.0, 1]
 
 
-RUN = Run(parse("2-gap", Task(28, 1, 10)), FAST, 0, TrainingData("mnist", Path("nowhere")))
+RUN = Run(parse("2-gap", Task(28, 1, 10)), FAST, 0, TrainingData(DATASETS["mnist"], Path("nowhere")))
 
 
 @given(content=st.binary(max_size=100), cut=st.integers(0, 10**6), at=st.integers(0, 10**6))

@@ -1,9 +1,8 @@
-"""The page from a study's files. Run: pytest tests/test_report.py (the last test needs Chromium)"""
+"""The page from a study's files; in a browser: test_page.py. Run: pytest tests/test_report.py"""
 
 import html
 import math
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,8 @@ import pytest
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
 from search import report
-from search.figure import ERRORS_DRAWN, label_size, pareto_figure, place_labels
+from search.figure import ERRORS_DRAWN, pareto_figure
+from search.labels import label_size, place_labels
 from search.placing import with_retraining
 from search.storage import write_table
 from search.tables import GAPS, RETRAINED, read_study, rows, written
@@ -108,6 +108,20 @@ def test_tables_hold_what_the_files_say(study):
     assert math.isnan(ultra_light["paper_parameters"]) and math.isnan(ultra_light["val_accuracy"])
 
 
+def test_without_the_papers_claims_the_page_does_not_speak_of_them(study):
+    for claims in ((), (",6218,0.9861,", ",550000,0.98,", ",,0.74,")):
+        for claim in claims:
+            change(study, "designs.csv", claim, ",,,")
+        page = report.write_report(study).read_text(encoding="utf-8")
+        for words in (
+            "what the paper",
+            "the paper&#39;s claim beside",
+            "paper&#39;s test accuracy",
+            "paper's claim, test",
+        ):
+            assert (words in page) == (not claims), words
+
+
 def test_settings_may_be_absent(study):
     (study / "settings.json").unlink()
     assert read_study(study).settings is None
@@ -128,7 +142,17 @@ def test_standing_and_verdict_on_validation_accuracy(study):
         "The most accurate candidate no larger than LightCNN is 8-16-16-16-gap (6,058 parameters, 99.10 %), "
         "0.50 points above it."
     )
-    assert "under about 0.3 points is not a finding" in third
+    assert (
+        "At 99.10 % and 10,000 images the standard error is about 0.094 points, so a difference under about "
+        "0.28 points is not a finding."
+    ) in third
+    change(study, "settings.json", '"gpu": null', '"data": {"num_validation": 100}')
+    _, second, third = verdict(read_study(study))  # 0.5 points of 100 images are half an image
+    assert second.endswith("0.50 points above it, which one run each cannot tell from chance.")
+    assert (
+        "At 99.00 % and 100 images the standard error is about 0.99 points, so a difference under about "
+        "3 points is not a finding."
+    ) in third
 
 
 def test_verdict_calls_a_small_gain_chance_and_a_loss_a_loss(study):
@@ -177,7 +201,7 @@ def test_test_accuracies_decide_where_there_are_some(study):
         "Accuracies are means over 3 fresh seeds on the test set. It was read once, on 2026-11-24 06:00:00 "
     )
     page = outside_script(report.write_report(study).read_text(encoding="utf-8"))
-    assert "on the front after re-training" in page and "When the test set was read" in page
+    assert "on the front after re-training" in page and "The test set was read once: 2026-11" in page
     with (study / "test_readings.csv").open("a") as file:
         file.write("2026-11-25 06:00:00 UTC,1\n")
     assert "read 2 times, on 2026-11-24 06:00:00 UTC and 2026-11-25" in verdict(read_study(study))[2]
@@ -274,7 +298,7 @@ def test_figure_draws_the_tables(study):
     (joined,) = [trace for trace in figure.data if trace.mode == "lines" and trace.x[1] == 550000]
     assert list(joined.y) == pytest.approx([1.88, 2]) and joined.line.color == traces["MLP"].marker.color
     assert traces["front"].hovertext[2] == (
-        "<b>8-16-16-16-gap</b><br>trial: 1<br>state: COMPLETE<br>architecture: 8-16-16-16-gap<br>"
+        "<b>8-16-16-16-gap</b><br>trial: 1<br>state: COMPLETE<br>"
         "6,058 parameters<br>420,000 MACs<br>peak activation bytes: 25,088<br>"
         "validation accuracy: 99.10 %<br>validation loss: 0.03<br>8 epochs"
     )
@@ -332,6 +356,9 @@ def test_labels_are_apart_from_each_other_and_from_all_marks():
         (0.04512, "number", "0.04512"),
         (61.5, "number", "61.5"),
         ("True", "flag", "yes"),
+        (0.97, "limit", "97.00 %"),
+        (-5.0, "limit", "< 0 %"),  # of an interval of two seeds
+        (1.01, "limit", "> 100 %"),
     ],
 )
 def test_written(value, kind, text):
@@ -348,7 +375,7 @@ def test_page_holds_the_study_and_escapes_what_users_typed(study):
         "<title>small: small CNNs around LightCNN</title>",
         ">6,218<",
         ">98.60 %<",
-        ">98.61 %<",
+        ">98.61 %",
         ">550,000<",
         "3 complete, 1 diverged, 1 failed",
         html.escape("<script>alert(1)</script>"),
@@ -357,10 +384,13 @@ def test_page_holds_the_study_and_escapes_what_users_typed(study):
         "loss is nan after epoch 2",
         '<th scope="row">recipe</th><td>epochs: 8</td>',
         '<th scope="row">gpu</th><td>–</td>',
-        'role="img" aria-label="Scatter plot',
+        'role="group" aria-label="Scatter plot',
+        "The test set was not read.",
+        "left no <code>curves.csv</code>",
+        "left no <code>times.csv</code>",
     ):
         assert text in body, text
-    assert body.count("<caption>") == 4 and body.count('<th scope="col"') == 4 + 6 + 14
+    assert body.count("<caption>") == 5 and body.count('<th scope="col"') == 4 + 4 + 6 + 14
     assert "nan" not in re.sub("loss is nan", "", re.sub("<[^>]*>", " ", body)).lower().split()
 
 
@@ -489,40 +519,40 @@ def test_the_command_rebuilds_the_page(study):
     assert done.stderr == f"error: {study / 'front.csv'} must have a column architecture, but has broken\n"
 
 
-def test_page_in_a_browser(study):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    page_file = report.write_report(study)
-    troubles, requests = [], []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        for width in (1280, 400):
-            page = browser.new_page(viewport={"width": width, "height": 900})
-            page.set_default_timeout(120_000)  # a loaded machine takes its time
-            page.on("console", lambda message: troubles.append(message.text))
-            page.on("pageerror", lambda error: troubles.append(str(error)))
-            page.on("request", lambda request: requests.append(request.url))
-            page.goto(page_file.as_uri())
-            page.wait_for_selector("#pareto .annotation-text")
-            if width == 1280:
-                star = """() => {
-                    const plot = document.getElementById("pareto");
-                    const curve = plot.data.findIndex(trace => trace.name === "LightCNN");
-                    Plotly.Fx.hover(plot, [{curveNumber: curve, pointNumber: 0}]);
-                }"""
-                page.evaluate(star)
-                page.wait_for_selector(".hovertext")
-                assert "6,218" in page.locator(".hovertext").first.text_content()
-                trials = page.locator("table.sortable").last
-                trials.get_by_role("button", name="validation accuracy").click()
-                order = trials.locator("tbody th").all_text_contents()
-                assert order == ["2", "4", "0", "1", "3"]  # by accuracy; the absent one last
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            labels = page.locator("#pareto .annotation-text").all_text_contents()
-            assert len(labels) == (3 if width == 1280 else 1) and "LightCNN, 6,218" in labels
-            page.close()
-        browser.close()
-    assert troubles == []
-    assert set(requests) == {page_file.as_uri()}
+def test_the_page_is_opened_on_request(study, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr(report.webbrowser, "open", lambda address: opened.append(address) or True)
+    assert report.main([str(study)]) == 0 and opened == []
+    assert report.main([str(study), "--open"]) == 0
+    assert opened == [(study / "report.html").as_uri()]
+    monkeypatch.setattr(report.webbrowser, "open", lambda address: False)
+    assert report.main([str(study), "--open"]) == 0
+    assert capsys.readouterr().err == f"no browser was found to open {study / 'report.html'}\n"
+
+
+def test_a_study_beside_it_is_linked(study):
+    beside = study.parent / "gap & removal"
+    beside.mkdir()
+    (beside / "summary.csv").write_text("")
+    (beside / "report.html").write_text("<head><title>What does &lt;GAP&gt; bring?</title></head>")
+    page = report.write_report(study).read_text(encoding="utf-8")
+    assert '<a href="../gap%20%26%20removal/report.html">What does &lt;GAP&gt; bring?</a>' in page
+    assert "Studies beside this one" in page
+
+
+def test_pictures_need_a_browser_and_say_so(study, tmp_path):
+    """Without one the page is written all the same."""
+    command = [sys.executable, "-m", "search.report", str(study), "--pictures"]
+    environment = {"PATH": str(tmp_path), "BROWSER_PATH": str(tmp_path / "none"), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        env=environment,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, f"{study / 'report.html'}\n")
+    assert done.stderr.startswith("failed: report.png and report.svg need kaleido and an installed Chrome")
+    assert done.stderr.count("\n") == 1
+    assert not (study / "report.png").exists()

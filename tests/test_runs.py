@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from lightcnn.architecture import Task, parse
+from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch, Piece
 from search.runs import Run, TrainingData, images_of, train_epoch
 from search.schedule import train_runs
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
-DATA = TrainingData("mnist", Path("nowhere"))
+DATA = TrainingData(DATASETS["mnist"], Path("nowhere"))
 
 
 def run(seed, epochs=2):
@@ -106,7 +107,7 @@ def test_a_diverged_run_is_over():
 
 
 def test_training_and_validation_images_do_not_meet(mnist_folder):
-    everything = TrainingData("mnist", mnist_folder, num_validation=0)
+    everything = TrainingData(DATASETS["mnist"], mnist_folder, num_validation=0)
     training, validation = images_of(everything, "cpu")
     assert (len(training), validation) == (60_000, None)
     training, validation = images_of(replace(everything, num_validation=10_000), "cpu")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lightcnn.architecture import Task, parse
-from lightcnn.data import LabelledImages, load_training_images, split, stratified_subset
+from lightcnn.data import DATASETS, LabelledImages, load_training_images, split, stratified_subset
 from lightcnn.training import FAST, PAPER, Recipe, measure, train, trained_network
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
@@ -16,7 +16,7 @@ SMALL = parse("4-6-gap", MNIST)
 @pytest.fixture(scope="module")
 def images(mnist_folder):
     """600 images to train on and 1,500 to validate with."""
-    everything = load_training_images("mnist", mnist_folder)
+    everything = load_training_images(DATASETS["mnist"], mnist_folder)
     rest, held_out = split(everything.labels, 1_500)
     return everything.subset(stratified_subset(everything.labels, rest, 600)), everything.subset(held_out)
 
@@ -104,7 +104,7 @@ def test_measure_by_hand():
 
 def test_it_learns_mnist(mnist_folder):
     """A tenth of the images and two epochs: far from the end, and far beyond chance."""
-    everything = load_training_images("mnist", mnist_folder)
+    everything = load_training_images(DATASETS["mnist"], mnist_folder)
     rest, held_out = split(everything.labels)
     training = everything.subset(stratified_subset(everything.labels, rest, 6_000))
     architecture = parse("8-16-32-flatten", MNIST)

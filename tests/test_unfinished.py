@@ -6,6 +6,7 @@ from concurrent.futures import Executor, Future
 import pytest
 
 from lightcnn.architecture import Task, parse
+from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch
 from search.runs import Outcome, Run, TrainingData
 from search.schedule import train_runs
@@ -38,7 +39,7 @@ class Silent:
 def run(mnist_folder, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     recipe = dataclasses.replace(FAST, epochs=4)
-    return Run(parse("2-4-gap", MNIST), recipe, 7, TrainingData("mnist", mnist_folder, 200, 300))
+    return Run(parse("2-4-gap", MNIST), recipe, 7, TrainingData(DATASETS["mnist"], mnist_folder, 200, 300))
 
 
 def train(run, executor, unfinished, judge=lambda key, outcome: outcome):

@@ -72,6 +72,16 @@ def gone(name: str):
     return lambda folder: (folder / "out" / "it" / name).unlink()
 
 
+def alone(damage: Callable[[Path], None]):
+    """Damage to a study that has no journal, from which its tables would be made anew."""
+
+    def both(folder: Path) -> None:
+        damage(folder)
+        (folder / "out" / "it" / "study.journal").unlink()
+
+    return both
+
+
 def data_file(name: str, change: Callable[[bytes], bytes] | None):
     """Damage: one of MNIST's files changed, or missing."""
 
@@ -236,7 +246,7 @@ def _tables() -> list[BadInput]:
          "read_at", "a column is missing"),
     ]  # fmt: skip
     return [
-        BadInput("search.report {out}/it", f"{it}/{name}{line}", damage, f"{name}: {done}")
+        BadInput("search.report {out}/it", f"{it}/{name}{line}", alone(damage), f"{name}: {done}")
         for name, damage, line, done in cases
     ] + [
         BadInput("search.report {out}/none", "{out}/none must be the folder of a study"),

@@ -25,6 +25,7 @@ import pandas as pd
 import psutil
 
 from lightcnn.architecture import Task, parse
+from lightcnn.data import DATASETS
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST, train
 from search.runs import TrainingData, images_of
@@ -189,7 +190,7 @@ def kill_workers(out: Path, rng: random.Random, number: int) -> str:
 def undisturbed(trial) -> list[float]:
     """The validation accuracies of the same run, epoch by epoch, in this process."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    data = TrainingData("mnist", find_files("mnist"), num_train_images=NUM_TRAIN_IMAGES)
+    data = TrainingData(DATASETS["mnist"], find_files("mnist"), num_train_images=NUM_TRAIN_IMAGES)
     images = images_of(data, "cpu")
     piece = train(parse(trial.architecture, MNIST), replace(FAST, epochs=3), *images, int(trial.seed))
     return [epoch.val_accuracy for epoch in piece.epochs]

@@ -1,0 +1,219 @@
+"""The page's plots besides the Pareto plot: learning curves, what mattered, how the search went."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from search.course import Bar, Progress
+from search.figure import ACCURACY_TICKS, AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
+from search.importance import Importance
+from search.tables import LIGHTCNN_NAME, Row, Tables, percent, rows
+
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
+ORANGE, BLACK = "#E69F00", "#555555"
+STATES = {  # of a trial: what the legend says, colour and hatching
+    "COMPLETE": ("trained to its end", BLUE, ""),
+    "PRUNED": ("stopped early", ORANGE, "/"),
+    "DIVERGED": ("diverged", VERMILLION, "x"),
+    "FAILED": ("failed", BLACK, "."),
+}
+
+
+def title(parameter: str) -> str:
+    """A parameter of the search as the page calls it."""
+    if parameter.startswith("width_"):
+        return f"channels of block {parameter.removeprefix('width_')}"
+    return {"num_blocks": "number of blocks", "head": "head"}[parameter]
+
+
+def learning_figure(tables: Tables) -> go.Figure | None:
+    """Validation accuracy after each epoch: the search's front, LightCNN, and what was stopped."""
+    if tables.curves.empty:
+        return None
+    curves = {int(own["trial"].iloc[0]): own for _, own in tables.curves.groupby("trial")}
+    trials = [row for row in rows(tables.trials) if row["trial"] in curves]
+    light = set(tables.designs.loc[tables.designs["name"] == LIGHTCNN_NAME, "architecture"])
+    front = set(tables.front["architecture"]) - light
+    stopped = {"color": GREY, "width": 1, "dash": "dot"}
+    marks = {"color": GREY, "size": 5, "symbol": "x-thin-open"}
+    figure = go.Figure()
+    for name, own, line, marker in [
+        ("stopped early", [row for row in trials if row["state"] == "PRUNED"], stopped, marks),
+        (
+            "on the search's front",
+            [row for row in trials if row["state"] == "COMPLETE" and row["architecture"] in front],
+            {"color": BLUE, "width": 1.5},
+            {"color": BLUE, "size": 4},
+        ),
+        (
+            "LightCNN",
+            [row for row in trials if row["architecture"] in light],
+            {"color": VERMILLION, "width": 2.5},
+            {"color": VERMILLION, "size": 10, "symbol": "star"},
+        ),
+    ]:
+        _add_curves(figure, name, own, curves, line, marker)
+    figure.update_layout(
+        **LAYOUT,
+        hovermode="closest",
+        legend=LEGEND,
+        xaxis={
+            **AXIS,
+            "title": {"text": "epoch"},
+            "dtick": 1 if tables.curves["epoch"].max() <= 20 else None,
+        },
+        yaxis={
+            **AXIS,
+            "type": "log",
+            "autorange": "reversed",
+            "title": {"text": "validation accuracy (log scale of the error)", "standoff": 14},
+            "tickvals": [round(100 - tick, 2) for tick in ACCURACY_TICKS],
+            "ticktext": [f"{'≤ ' if tick == 50 else ''}{tick:g} %" for tick in ACCURACY_TICKS],
+        },
+    )
+    return figure
+
+
+def _add_curves(
+    figure: go.Figure, name: str, trials: Sequence[Row], curves: dict[int, Any], line: Row, marker: Row
+) -> None:
+    """One trace for all these trials, gaps between them."""
+    if not trials:
+        return
+    epochs: list[float | None] = []
+    errors: list[float | None] = []
+    texts: list[str] = []
+    for row in trials:
+        own = curves[int(row["trial"])]
+        epochs += [*own["epoch"].astype(int).tolist(), None]
+        errors += [*np.round(error_percent(own["val_accuracy"]), 4).tolist(), None]
+        label = html.escape(str(row["architecture"]))
+        texts += [f"{label}<br>{percent(accuracy)}" for accuracy in own["val_accuracy"]] + [""]
+    figure.add_scatter(
+        x=epochs,
+        y=errors,
+        name=f"{name} ({len(trials)})" if len(trials) > 1 else name,
+        mode="lines+markers",
+        line=dict(line),
+        marker=dict(marker),
+        hoverinfo="text",
+        hovertext=texts,
+    )
+
+
+def importance_figure(found: Importance) -> go.Figure:
+    """A bar for each parameter's share, with its 95 % interval, the most important at the top."""
+    effects = found.effects[::-1]
+    shares = [100 * effect.share for effect in effects]
+    figure = go.Figure(
+        go.Bar(
+            x=shares,
+            y=[title(effect.parameter) for effect in effects],
+            orientation="h",
+            marker={"color": BLUE},
+            error_x={
+                "type": "data",
+                "array": [100 * effect.high - share for effect, share in zip(effects, shares, strict=True)],
+                "arrayminus": [
+                    share - 100 * effect.low for effect, share in zip(effects, shares, strict=True)
+                ],
+                "color": GREY,
+                "thickness": 2,
+            },
+            hoverinfo="text",
+            hovertext=[
+                f"{title(effect.parameter)}: {100 * effect.share:.0f} %, 95 % interval "
+                f"{100 * effect.low:.0f} to {100 * effect.high:.0f} %"
+                for effect in effects
+            ],
+        )
+    )
+    axis = {**AXIS, "title": {"text": "share of the variance of the log error"}, "ticksuffix": " %"}
+    figure.update_layout(**LAYOUT, xaxis={**axis, "rangemode": "tozero"}, yaxis={**AXIS, "showgrid": False})
+    return figure
+
+
+def progress_figure(course: Progress) -> go.Figure:
+    """Hypervolume over trials, on the band of random searches if there is one."""
+    figure = go.Figure()
+    if course.random is not None:
+        band = course.random
+        counts = band.num_trials.tolist()
+        figure.add_scatter(
+            x=counts + counts[::-1],
+            y=[*band.high.tolist(), *band.low.tolist()[::-1]],
+            fill="toself",
+            fillcolor="rgba(136,136,136,0.3)",
+            line={"width": 0},
+            mode="lines",
+            name=f"{band.num_searches} random searches, 95 % of them",
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=counts,
+            y=band.median.tolist(),
+            mode="lines+markers",
+            line={"color": GREY, "dash": "dash"},
+            marker={"color": GREY, "symbol": "square", "size": 6},
+            name="their median",
+            hovertemplate="%{x} random trials: %{y:.4f}<extra></extra>",
+        )
+    figure.add_scatter(
+        x=list(range(1, len(course.hypervolumes) + 1)),
+        y=[round(volume, 5) for volume in course.hypervolumes],
+        mode="lines",
+        line={"color": BLUE, "width": 2.5, "shape": "hv"},
+        name="this search",
+        hovertemplate="%{x} trials: %{y:.4f}<extra></extra>",
+    )
+    figure.update_layout(
+        **LAYOUT,
+        legend=LEGEND,
+        xaxis={**AXIS, "title": {"text": "trials"}, "range": [0, 1.02 * len(course.hypervolumes)]},
+        yaxis={**AXIS, "title": {"text": "hypervolume of the front"}},
+    )
+    return figure
+
+
+def timeline_figure(bars: Sequence[Bar], pauses: Sequence[tuple[float, float]]) -> go.Figure:
+    """What each slot trained when, minutes; a dashed line where a pause was cut out."""
+    figure = go.Figure()
+    for state, (name, colour, pattern) in STATES.items():
+        own = [bar for bar in bars if bar.trial["state"] == state]
+        if not own:
+            continue
+        figure.add_bar(
+            base=[round(bar.start / 60, 3) for bar in own],
+            x=[round((bar.end - bar.start) / 60, 3) for bar in own],
+            y=[f"slot {bar.slot + 1}" for bar in own],
+            orientation="h",
+            name=name,
+            marker={
+                "color": colour,
+                "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": "#ffffff", "size": 6},
+                "line": {"color": "#ffffff", "width": 0.5},
+            },
+            hoverinfo="text",
+            hovertext=[
+                f"trial {int(bar.trial['trial'])}: {html.escape(str(bar.trial['architecture']))}<br>"
+                f"{bar.end - bar.start:.0f} seconds"
+                for bar in own
+            ],
+        )
+    for at, seconds in pauses:
+        figure.add_vline(
+            x=at / 60,
+            line={"color": GREY, "dash": "dash"},
+            annotation={"text": f"{seconds / 60:,.0f} min paused", "textangle": -90, "font": {"size": 11}},
+        )
+    figure.update_layout(
+        **LAYOUT,
+        barmode="overlay",
+        legend=LEGEND,
+        xaxis={**AXIS, "title": {"text": "minutes, pauses cut out" if pauses else "minutes"}},
+        yaxis={**AXIS, "showgrid": False, "autorange": "reversed", "categoryorder": "category ascending"},
+    )
+    return figure

@@ -1,0 +1,135 @@
+"""How the search went: the hypervolume found so far beside random searches, and who trained when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from search.pareto import hypervolume
+from search.surrogate import WORST
+from search.tables import Row, Tables, absent, rows
+
+# What random searches were replayed with (`python -m studies.samplers`): data set and budget of
+# LightCNN-Bench, and the corner of their hypervolumes, parameters and accuracy.
+BENCH = {"dataset": "mnist", "epochs": 8, "num_train_images": 25_000}
+BENCH_CORNER = (65_000.0, 0.9)
+PAUSE_SECONDS = 60  # without any training, after which the time line is cut
+
+
+@dataclass(frozen=True)
+class Band:
+    """Hypervolume of many random searches after some numbers of trials."""
+
+    num_trials: NDArray[np.float64]
+    low: NDArray[np.float64]  # 2.5th percentile of the searches
+    median: NDArray[np.float64]
+    high: NDArray[np.float64]  # 97.5th
+    num_searches: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Hypervolume of the front after each finished trial, in the order of their numbers."""
+
+    hypervolumes: list[float]  # (num_trials,)
+    corner: tuple[float, float]  # parameters, accuracy
+    random: Band | None  # None: no random searches with this data and budget are at hand
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One trial's time in training."""
+
+    trial: Row
+    slot: int
+    start: float  # seconds since the first began, without the pauses
+    end: float
+
+
+def progress(tables: Tables, replays: pd.DataFrame) -> Progress | None:
+    """The hypervolume over trials; None where no trial was trained to its end.
+
+    Args:
+        replays: of `search.tables.read_replays`.
+    """
+    trials = tables.trials.sort_values("trial")
+    complete = (trials["state"] == "COMPLETE").to_numpy()
+    if not complete.any():
+        return None
+    sizes = trials["num_parameters"].to_numpy(dtype=float)
+    accuracies = np.where(complete, trials["val_accuracy"].to_numpy(dtype=float), np.nan)
+    band = random_band(replays) if _is_as_in_the_bench(tables) else None
+    corner = BENCH_CORNER
+    if band is None:
+        largest = float(tables.setting("max_parameters") or np.nanmax(sizes[complete]))
+        corner = (largest, max(1 - WORST * (1 - float(np.nanmax(accuracies))), 0.0))
+    found = [hypervolume(sizes[:n], accuracies[:n], *corner) for n in range(1, len(trials) + 1)]
+    return Progress(found, corner, band)
+
+
+def random_band(replays: pd.DataFrame) -> Band | None:
+    """What random searches found, from the lines of `replays` whose sampler is random; None without any."""
+    drawn = replays[replays["sampler"] == "random"]
+    if drawn.empty:
+        return None
+    by_trials = drawn.groupby("num_trials")["hypervolume"]
+    low, median, high = (by_trials.quantile(q) for q in (0.025, 0.5, 0.975))
+    counts = np.array(median.index, dtype=float)
+    return Band(
+        counts, low.to_numpy(), median.to_numpy(), high.to_numpy(), int(drawn["repetition"].nunique())
+    )
+
+
+def _is_as_in_the_bench(tables: Tables) -> bool:
+    data: Any = tables.setting("data") or {}
+    of_study = {
+        "dataset": data.get("dataset"),
+        "epochs": tables.setting("recipe", "epochs"),
+        "num_train_images": data.get("num_train_images"),
+    }
+    return of_study == BENCH
+
+
+def timeline(tables: Tables) -> tuple[list[Bar], list[tuple[float, float]]]:
+    """The trials' time in training on slots, and the pauses cut out: (where, how long), seconds.
+
+    A trial's time is what its epochs took, up to when it was told to the study. Slots are not recorded: each
+    trial takes the first that is free, as many as trained at one time.
+
+    Raises:
+        ValueError: an `ended_at` of times.csv is no time.
+    """
+    ended = dict(zip(tables.times["trial"], tables.times["ended_at"], strict=True))
+    spans = []
+    for row in rows(tables.trials):
+        if row["trial"] in ended and not absent(row["seconds"]):
+            end = _seconds(ended[row["trial"]])
+            spans.append((end - row["seconds"], end, row))
+    spans.sort(key=lambda span: span[:2])
+    bars: list[Bar] = []
+    pauses: list[tuple[float, float]] = []
+    free_at: list[float] = []  # of each slot, in the bars' time
+    shift = spans[0][0] if spans else 0.0  # from the clock's time to the bars'
+    for start, end, row in spans:
+        idle = start - shift - max(free_at, default=0.0)
+        if idle > PAUSE_SECONDS:
+            shift += idle
+            pauses.append((max(free_at), idle))
+        slot = next((i for i, free in enumerate(free_at) if free <= start - shift), len(free_at))
+        free_at[slot : slot + 1] = [end - shift]
+        bars.append(Bar(row, slot, start - shift, end - shift))
+    return bars, pauses
+
+
+def _seconds(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise ValueError(
+            f"times.csv: ended_at must be a time like 2026-11-24T06:00:00Z, but is {text!r}"
+        ) from None

@@ -1,0 +1,245 @@
+"""A search's page in a real browser; skipped where playwright or Chromium is not installed.
+
+Run: pytest tests/test_page.py
+"""
+
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_importance import study_where
+
+from search.report import main, write_report
+from search.storage import write_table
+from search.tables import read_study, rows
+
+REPORTS = Path(__file__).parents[1] / "reports"
+CHROMIUM = shutil.which("chromium")
+DRAW_ALL = "() => places.forEach(draw)"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study of real MNIST runs: 100 trials, re-trained and tested."""
+    folder = tmp_path_factory.mktemp("reports") / "mnist-100-trials"
+    folder.mkdir()
+    for path in (REPORTS / folder.name).glob("*.csv"):
+        shutil.copy(path, folder)
+    shutil.copy(REPORTS / folder.name / "settings.json", folder)
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser, page_file, width=1280, **options):
+    """The page, drawn; afterwards it must have said nothing on the console and fetched nothing."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, **options)
+    page.set_default_timeout(120_000)  # a loaded machine takes its time
+    troubles, requests = [], []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(page_file.as_uri())
+    page.wait_for_selector("#pareto .annotation-text")
+    yield page
+    page.close()
+    assert troubles == []
+    assert set(requests) == {page_file.as_uri()}
+
+
+@pytest.fixture
+def page(browser, study):
+    with opened(browser, study / "report.html") as page:
+        yield page
+
+
+def test_every_plot_is_drawn_and_lightcnn_tells_its_size(page):
+    assert page.locator("#timeline .plot-container").count() == 0  # far below: not before it is looked at
+    for name in ("learning", "importance", "progress", "timeline"):
+        page.locator(f"#{name}").scroll_into_view_if_needed()
+        page.wait_for_selector(f"#{name} .main-svg")
+    page.evaluate("""() => {
+        const curve = plot.data.findIndex(trace => trace.name === "LightCNN");
+        Plotly.Fx.hover(plot, [{curveNumber: curve, pointNumber: 0}]);
+    }""")
+    page.wait_for_selector(".hovertext")
+    assert "6,218" in page.locator(".hovertext").first.text_content()
+
+
+def test_the_budget_picker_answers(page, study):
+    answer = page.locator("#budget-answer")
+    assert answer.get_attribute("aria-live") == "polite"
+    assert "within 6,218 parameters: LightCNN, 8-16-32-gap with 6,218; 98.87 % on the test set" in (
+        answer.text_content()
+    )
+    retrained = [row for row in rows(read_study(study).trials) if row["num_seeds"] > 0]
+    best = max(
+        (row for row in retrained if row["num_parameters"] <= 3_000),
+        key=lambda row: row["test_accuracy_mean"],
+    )
+    page.fill("#budget-number", "3000")
+    text = answer.text_content()
+    assert text.startswith(f"Best design within 3,000 parameters: {best['architecture']} with ")
+    assert f"{100 * best['test_accuracy_mean']:.2f} % on the test set, mean of 3 fresh seeds, 95 %" in text
+    assert page.locator("#design-name").text_content() == best["architecture"]
+    assert f"--design {best['architecture']} " in page.locator("#take-away").text_content()
+    page.select_option("#budget-unit", "num_macs")
+    assert "within 508,352 MACs an image: " in answer.text_content()
+    page.fill("#budget-number", "100000")
+    assert ": Medium-Light, 4-6p-flatten with 73,500; 98.50 % on the" in answer.text_content()
+    page.fill("#budget-number", "1")
+    assert answer.text_content().startswith("No design within 1 MACs an image: the smallest one needs ")
+
+
+def test_the_budget_picker_is_reached_by_keyboard_and_says_whose_accuracy(page):
+    page.focus("#budget-unit")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "budget-slider"
+    page.keyboard.press("Home")
+    smallest = page.evaluate("Math.min(...designs.map(design => design.num_parameters))")
+    assert page.input_value("#budget-number") == str(smallest)
+    assert page.get_attribute("#budget-slider", "aria-valuetext") == f"{smallest} parameters"
+    page.keyboard.press("End")
+    assert page.input_value("#budget-number") == "536000"
+    page.evaluate("""() => {  // as in a study whose re-trained designs are all over the budget
+        for (const design of designs) if (design.num_parameters < 1000) design.test_accuracy_mean = null;
+    }""")
+    page.fill("#budget-number", "900")
+    assert "on the validation images, one run of the search" in page.text_content("#budget-answer")
+
+
+def test_a_click_keeps_a_design_with_its_layers(page):
+    place = page.evaluate("""() => {
+        const {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
+        const mlp = plot.data.find(trace => trace.name === "MLP");
+        return [box.x + xaxis._offset + xaxis.d2p(mlp.x[0]), box.y + yaxis._offset + yaxis.d2p(mlp.y[0])];
+    }""")
+    page.mouse.move(*place)
+    page.mouse.click(*place)
+    page.wait_for_function("element('design-name').textContent === 'MLP'")
+    assert "535,818, 2,143,272 bytes" in page.text_content("#design-facts")
+    layers = page.locator("#design-layers tr").all_text_contents()
+    assert [line.split("linear ")[1] for line in layers if "linear" in line] == [
+        "784-512512401,920401,408",
+        "512-256256131,328131,072",
+        "256-10102,5702,560",
+    ]
+    page.select_option("#design-choice", "8-16-32-gap")  # the way that needs no mouse
+    assert page.text_content("#design-name") == "LightCNN"
+    assert "conv 3x3 8-1616 × 14 × 141,168225,792" in page.locator("#design-layers tr").all_text_contents()
+
+
+def test_tables_sort_by_what_they_show(page, study):
+    trials = page.locator("table.sortable", has_text="Every trial of the study")
+    accuracy = trials.get_by_role("button", name="validation accuracy")
+    accuracy.click()
+    expected = read_study(study).trials.sort_values("val_accuracy")["val_accuracy"]
+    column = [f"{100 * value:.2f} %" for value in expected]
+    number = trials.locator("thead th").all_text_contents().index("validation accuracy") + 1
+    assert trials.locator(f"tbody tr > :nth-child({number})").all_text_contents() == column
+    accuracy.press("Enter")
+    assert trials.locator(f"tbody tr > :nth-child({number})").all_text_contents() == column[::-1]
+    assert trials.locator("thead th").nth(number - 1).get_attribute("aria-sort") == "descending"
+    assert page.locator("[aria-sort]").count() == 1
+    designs = page.locator("table.sortable", has_text="Hand-made designs")
+    claims = designs.locator("tbody tr > :nth-child(6)")
+    for _ in ("upwards", "downwards"):  # designs without a claim stay last
+        designs.get_by_role("button", name="paper's test accuracy").click()
+        assert claims.all_text_contents()[-3:] == ["–"] * 3
+    assert claims.all_text_contents()[0] == "99.00 %"
+
+
+def test_a_phone_shows_it_without_sideways_scroll(browser, study):
+    with opened(browser, study / "report.html", width=400) as page:
+        page.evaluate(DRAW_ALL)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        assert page.locator("#pareto .annotation-text").all_text_contents() == ["LightCNN, 6,218"]
+
+
+def test_dark_and_light_differ_in_page_and_plots(browser, study):
+    seen = []
+    for scheme in ("light", "dark"):
+        with opened(browser, study / "report.html", color_scheme=scheme) as page:
+            style = "selector => getComputedStyle(document.querySelector(selector))"
+            paper = page.evaluate(f"({style})('body').backgroundColor")
+            ink = page.evaluate(f"({style})('#pareto .annotation-text').fill")
+            seen.append((paper, ink))
+    (light_paper, light_ink), (dark_paper, dark_ink) = seen
+    assert light_paper == "rgb(255, 255, 255)" and dark_paper == "rgb(20, 23, 26)"
+    assert light_ink != dark_ink
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
+def test_no_serious_barrier_for_a_screen_reader(browser, study, scheme, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    with opened(browser, study / "report.html", width=width, color_scheme=scheme) as page:
+        page.evaluate(DRAW_ALL)
+        found = axe.Axe().run(page).response["violations"]
+    assert [v["help"] for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+def test_a_study_of_another_time_and_hostile_names_shows_what_it_has(browser, tmp_path):
+    """No settings, no curves, no times: no picker and no error. And what looks like a script is text."""
+    tables = study_where(lambda it: -3.0, number=5)
+    evil = "</script><script>alert(1)</script>"
+    light = tables.designs.assign(val_accuracy=0.98)
+    designs = pd.concat([light, light.assign(name=evil, architecture=evil)])
+    trials = tables.trials.assign(num_macs=1, num_blocks=1, head="gap", seed=0)
+    write_table(trials.astype({"trial": int}), tmp_path / "trials.csv")
+    write_table(
+        trials[["architecture", "num_parameters", "num_macs", "val_accuracy"]], tmp_path / "front.csv"
+    )
+    write_table(designs, tmp_path / "designs.csv")
+    with opened(browser, write_report(tmp_path)) as page:
+        assert page.locator("#picker").is_hidden() and page.locator("#design").is_hidden()
+        assert page.locator("th", has_text=evil).count() == 1
+
+
+def test_a_thousand_trials_are_under_6_megabytes_and_open(browser, tmp_path, study):
+    tables = study_where(lambda it: -2.0 - 0.2 * len(it.blocks), number=1_000, stopped=430)
+    trials = tables.trials.assign(
+        num_macs=123_456,
+        peak_activation_bytes=31_360,
+        num_blocks=3,
+        head="flatten",
+        val_loss=0.0512345,
+        seed=1_000_000,
+        reason="after 2 of 8 epochs 12 candidates with no more parameters had at least 20 % fewer errors",
+    )
+    trials.loc[trials["state"] == "COMPLETE", "reason"] = ""
+    for name in ("designs.csv", "front.csv", "settings.json"):
+        shutil.copy(study / name, tmp_path)
+    write_table(trials, tmp_path / "trials.csv")
+    write_table(tables.curves, tmp_path / "curves.csv")
+    ended = pd.to_datetime(trials["trial"] * 10, unit="s").dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    write_table(pd.DataFrame({"trial": trials["trial"], "ended_at": ended}), tmp_path / "times.csv")
+    page_file = write_report(tmp_path)
+    assert page_file.stat().st_size < 6_000_000
+    with opened(browser, page_file) as page:
+        assert page.locator("#design-choice option").count() > 1_000
+        page.evaluate(DRAW_ALL)
+
+
+def test_pictures_are_drawn_where_there_is_a_browser(study, capsys):
+    pytest.importorskip("kaleido", reason="kaleido is not installed")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    assert main([str(study), "--pictures"]) == 0
+    assert capsys.readouterr().out.split() == [
+        str(study / name) for name in ("report.html", "report.png", "report.svg")
+    ]
+    assert (study / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert "LightCNN, 6,218" in (study / "report.svg").read_text(encoding="utf-8")

@@ -207,7 +207,7 @@ def test_a_study_as_a_user_runs_it(tmp_path, capsys, mnist_folder):
     ]
     page = (tmp_path / "small" / "report.html").read_text(encoding="utf-8")
     assert "<h1>Does it work?</h1>" in page and "We expect it to." in page
-    assert page.count("UTC</th>") == 2  # the test set was read once with each command
+    assert page.count("UTC<td>") == 2  # the test set was read once with each command
     with pytest.raises(SystemExit) as caught:
         study.main(SMALL, question, argv=[*options, "--epochs", "2"])
     assert caught.value.code == 2

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from test_importance import study_where
 
+from search.ablation_report import write_ablation_report
 from search.report import main, write_report
 from search.storage import write_table
 from search.tables import read_study, rows
@@ -53,7 +54,7 @@ def opened(browser, page_file, width=1280, **options):
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(page_file.as_uri())
-    page.wait_for_selector("#pareto .annotation-text")
+    page.wait_for_selector(".main-svg")
     yield page
     page.close()
     assert troubles == []
@@ -231,6 +232,16 @@ def test_a_thousand_trials_are_under_6_megabytes_and_open(browser, tmp_path, stu
     with opened(browser, page_file) as page:
         assert page.locator("#design-choice option").count() > 1_000
         page.evaluate(DRAW_ALL)
+
+
+def test_an_ablations_page_is_drawn_too(browser, tmp_path):
+    for name in ("runs.csv", "summary.csv", "settings.json"):
+        shutil.copy(REPORTS / "gap_removal" / name, tmp_path)
+    with opened(browser, write_ablation_report(tmp_path, "Does it work?", "We expect it to.")) as page:
+        assert page.locator("#seeds .scatterlayer .trace").count() > 2
+        summary = page.locator("table.sortable").first
+        summary.get_by_role("button", name="parameters").click()
+        assert summary.locator("tbody th").last.text_content() == "flatten + 128, same channels"
 
 
 def test_pictures_are_drawn_where_there_is_a_browser(study, capsys):

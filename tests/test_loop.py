@@ -108,6 +108,13 @@ NAMED = {design.text for design in DESIGNS}
 EAGER = replace(SETTINGS, stopping=StoppingRule(rungs=(1,), num_better=1, margin=0.0))
 
 
+def test_a_spared_run_is_spared_once():
+    study = new_study()
+    rule = StoppingRule(rungs=(1, 2, 3), num_better=1, margin=0.0)
+    run(study, replace(SETTINGS, recipe=replace(FAST, epochs=4), stopping=rule), trials=60)
+    assert {record.spared_at for record in finished(study).values()} == {None, 1}
+
+
 def test_a_run_that_smaller_ones_beat_is_stopped_and_told_as_pruned():
     study = new_study()
     executor = run(study, EAGER, trials=40)

@@ -104,6 +104,8 @@ def test_settings_must_agree(tmp_path):
         f"{tmp_path} holds runs with recipe.epochs=8, but got 9; "
         "--fresh moves them aside and starts over, another --name keeps both"
     )
+    with pytest.raises(ValueError, match=r"holds runs with recipe.epochs=8, but got None; --fresh"):
+        agree(tmp_path, {"seed": 0, "recipe": {}}, ABOUT)
     assert json.loads((tmp_path / "settings.json").read_text())["about"] == {"command": "another"}
     for damaged in ("", "[]", "{}", "{", '{"settings": [1]}', '{"settings": 3}'):
         (tmp_path / "settings.json").write_text(damaged)

@@ -129,6 +129,7 @@ def template(channels: tuple[int, ...], head: str, task: Task, hidden: tuple[int
     return Architecture(blocks, _grid(head, blocks, task), task, hidden)
 
 
+MAX_TEXT = 200  # characters: it names files
 _BLOCK = re.compile(r"(?P<channels>[0-9]{1,6})(k(?P<kernel>[0-9]{1,3}))?(?P<valid>v)?(?P<pool>[pn])?")
 _HEAD = re.compile(r"gap|flatten|pool(?P<grid>[0-9]{1,4})")
 _WIDTH = re.compile(r"[0-9]{1,6}")
@@ -140,6 +141,8 @@ def parse(text: str, task: Task) -> Architecture:
     Raises:
         ValueError: the text does not follow the form, or names an impossible network.
     """
+    if len(text) > MAX_TEXT:
+        raise _unreadable(f"{text[:20]}...", f"it is longer than {MAX_TEXT} characters")
     words = text.split("-")
     heads = [i for i, word in enumerate(words) if _HEAD.fullmatch(word)]
     if len(heads) != 1:

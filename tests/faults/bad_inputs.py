@@ -174,6 +174,7 @@ def _architectures() -> list[BadInput]:
         ("8-16", f"{form} '8-16': {head}"),
         ("8-gap-gap", f"{form} '8-gap-gap': {head}"),
         ("8-max", f"{form} '8-max': {head}"),
+        ("8-gap" + "-8" * 100, f"{form} '8-gap-8-8-8-8-8-8-8-...': it is longer than 200 characters"),
         ("8-x-gap", f"{form} '8-x-gap': 'x' is not a block"),
         ("8--gap", f"{form} '8--gap': '' is not a block"),
         ("8-gap-", f"{form} '8-gap-': '' is not the width of a hidden layer"),

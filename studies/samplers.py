@@ -149,12 +149,10 @@ def replay(name: str, records: dict[str, Record], repetition: int, num_trials: i
 
 def summarise(lines: pd.DataFrame) -> pd.DataFrame:
     """A line a sampler and budget: mean hypervolume, and its difference to that of random draws."""
+    # A slow sampler may have been replayed for fewer trials than the others.
     volumes = {
-        (name, num_trials): lines.loc[
-            (lines["sampler"] == name) & (lines["num_trials"] == num_trials), "hypervolume"
-        ].to_numpy(dtype=float)
-        for name in lines["sampler"].unique()
-        for num_trials in lines["num_trials"].unique()
+        key: of_these["hypervolume"].to_numpy(dtype=float)
+        for key, of_these in lines.groupby(["sampler", "num_trials"])
     }
     rows = []
     for (name, num_trials), own in volumes.items():

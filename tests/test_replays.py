@@ -102,6 +102,13 @@ def test_samplers_are_compared_with_random_draws(tmp_path, table, capsys):
     assert summary.loc["nsga2", "difference_to_random"] == pytest.approx(
         means["nsga2"] - means["random"], abs=1e-5
     )
+    # A slower one for fewer trials is held against those of as many.
+    replays.assign(num_trials=50).to_csv(tmp_path / "samplers" / "replays.csv", index=False)
+    assert samplers.main([*arguments[:3], "tpe", *arguments[5:7], "--trials", "25"]) == 0
+    summary = pd.read_csv(tmp_path / "samplers" / "summary.csv")
+    assert set(zip(summary["sampler"], summary["num_trials"], strict=True)) == {
+        *(("random", 25), ("tpe", 25), ("random", 50), ("nsga2", 50))
+    }
     with pytest.raises(SystemExit):
         samplers.main(["--out", str(tmp_path / "nowhere")])
     assert (

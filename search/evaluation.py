@@ -170,8 +170,7 @@ def one_network(
             reason = outcome.error or "its loss was no longer finite"
             raise RuntimeError(f"{text} with seed {seed} could not be trained: {reason}")
         assert outcome.state is not None  # as it is over without an error
-        (folder / "weights").mkdir(exist_ok=True)
-        write_whole(_weights_file(folder, text, seed), weights_alone(outcome.state))
+        _keep_weights(_weights_file(folder, text, seed), outcome.state)
     path = _weights_file(folder, text, seed)
     try:
         return seed, trained_network(architecture, path.read_bytes())
@@ -231,8 +230,7 @@ def _keep(folder: Path, kept: list[dict[str, Any]], arm: Arm, outcome: Outcome) 
     }
     assert outcome.state is not None  # as the run is over without an error
     with uninterrupted():
-        _weights(folder, row).parent.mkdir(exist_ok=True)
-        write_whole(_weights(folder, row), weights_alone(outcome.state))
+        _keep_weights(_weights(folder, row), outcome.state)
         kept.append(row)
         _write(folder, kept)
 
@@ -287,6 +285,11 @@ def _record_reading(
 def _write(folder: Path, kept: list[dict[str, Any]]) -> None:
     whole_numbers = dict.fromkeys(("num_parameters", "seed", "epochs"), int)
     write_table(pd.DataFrame(kept, columns=RUN_COLUMNS).astype(whole_numbers), folder / "runs.csv")
+
+
+def _keep_weights(path: Path, state: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    write_whole(path, weights_alone(state))
 
 
 def _weights(folder: Path, row: dict[str, Any]) -> Path:

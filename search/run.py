@@ -137,6 +137,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     slots = choose_slots(options.devices, options.workers, options.workers_per_device)
     settings = _settings(options)
     places = [_placed(text, settings.task, options.seeds) for text in options.place]
+    placed_texts = [str(arm.architecture) for arm in places]
     dataset = settings.data.dataset
     if reason := _left_out(settings.task):
         log_line(f"left out: {reason}")
@@ -154,18 +155,15 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
                 # LightCNN is a trial.
                 missing += len(designs_for(settings.task)) - 1 - len(finished_designs(study))
             with Display("search", num_done + missing, num_done) as display:
-                unfinished = Unfinished(folder, display.say)
                 search(
-                    *(
-                        study,
-                        settings,
-                        options.trials,
-                        with_designs,
-                        executor,
-                        len(slots),
-                        display,
-                        unfinished,
-                    )
+                    study,
+                    settings,
+                    options.trials,
+                    with_designs,
+                    executor,
+                    len(slots),
+                    display,
+                    Unfinished(folder, display.say),
                 )
             if all(record.state == "FAILED" for record in finished(study).values()):
                 raise RuntimeError(f"no trial could be trained; see the reasons in {folder / 'trials.csv'}")
@@ -182,11 +180,10 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         finally:
             executor.shutdown(kill=True)
             if finished(study):
-                texts = [str(arm.architecture) for arm in places]
                 sums = recorded["data"]["sha256"]
-                write_tables(folder, study, settings.task, settings.max_parameters, sums, texts)
+                write_tables(folder, study, settings.task, settings.max_parameters, sums, placed_texts)
                 page = write_report(folder)
-        _conclude(folder, [str(arm.architecture) for arm in places])
+        _conclude(folder, placed_texts)
         print(f"The page: {page}")
     if options.open:
         open_page(page)

@@ -114,9 +114,8 @@ class SurrogateSampler(BaseSampler):
         if len(known) < NUM_RANDOM:
             return {}
         candidates, pool = self._pool or _drawn_pool(self._task)
-        trained = [parse(record.architecture, self._task) for record in known]
-        curves = [record.accuracies for record in known]
-        ranking = promising(pool, Pool.of(trained, space.max_blocks(self._task)), curves)
+        trained = Pool.joined([_pool_of_one(record.architecture, self._task) for record in known])
+        ranking = promising(pool, trained, [record.accuracies for record in known])
         best = next((candidates[i] for i in ranking if self._is_wanted(candidates[i])), None)
         return {} if best is None else space.parameters(best)
 
@@ -125,6 +124,11 @@ class SurrogateSampler(BaseSampler):
     ) -> Any:
         """Never called, as `OnlyWanted` draws where `sample_relative` gives nothing."""
         raise NotImplementedError(f"{param_name} is not sampled by itself")
+
+
+@lru_cache(maxsize=10_000)
+def _pool_of_one(text: str, task: Task) -> Pool:
+    return Pool.of([parse(text, task)], space.max_blocks(task))
 
 
 @lru_cache(maxsize=1)

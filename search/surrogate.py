@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.spatial.distance import cdist
 
 from lightcnn.architecture import Architecture
@@ -25,6 +25,7 @@ LEAST_ERROR = 1e-3  # accuracies are modelled by the logarithm of the error, whi
 WORST = 10  # times the least error known: what errs more often is worth nothing, however small it is
 LENGTH_SCALES = (1.0, 2.0, 4.0, 8.0)  # in standard deviations of the features
 NOISES = (0.01, 0.03, 0.1, 0.3)  # variance of a run, as a share of the variance over all runs
+MAX_LEARNT = 300  # latest trials that the model learns from; the time it takes grows with their third power
 # Gauss and Hermite's nodes: the mean over a normal variable of a function that is no polynomial.
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(24)
 
@@ -59,6 +60,13 @@ class Pool(NamedTuple):
         sizes = np.array([num_parameters(candidate) for candidate in candidates], dtype=float)
         return Pool(features(candidates, max_blocks), sizes)
 
+    @staticmethod
+    def joined(pools: Sequence[Pool]) -> Pool:
+        """The candidates of all `pools`, in their order."""
+        return Pool(
+            np.concatenate([pool.features for pool in pools]), np.concatenate([pool.sizes for pool in pools])
+        )
+
 
 class GaussianProcess:
     """Regression with a squared-exponential kernel on standardised features and values.
@@ -83,14 +91,15 @@ class GaussianProcess:
 
         self._length_scale, noise = max(product(LENGTH_SCALES, NOISES), key=lambda pair: likelihood(*pair))
         covariance = np.exp(-distances / (2 * self._length_scale**2)) + noise * np.eye(len(targets))
-        self._factor = cho_factor(covariance, lower=True)
-        self._weights = cho_solve(self._factor, targets)
+        self._lower = cholesky(covariance, lower=True)
+        self._weights = cho_solve((self._lower, True), targets)
 
     def predict(self, inputs: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the values at `inputs`, without the noise of a single run."""
         standard = (inputs - self._centre) / self._scale
         kernel = np.exp(-_squared_distances(standard, self._inputs) / (2 * self._length_scale**2))
-        variance = 1 - np.einsum("ij,ji->i", kernel, cho_solve(self._factor, kernel.T))
+        whitened = solve_triangular(self._lower, kernel.T, lower=True)
+        variance = 1 - np.square(whitened).sum(axis=0)
         deviation = np.sqrt(np.maximum(variance, 1e-12)) * self._deviation
         return self._mean + self._deviation * (kernel @ self._weights), deviation
 
@@ -103,7 +112,8 @@ def promising(pool: Pool, trained: Pool, curves: Sequence[Sequence[float]]) -> l
             What that would have come to is guessed from how the others went on from there.
     """
     accuracies = final_accuracies(curves)
-    model = GaussianProcess(trained.features, log_error(accuracies))
+    learnt = slice(-MAX_LEARNT, None)
+    model = GaussianProcess(trained.features[learnt], log_error(accuracies[learnt]))
     gains = expected_gains(pool.sizes, *model.predict(pool.features), trained.sizes, accuracies)
     return [int(i) for i in np.argsort(-gains, kind="stable")]
 
@@ -111,12 +121,11 @@ def promising(pool: Pool, trained: Pool, curves: Sequence[Sequence[float]]) -> l
 def final_accuracies(curves: Sequence[Sequence[float]]) -> Array:
     """Last accuracies; of a shorter curve, moved by the others' median gain on the scale of log errors."""
     num_epochs = max(map(len, curves))
-    whole = np.array([curve for curve in curves if len(curve) == num_epochs])
-    finals = []
-    for curve in curves:
-        gains = log_error(whole[:, -1]) - log_error(whole[:, len(curve) - 1])
-        finals.append(1 - float(np.exp(log_error(curve[-1]) + np.median(gains))))
-    return np.array(finals, dtype=float)
+    whole = log_error([curve for curve in curves if len(curve) == num_epochs])
+    gains = np.median(whole[:, -1:] - whole, axis=0)  # still to come after each epoch
+    lasts = log_error([curve[-1] for curve in curves]) + [gains[len(curve) - 1] for curve in curves]
+    finals: Array = 1 - np.exp(lasts)
+    return finals
 
 
 def log_error(accuracy: ArrayLike) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import platform
 import shlex
 import signal
@@ -17,6 +18,7 @@ from joblib import cpu_count
 
 from search.workers import WORKERS_PER_DEVICE
 
+GOES_ON = "what was finished is kept, and the same command goes on from there"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
 
 
@@ -130,11 +132,10 @@ def run_command(parser: Parser, work: Callable[[], None]) -> int:
     except ValueError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        print(
-            "interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr
-        )
+        print(f"interrupted; {GOES_ON}", file=sys.stderr)
         return 130
     except (OSError, RuntimeError) as error:
-        print(f"failed: {error}", file=sys.stderr)
+        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        print(f"failed: {error}; {GOES_ON}" if is_full else f"failed: {error}", file=sys.stderr)
         return 1
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -172,9 +171,10 @@ def one_network(
         assert outcome.state is not None  # as it is over without an error
         _keep_weights(_weights_file(folder, text, seed), outcome.state)
     path = _weights_file(folder, text, seed)
+    content = path.read_bytes()
     try:
-        return seed, trained_network(architecture, path.read_bytes())
-    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError):
+        return seed, trained_network(architecture, content)
+    except Exception:  # torch's reader raises whatever the damage leads it to
         raise ValueError(
             f"{path} must hold the weights of {text}, but does not; without it another is taken or trained"
         ) from None

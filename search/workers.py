@@ -18,8 +18,8 @@ from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
 
 WORKERS_PER_DEVICE = 4
-# For glibc, which reads them as a process starts; others ignore them. Every step frees what the next needs again:
-# handed back to the system each time, its page faults take a sixth of the time of networks with wide maps.
+# For glibc, which reads them as a process starts. Each step frees what the next one needs again: handed back
+# to the system in between, its page faults take a sixth of the time of a network with wide maps.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f"{2**30}"}
 
 Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]

@@ -159,9 +159,14 @@ def test_the_seed_is_the_one_most_accurate_on_its_training_images(tmp_path):
     (tmp_path / "runs.csv").write_text(runs)
     seed, network = one_network(architecture, None, None, None, tmp_path)
     assert seed == 1 and torch.equal(network[0].weight, networks[1][0].weight)
-    (tmp_path / "weights" / "2-gap.1.pt").write_bytes(b"no weights")
+
+
+@pytest.mark.parametrize("damaged", [b"", b"no weights", b"\x80\x02.", b"PK\x03\x04"])
+def test_damaged_weights_are_told(tmp_path, damaged):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "2-gap.1.pt").write_bytes(damaged)
     with pytest.raises(ValueError, match=r"2-gap\.1\.pt must hold the weights of 2-gap, but does not"):
-        one_network(architecture, None, None, None, tmp_path)
+        one_network(parse("2-gap", MNIST), None, None, None, tmp_path)
 
 
 def test_a_budget_picks_by_validation_unless_fresh_seeds_fail_to_train():

@@ -37,7 +37,8 @@ SEARCH_ONLY = ["--trials", 8, "--epochs", 3, "--seeds", 0, *SMALL]
 WITH_RETRAINING = ["--trials", 3, "--epochs", 1, "--seeds", 1, *SMALL]
 
 LINE = re.compile(r"^(search|re-training) \d+/\d+: (\S+), [\d,]+ parameters, (.*), \d+ s$", re.MULTILINE)
-KEPT = "interrupted; what was finished is kept, and the same command goes on from there"
+GOES_ON = "what was finished is kept, and the same command goes on from there"
+KEPT = f"interrupted; {GOES_ON}"
 
 
 class Victim:
@@ -79,14 +80,19 @@ class Victim:
         assert self.process.wait(timeout=300) == code, self.said()
         self._no_orphans(children)
         assert "Traceback" not in self.said(), self.said()
-        return self.said()
+        return self._last_words()
 
     def kill(self) -> str:
         children = self._children()
         self.process.kill()
         self.process.wait()
         self._no_orphans(children)
-        return self.said()
+        return self._last_words()
+
+    def _last_words(self) -> str:
+        said = self.said()
+        self._said.unlink()
+        return said
 
     def _children(self) -> list[psutil.Process]:
         try:
@@ -267,7 +273,7 @@ def fill_disk(out: Path) -> str:
                     file.write(bytes(1024))
         said = victim.ended(1)
         last = said.splitlines()[-1]
-        assert last.startswith("failed: [Errno 28] No space left on device"), said
+        assert last.startswith("failed: [Errno 28] No space left on device") and last.endswith(GOES_ON), said
         assert 2 <= len(LINE.findall(said)) < 8, said
         filler.unlink()
         said += finish(out, SEARCH_ONLY)

@@ -151,7 +151,7 @@ def _candidates(study: Study, settings: Search, seen: set[str]) -> Iterator[tupl
     """
 
     def is_wanted(architecture: Architecture) -> bool:
-        return num_parameters(architecture) <= settings.max_parameters and str(architecture) not in seen
+        return str(architecture) not in seen and num_parameters(architecture) <= settings.max_parameters
 
     def suggested(number: int, begin: Callable[[], Trial]) -> tuple[Trial, Architecture] | None:
         """Trial `number` and its candidate; None if the space has no more."""

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from lightcnn.architecture import Task, parse
-from search import space
+from search import space, surrogate
 from search.surrogate import GaussianProcess, Pool, expected_gains, log_error, promising
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
@@ -56,3 +56,15 @@ def test_the_most_promising_candidate_is_where_accuracy_rises():
     curves[7] = curves[7][:1]  # stopped after one epoch
     pool = [parse(text, MNIST) for text in ("2-2-gap", "32-2-gap", "32-32-32-gap", "2-32-gap")]
     assert promising(Pool.of(pool, 4), of_trained, curves)[0] == 1
+
+
+def test_the_model_learns_from_the_latest_trials_alone(monkeypatch):
+    rng = np.random.default_rng(0)
+    trained = Pool.of([space.draw(rng, MNIST) for _ in range(80)], 4)
+    pool = Pool.of([space.draw(rng, MNIST) for _ in range(30)], 4)
+    curves = [[float(accuracy)] for accuracy in rng.uniform(0.8, 0.9, size=80)]
+    curves[60] = [0.99]  # what the others are held against, among the latest
+    latest = promising(pool, Pool(trained.features[-40:], trained.sizes[-40:]), curves[-40:])
+    assert promising(pool, trained, curves) != latest
+    monkeypatch.setattr(surrogate, "MAX_LEARNT", 40)
+    assert promising(pool, trained, curves) == latest

@@ -1,6 +1,8 @@
 """Slots: which there are, and that one which dies or raises harms no other."""
 
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -38,6 +40,15 @@ def doze(seconds):
     return os.getpid()
 
 
+def pages_got(rounds):
+    """Pages that the system gave while eight blocks of 5 MiB were filled and freed, `rounds` times."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(rounds):
+        blocks = [torch.ones(5 * 2**18) for _ in range(8)]
+        del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
 @pytest.fixture(scope="module")
 def executor():
     executor = SlotExecutor([CPU, CPU])
@@ -48,6 +59,14 @@ def executor():
 def test_a_slot_has_one_thread_and_sees_its_own_device():
     executor = SlotExecutor([Slot("cuda:1", "7")])
     assert executor.submit(describe).result()[1:] == (1, "7")
+    executor.shutdown()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators know no such settings")
+def test_a_slot_keeps_the_memory_that_is_used_again_and_again():
+    executor = SlotExecutor([CPU])
+    once, _, later = [executor.submit(pages_got, rounds).result() for rounds in (1, 10, 10)]
+    assert later < once
     executor.shutdown()
 
 

@@ -305,14 +305,12 @@ def _conclude(folder: Path, places: list[str]) -> None:
     shown = Table(title="trials: " + ", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()))
     shown.add_column("")
     shown.add_column("architecture", overflow="fold")
-    for heading in ("parameters", "validation", "test"):
+    with_claims = tables.designs["paper_accuracy"].notna().any()
+    for heading in ("parameters", "validation", "test", *(["paper says"] if with_claims else [])):
         shown.add_column(heading, justify="right")
     for row in rows(tables.front):
         shown.add_row("front", *_cells(row))
     shown.add_section()
-    with_claims = tables.designs["paper_accuracy"].notna().any()
-    if with_claims:
-        shown.add_column("paper says", justify="right")
     for row in rows(tables.designs):
         claim = [written(row["paper_accuracy"], "fraction")] if with_claims else []
         shown.add_row(row["name"], *_cells(row), *claim)

@@ -77,7 +77,11 @@ def test_what_a_search_leaves(finished_study):
 
 def test_what_a_search_says(finished_study):
     folder, done = finished_study
-    assert "LightCNN" in done.stdout and "98.61 %" in done.stdout
+    [light] = [line for line in done.stdout.splitlines() if line.startswith("│ LightCNN ")]
+    assert "8-16-32-gap" in light and "6,218" in light and "98.61 %" in light
+    front = [line for line in done.stdout.splitlines() if line.startswith("│ front ")]
+    assert len(front) == len(pd.read_csv(folder / "front.csv"))
+    assert not any("98.61 %" in line for line in front)
     assert "The smallest candidate at least as accurate as LightCNN (6,218 parameters" in done.stdout
     assert done.stdout.endswith(f"The page: {folder / 'report.html'}\n")
     lines = done.stderr.splitlines()  # plain lines, one a run, as this is no terminal

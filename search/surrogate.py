@@ -83,15 +83,18 @@ class GaussianProcess:
         targets = (values - self._mean) / self._deviation
         distances = _squared_distances(self._inputs, self._inputs)
 
-        def likelihood(length_scale: float, noise: float) -> float:
+        def factor(length_scale: float, noise: float) -> Array:
             covariance = np.exp(-distances / (2 * length_scale**2)) + noise * np.eye(len(targets))
-            lower = cholesky(covariance, lower=True)
+            lower: Array = cholesky(covariance, lower=True)
+            return lower
+
+        def likelihood(length_scale: float, noise: float) -> float:
+            lower = factor(length_scale, noise)
             whitened = solve_triangular(lower, targets, lower=True)
             return -float(whitened @ whitened) / 2 - float(np.log(np.diag(lower)).sum())
 
         self._length_scale, noise = max(product(LENGTH_SCALES, NOISES), key=lambda pair: likelihood(*pair))
-        covariance = np.exp(-distances / (2 * self._length_scale**2)) + noise * np.eye(len(targets))
-        self._lower = cholesky(covariance, lower=True)
+        self._lower = factor(self._length_scale, noise)
         self._weights = cho_solve((self._lower, True), targets)
 
     def predict(self, inputs: Array) -> tuple[Array, Array]:

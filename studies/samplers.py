@@ -150,17 +150,14 @@ def replay(name: str, records: dict[str, Record], repetition: int, num_trials: i
 def summarise(lines: pd.DataFrame) -> pd.DataFrame:
     """A line a sampler and budget: mean hypervolume, and its difference to that of random draws."""
     # A slow sampler may have been replayed for fewer trials than the others.
-    volumes = {
-        key: of_these["hypervolume"].to_numpy(dtype=float)
-        for key, of_these in lines.groupby(["sampler", "num_trials"])
-    }
+    searches = dict(iter(lines.groupby(["sampler", "num_trials"])))
+    volumes = {key: of_these["hypervolume"].to_numpy(dtype=float) for key, of_these in searches.items()}
     rows = []
     for (name, num_trials), own in volumes.items():
         mean = mean_interval(own)
         # Repetition i of every sampler starts from the same seed.
         shared = min(len(own), len(volumes["random", num_trials]))
         gain = paired_difference(volumes["random", num_trials][:shared], own[:shared])
-        of_these = (lines["sampler"] == name) & (lines["num_trials"] == num_trials)
         rows.append(
             {
                 "sampler": name,
@@ -172,7 +169,7 @@ def summarise(lines: pd.DataFrame) -> pd.DataFrame:
                 "difference_to_random": gain.mean,
                 "difference_low": gain.low,
                 "difference_high": gain.high,
-                "seconds_per_trial": lines.loc[of_these, "seconds_per_trial"].mean(),
+                "seconds_per_trial": searches[name, num_trials]["seconds_per_trial"].mean(),
             }
         )
     return pd.DataFrame(rows).sort_values(["num_trials", "hypervolume_mean"]).round(5)

@@ -1,9 +1,22 @@
-"""Architecture: a frozen description of everything that can be trained, with a text form that parses back."""
+"""Architecture: a frozen description of everything that can be trained, with a text form and a plan."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+
+from lightcnn.errors import UserError
+from lightcnn.operations import (
+    AveragePool,
+    Convolution,
+    Flatten,
+    Input,
+    Linear,
+    MaxPool,
+    Operation,
+    Relu,
+    Shape,
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +30,7 @@ class Task:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if value < 1:
-                raise ValueError(f"a task needs {name} of at least 1, but got {name}={value}")
+                raise UserError(f"a task needs {name} of at least 1, but got {name}={value}")
 
 
 @dataclass(frozen=True)
@@ -31,22 +44,9 @@ class Block:
 
     def __post_init__(self) -> None:
         if self.channels < 1:
-            raise ValueError(f"a block needs at least 1 channel, but got channels={self.channels}")
+            raise UserError(f"a block needs at least 1 channel, but got channels={self.channels}")
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
-            raise ValueError(f"a kernel size must be odd, but got kernel_size={self.kernel_size}")
-
-    @property
-    def padding(self) -> int:
-        """Pixels of zero padding on each side of the maps."""
-        return self.kernel_size // 2 if self.padded else 0
-
-    def convolved_side(self, side: int) -> int:
-        """Side of the maps after the convolution, before pooling."""
-        return side + 2 * self.padding - self.kernel_size + 1
-
-    def output_side(self, side: int) -> int:
-        """Side of the maps that leave the block."""
-        return self.convolved_side(side) // (2 if self.max_pool else 1)
+            raise UserError(f"a kernel size must be odd, but got kernel_size={self.kernel_size}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Architecture:
     it is last, `n` does not pool although it is not. LeNet-5 is `6k5-16k5vp-flatten-120-84`.
 
     Raises:
-        ValueError: a width below 1, an even kernel, an image too small for the blocks, or a grid larger than
+        UserError: a width below 1, an even kernel, an image too small for the blocks, or a grid larger than
             the last maps.
     """
 
@@ -74,17 +74,17 @@ class Architecture:
 
     def __post_init__(self) -> None:
         if any(width < 1 for width in self.hidden):
-            raise ValueError(f"a hidden layer needs at least 1 unit, but got hidden={self.hidden}")
-        side = last_side(self.blocks, self.task.image_size)
+            raise UserError(f"a hidden layer needs at least 1 unit, but got hidden={self.hidden}")
+        side = self.map_side
         if not 1 <= self.grid <= side:
-            raise ValueError(
+            raise UserError(
                 f"the last maps can be pooled to a side of 1 to {side}, their own, but got grid={self.grid}"
             )
 
     @property
     def map_side(self) -> int:
         """Side of the maps that leave the last block; of the image if there are no blocks."""
-        return last_side(self.blocks, self.task.image_size)
+        return _map_side(self.blocks, self.task)
 
     @property
     def head(self) -> str:
@@ -99,22 +99,63 @@ class Architecture:
         return "-".join([*blocks, self.head, *map(str, self.hidden)])
 
 
-def last_side(blocks: tuple[Block, ...], image_size: int) -> int:
-    """Side of the maps that leave the last of `blocks`.
+def plan(architecture: Architecture) -> tuple[Operation, ...]:
+    """The operations of `architecture` in order, from the image to the class scores.
+
+    ReLU stands after max pooling: the same function as before it, on a quarter of the elements. Maps that
+    have the grid's side already are not pooled.
+
+    >>> for operation in plan(parse("4-pool2", Task(image_size=28, in_channels=1, num_classes=10))):
+    ...     print(operation.name, operation.output_shape, operation.num_parameters)
+    image (1, 28, 28) 0
+    conv 3x3 1-4 (4, 28, 28) 40
+    ReLU (4, 28, 28) 0
+    average pooling to 2x2 (4, 2, 2) 0
+    flatten (16,) 0
+    linear 16-10 (10,) 170
+    """
+    operations = _convolutional_part(architecture.blocks, architecture.task)
+
+    def shape() -> Shape:
+        return operations[-1].output_shape
+
+    if architecture.grid != shape()[1]:
+        operations.append(AveragePool(shape(), architecture.grid))
+    operations.append(Flatten(shape()))
+    for units in architecture.hidden:
+        operations.append(Linear(shape(), units))
+        operations.append(Relu(shape()))
+    operations.append(Linear(shape(), architecture.task.num_classes))
+    return tuple(operations)
+
+
+def _convolutional_part(blocks: tuple[Block, ...], task: Task) -> list[Operation]:
+    """The image and the operations of the blocks.
 
     Raises:
-        ValueError: a block would leave maps of no pixels.
+        UserError: a block would leave maps of no pixels.
     """
-    side = image_size
+    side = task.image_size
+    operations: list[Operation] = [Input((task.in_channels, side, side))]
     for number, block in enumerate(blocks, start=1):
-        out = block.output_side(side)
-        if out < 1:
-            raise ValueError(
+        before = operations[-1].output_shape
+        padding = block.kernel_size // 2 if block.padded else 0
+        operations.append(Convolution(before, block.channels, block.kernel_size, padding))
+        if block.max_pool:
+            operations.append(MaxPool(operations[-1].output_shape))
+        after = operations[-1].output_shape
+        if after[1] < 1:
+            raise UserError(
                 f"each block must leave maps of at least 1x1 pixels, but block {number} of {len(blocks)} "
-                f"gets {side}x{side} and leaves none: image_size={image_size} is too small for these blocks"
+                f"gets {before[1]}x{before[1]} and leaves none: image_size={task.image_size} is too small "
+                "for these blocks"
             )
-        side = out
-    return side
+        operations.append(Relu(after))
+    return operations
+
+
+def _map_side(blocks: tuple[Block, ...], task: Task) -> int:
+    return _convolutional_part(blocks, task)[-1].output_shape[1]
 
 
 def template(channels: tuple[int, ...], head: str, task: Task, hidden: tuple[int, ...] = ()) -> Architecture:
@@ -139,7 +180,7 @@ def parse(text: str, task: Task) -> Architecture:
     """The architecture that `text` names; `parse(str(a), a.task) == a`.
 
     Raises:
-        ValueError: the text does not follow the form, or names an impossible network.
+        UserError: the text does not follow the form, or names an impossible network.
     """
     if len(text) > MAX_TEXT:
         raise _unreadable(f"{text[:20]}...", f"it is longer than {MAX_TEXT} characters")
@@ -178,13 +219,13 @@ def _block_text(block: Block, is_last: bool) -> str:
 def _grid(head: str, blocks: tuple[Block, ...], task: Task) -> int:
     match = _HEAD.fullmatch(head)
     if match is None:
-        raise ValueError(f"a head is gap, flatten or pool<side>, but got head={head!r}")
+        raise UserError(f"a head is gap, flatten or pool<side>, but got head={head!r}")
     if head == "gap":
         return 1
-    return last_side(blocks, task.image_size) if head == "flatten" else int(match["grid"])
+    return _map_side(blocks, task) if head == "flatten" else int(match["grid"])
 
 
-def _unreadable(text: str, why: str) -> ValueError:
-    return ValueError(
+def _unreadable(text: str, why: str) -> UserError:
+    return UserError(
         f"an architecture reads like 8-16-32-gap, 8-16-32-flatten-128 or 4-pool2, but got {text!r}: {why}"
     )

@@ -1,10 +1,11 @@
-"""Architecture -> torch module."""
+"""Plan of operations -> torch module: the reference of what a network computes."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from lightcnn.architecture import Architecture
+from lightcnn.architecture import Architecture, plan
+from lightcnn.operations import AveragePool, Convolution, Flatten, Linear, MaxPool, Operation, Relu
 
 
 def build(architecture: Architecture) -> nn.Sequential:
@@ -17,24 +18,22 @@ def build(architecture: Architecture) -> nn.Sequential:
         conv 16-32               (B, 32,  7,  7)
         global average pooling   (B, 32,  1,  1)
         flatten, linear 32-10    (B, 32) -> (B, 10) class scores, no softmax
-
-    ReLU stands after max pooling: the same function as before it, on a quarter of the elements.
     """
-    task = architecture.task
-    layers: list[nn.Module] = []
-    channels = task.in_channels
-    for block in architecture.blocks:
-        layers.append(nn.Conv2d(channels, block.channels, block.kernel_size, padding=block.padding))
-        if block.max_pool:
-            layers.append(nn.MaxPool2d(2))
-        layers.append(nn.ReLU(inplace=True))
-        channels = block.channels
-    if architecture.grid != architecture.map_side:
-        layers.append(nn.AdaptiveAvgPool2d(architecture.grid))
-    layers.append(nn.Flatten())
-    features = channels * architecture.grid**2
-    for width in architecture.hidden:
-        layers += [nn.Linear(features, width), nn.ReLU(inplace=True)]
-        features = width
-    layers.append(nn.Linear(features, task.num_classes))
-    return nn.Sequential(*layers)
+    return nn.Sequential(*(_module(operation) for operation in plan(architecture)[1:]))
+
+
+def _module(operation: Operation) -> nn.Module:
+    match operation:
+        case Convolution(input_shape=(channels, *_)):
+            return nn.Conv2d(channels, operation.channels, operation.kernel_size, padding=operation.padding)
+        case MaxPool():
+            return nn.MaxPool2d(2)
+        case Relu():
+            return nn.ReLU(inplace=True)
+        case AveragePool():
+            return nn.AdaptiveAvgPool2d(operation.grid)
+        case Flatten():
+            return nn.Flatten()
+        case Linear(input_shape=(features,)):
+            return nn.Linear(features, operation.units)
+    raise AssertionError(f"no module for {operation}")

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import torch
 from joblib import cpu_count
 
-from search.workers import WORKERS_PER_DEVICE
+from search.execution.slots import WORKERS_PER_DEVICE
 
 GOES_ON = "what was finished is kept, and the same command goes on from there"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
@@ -56,7 +56,7 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
-    """The options that `search.workers.choose_slots` takes, and the `SlotExecutor`'s `--epoch-timeout`."""
+    """What `search.execution.slots` takes: devices, workers, and the time limit of a job."""
     group = parser.add_argument_group("where it trains")
     group.add_argument(
         "--devices",

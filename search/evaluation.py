@@ -20,12 +20,12 @@ from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
 from lightcnn.data import Dataset, LabelledImages, load_test_images
 from lightcnn.training import EVALUATION_BATCH, Recipe, measure, trained_network, weights_alone
-from search.progress import Display
-from search.runs import Outcome, Run, TrainingData, images_of, slot_device
-from search.schedule import train_runs
+from search.execution.checkpoints import Checkpoints
+from search.execution.display import Display
+from search.execution.runs import Run, RunProgress, TrainingData, images_of, slot_device
+from search.execution.schedule import train_runs
 from search.storage import uninterrupted, write_table, write_whole
 from search.tables import absent, read_table, read_test_readings, rows
-from search.unfinished import Unfinished
 
 RUN_COLUMNS = [
     *("arm", "architecture", "num_parameters", "seed", "epochs"),
@@ -100,15 +100,15 @@ def retrain(
     num_runs = sum(num_seeds.values())
     failures: list[str] = []
     with Display(title, num_runs, num_runs - len(missing)) as display:
-        for (arm, seed), outcome in train_runs(
-            runs(), executor, num_slots, display, Unfinished(folder, display.say)
+        for (arm, seed), progress in train_runs(
+            runs(), executor, num_slots, display, Checkpoints(folder, display.say)
         ):
-            if outcome.error is not None:
-                failures.append(f"{arm.name} with seed {seed} failed twice: {outcome.error}")
+            if progress.error is not None:
+                failures.append(f"{arm.name} with seed {seed} failed twice: {progress.error}")
                 if len(failures) == MAX_FAILURES:
                     raise RuntimeError(f"{MAX_FAILURES} runs failed, the last being {failures[-1]}")
             else:
-                _keep(folder, kept, arm, outcome)
+                _keep(folder, kept, arm, progress)
     wanted = [
         row
         for row in kept
@@ -164,12 +164,12 @@ def one_network(
     if not seeds:
         run = Run(architecture, recipe, seed, data)
         with Display(f"training {text}", 1) as display:
-            [(_, outcome)] = train_runs(iter([(text, run)]), executor, 1, display)
-        if outcome.error is not None or outcome.diverged:
-            reason = outcome.error or "its loss was no longer finite"
+            [(_, progress)] = train_runs(iter([(text, run)]), executor, 1, display)
+        if progress.error is not None or progress.diverged:
+            reason = progress.error or "its loss was no longer finite"
             raise RuntimeError(f"{text} with seed {seed} could not be trained: {reason}")
-        assert outcome.state is not None  # as it is over without an error
-        _keep_weights(_weights_file(folder, text, seed), outcome.state)
+        assert progress.state is not None  # as it is over without an error
+        _keep_weights(_weights_file(folder, text, seed), progress.state)
     path = _weights_file(folder, text, seed)
     content = path.read_bytes()
     try:
@@ -217,20 +217,20 @@ def kept_runs(folder: Path) -> pd.DataFrame:
     return read_table(path) if path.exists() else pd.DataFrame(columns=RUN_COLUMNS)
 
 
-def _keep(folder: Path, kept: list[dict[str, Any]], arm: Arm, outcome: Outcome) -> None:
+def _keep(folder: Path, kept: list[dict[str, Any]], arm: Arm, progress: RunProgress) -> None:
     row = {
         "arm": arm.name,
         "architecture": str(arm.architecture),
         "num_parameters": num_parameters(arm.architecture),
-        "seed": outcome.run.seed,
-        "epochs": len(outcome.epochs),
+        "seed": progress.run.seed,
+        "epochs": len(progress.epochs),
         "train_accuracy": None,
         "test_accuracy": None,
-        "seconds": round(outcome.seconds, 2),
+        "seconds": round(progress.seconds, 2),
     }
-    assert outcome.state is not None  # as the run is over without an error
+    assert progress.state is not None  # as the run is over without an error
     with uninterrupted():
-        _keep_weights(_weights(folder, row), outcome.state)
+        _keep_weights(_weights(folder, row), progress.state)
         kept.append(row)
         _write(folder, kept)
 

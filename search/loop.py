@@ -16,14 +16,14 @@ from lightcnn.cost import num_parameters
 from lightcnn.designs import LIGHTCNN, NamedDesign, designs_for
 from lightcnn.training import Recipe
 from search import space
-from search.progress import Display
-from search.records import Record, finished, finished_designs, keep_design
-from search.runs import Outcome, Run, TrainingData
+from search.execution.checkpoints import Checkpoints
+from search.execution.display import Display
+from search.execution.runs import Run, RunProgress, TrainingData
+from search.execution.schedule import train_runs
+from search.records import RunRecord, finished, finished_designs, keep_design
 from search.samplers import OnlyWanted, draw_wanted
-from search.schedule import train_runs
 from search.stopping import StoppingRule, is_spared
 from search.storage import uninterrupted
-from search.unfinished import Unfinished
 
 # Seeds of a search start here, those of retraining at 0: a fresh seed is never one that the search has used.
 SEARCH_SEEDS = 1_000_000
@@ -53,7 +53,7 @@ def search(
     executor: Executor,
     num_slots: int,
     display: Display,
-    unfinished: Unfinished | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> None:
     """Bring `study` to `num_trials` finished trials, then train the named designs beside them.
 
@@ -65,8 +65,8 @@ def search(
     runs = _runs(study, settings, num_trials, with_designs, display)
     records = list(finished(study).values())
     failures = 0
-    for key, outcome in train_runs(runs, executor, num_slots, display, unfinished, referee.judge):
-        record = Record.of(outcome)
+    for key, progress in train_runs(runs, executor, num_slots, display, checkpoints, referee.judge):
+        record = RunRecord.of(progress)
         failures = failures + 1 if record.state == "FAILED" else 0
         if failures > MAX_FAILURES:
             raise RuntimeError(f"{failures} runs in a row failed, the last because of {record.reason}")
@@ -82,37 +82,37 @@ def search(
 class _Referee:
     """Applies the settings' stopping rule to the trials, those of an earlier driver among their rivals."""
 
-    def __init__(self, settings: Search, records: dict[int, Record]) -> None:
+    def __init__(self, settings: Search, records: dict[int, RunRecord]) -> None:
         self._settings = settings
         self._curves = {
             number: (record.num_parameters, record.accuracies) for number, record in records.items()
         }
         self._named = [design.architecture(settings.task) for design in designs_for(settings.task)]
 
-    def judge(self, key: Trial | NamedDesign, outcome: Outcome) -> Outcome:
-        """For `search.schedule.train_runs`: `outcome`, stopped or spared if it is due to be stopped."""
-        rule, architecture = self._settings.stopping, outcome.run.architecture
+    def judge(self, key: Trial | NamedDesign, progress: RunProgress) -> RunProgress:
+        """For `train_runs`: `progress`, stopped or spared if it is due to be stopped."""
+        rule, architecture = self._settings.stopping, progress.run.architecture
         if rule is None or isinstance(key, NamedDesign):
-            return outcome
+            return progress
         size = num_parameters(architecture)
-        curve = [epoch.val_accuracy for epoch in outcome.epochs if epoch.val_accuracy is not None]
+        curve = [epoch.val_accuracy for epoch in progress.epochs if epoch.val_accuracy is not None]
         rivals = [rival for number, rival in self._curves.items() if number != key.number]
         self._curves[key.number] = (size, curve)
         better = rule.num_better_than(size, curve, rivals)
         # A named design that is a candidate as well is shown beside the front, so it is trained to its end.
-        if better < rule.num_better or architecture in self._named or outcome.spared_at is not None:
-            return outcome
+        if better < rule.num_better or architecture in self._named or progress.spared_at is not None:
+            return progress
         if is_spared(self._settings.seed, key.number):
-            return replace(outcome, spared_at=len(curve))
+            return replace(progress, spared_at=len(curve))
         candidates = "1 candidate" if better == 1 else f"{better} candidates"
         reason = (
-            f"after {len(curve)} of {outcome.run.recipe.epochs} epochs {candidates} with no more parameters "
+            f"after {len(curve)} of {progress.run.recipe.epochs} epochs {candidates} with no more parameters "
             f"had at least {100 * rule.margin:g} % fewer errors"
         )
-        return replace(outcome, stopped=reason)
+        return replace(progress, stopped=reason)
 
 
-def _tell(study: Study, trial: Trial, record: Record) -> None:
+def _tell(study: Study, trial: Trial, record: RunRecord) -> None:
     trial.set_user_attr("record", asdict(record))
     if record.val_accuracy is None:
         study.tell(trial, state=TrialState.FAIL)
@@ -184,7 +184,7 @@ def _candidates(study: Study, settings: Search, seen: set[str]) -> Iterator[tupl
         yield new
 
 
-def _so_far(records: list[Record]) -> str:
+def _so_far(records: list[RunRecord]) -> str:
     """Best so far against LightCNN, for the progress display."""
     complete = [record for record in records if record.state == "COMPLETE"]
     best = max(complete, key=lambda record: record.val_accuracy or 0.0, default=None)

@@ -18,9 +18,9 @@ from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from lightcnn.data import DATASETS, recorded_sums
 from lightcnn.designs import designs_for
 from search.evaluation import kept_runs
+from search.execution.runs import RunProgress
 from search.pareto import front
-from search.placing import candidates, with_retraining
-from search.runs import Outcome
+from search.standing import candidates, with_retraining
 from search.storage import SETTINGS, look_at_study, write_table
 from search.tables import read_table, rows
 
@@ -28,7 +28,7 @@ CURVE = ("train_loss", "val_accuracy", "val_loss")  # after each epoch
 
 
 @dataclass(frozen=True)
-class Record:
+class RunRecord:
     """How one run ended, as the study and the tables keep it. None is absent."""
 
     state: str  # COMPLETE, PRUNED (stopped early), DIVERGED or FAILED
@@ -53,16 +53,16 @@ class Record:
         return [accuracy for _, accuracy, _ in self.curve if accuracy is not None]
 
     @staticmethod
-    def of(outcome: Outcome) -> Record:
+    def of(progress: RunProgress) -> RunRecord:
         """The record of a run that is over."""
-        architecture = outcome.run.architecture
-        last = outcome.epochs[-1] if outcome.epochs and outcome.error is None else None
-        ended = {"FAILED": outcome.error, "DIVERGED": outcome.diverged, "PRUNED": outcome.stopped}
+        architecture = progress.run.architecture
+        last = progress.epochs[-1] if progress.epochs and progress.error is None else None
+        ended = {"FAILED": progress.error, "DIVERGED": progress.diverged, "PRUNED": progress.stopped}
         state = next((state for state, so in ended.items() if so), "COMPLETE")
         diverged = (
-            f"the loss was no longer finite in epoch {len(outcome.epochs)}" if outcome.diverged else None
+            f"the loss was no longer finite in epoch {len(progress.epochs)}" if progress.diverged else None
         )
-        return Record(
+        return RunRecord(
             state=state,
             architecture=str(architecture),
             num_parameters=num_parameters(architecture),
@@ -72,30 +72,30 @@ class Record:
             head=architecture.head,
             val_accuracy=last.val_accuracy if last else None,
             val_loss=_finite(last.val_loss) if last else None,
-            epochs=len(outcome.epochs),
-            seconds=round(outcome.seconds, 2),
-            seed=outcome.run.seed,
-            reason=outcome.error or diverged or outcome.stopped,
-            curve=[[_finite(e.train_loss), e.val_accuracy, _finite(e.val_loss)] for e in outcome.epochs],
-            spared_at=outcome.spared_at,
+            epochs=len(progress.epochs),
+            seconds=round(progress.seconds, 2),
+            seed=progress.run.seed,
+            reason=progress.error or diverged or progress.stopped,
+            curve=[[_finite(e.train_loss), e.val_accuracy, _finite(e.val_loss)] for e in progress.epochs],
+            spared_at=progress.spared_at,
         )
 
 
-def finished(study: Study) -> dict[int, Record]:
+def finished(study: Study) -> dict[int, RunRecord]:
     """The records of the finished trials by number: trained to their end, stopped, diverged, or failed."""
     return {
-        trial.number: Record(**trial.user_attrs["record"])
+        trial.number: RunRecord(**trial.user_attrs["record"])
         for trial in study.get_trials(deepcopy=False)
         if trial.state.is_finished() and "record" in trial.user_attrs
     }
 
 
-def finished_designs(study: Study) -> dict[str, Record]:
+def finished_designs(study: Study) -> dict[str, RunRecord]:
     """The records of the named designs that were trained beside the trials, by name."""
-    return {name: Record(**record) for name, record in study.user_attrs.get("designs", {}).items()}
+    return {name: RunRecord(**record) for name, record in study.user_attrs.get("designs", {}).items()}
 
 
-def keep_design(study: Study, name: str, record: Record) -> None:
+def keep_design(study: Study, name: str, record: RunRecord) -> None:
     """Keep the record of a named design that was trained beside the trials."""
     study.set_user_attr("designs", study.user_attrs.get("designs", {}) | {name: asdict(record)})
 
@@ -115,7 +115,7 @@ def study_tables(
         with_claims: False leaves the paper's claims empty, which are about MNIST.
     """
     records = finished(study)
-    columns = ["trial", *(field.name for field in fields(Record) if field.name != "curve")]
+    columns = ["trial", *(field.name for field in fields(RunRecord) if field.name != "curve")]
     trials = pd.DataFrame(
         [{"trial": number, **asdict(record)} for number, record in sorted(records.items())], columns=columns
     )

@@ -23,19 +23,19 @@ from lightcnn.training import FAST
 from search import space
 from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
 from search.evaluation import Arm, kept_runs, retrain
+from search.execution.checkpoints import Checkpoints
+from search.execution.display import Display, log_line
+from search.execution.runs import TrainingData
+from search.execution.slots import SlotExecutor, choose_slots
 from search.loop import Search, search
-from search.placing import contenders, rivals
-from search.progress import Display, log_line
 from search.records import finished, finished_designs, study_tables, write_tables
-from search.report import open_page, write_report
-from search.runs import TrainingData
+from search.report.page import open_page, write_report
+from search.report.verdict import early_stopping, placed, verdict
 from search.samplers import SAMPLERS
+from search.standing import contenders, rivals
 from search.stopping import default_rule
 from search.storage import held_study, open_study
 from search.tables import LIGHTCNN_NAME, Row, read_study, rows, written
-from search.unfinished import Unfinished
-from search.verdict import early_stopping, placed, verdict
-from search.workers import SlotExecutor, choose_slots
 
 # Of the training images, a sixth judges the candidates, 10,000 at most: of MNIST's 60,000 these are as many.
 VALIDATION_SHARE, NUM_VALIDATION = 6, 10_000
@@ -163,7 +163,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
                     executor,
                     len(slots),
                     display,
-                    Unfinished(folder, display.say),
+                    Checkpoints(folder, display.say),
                 )
             if all(record.state == "FAILED" for record in finished(study).values()):
                 raise RuntimeError(f"no trial could be trained; see the reasons in {folder / 'trials.csv'}")

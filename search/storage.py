@@ -144,7 +144,7 @@ def move_aside(folder: Path) -> Path | None:
 
 
 def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """Record `settings`, which decide the results, or check that they are those of the runs already there.
+    """RunRecord `settings`, which decide the results, or check that they are those of the runs already there.
 
     Args:
         about: recorded beside them; may differ from one call to the next (versions, command, machine).

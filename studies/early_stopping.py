@@ -23,8 +23,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from search.command import Parser, at_least, run_command
-from search.course import BENCH_CORNER
 from search.pareto import front, hypervolume
+from search.report.history import BENCH_CORNER
 from search.stopping import SPARED, StoppingRule, default_rule
 from search.storage import study_folder, write_table
 from studies.tabular_bench import SEARCH, TABLE, first_runs, read

@@ -17,8 +17,8 @@ from lightcnn.data import DATASETS
 from lightcnn.designs import LIGHTCNN
 from lightcnn.training import FAST
 from search.ablation import Ablation, at_budget
+from search.ablation_command import main
 from search.evaluation import Arm
-from search.study import main
 
 GAP = parse(LIGHTCNN, DATASETS["mnist"].task)
 REMOVED = {

@@ -17,9 +17,9 @@ from lightcnn.data import DATASETS
 from lightcnn.designs import DESIGNS
 from lightcnn.training import PAPER
 from search.ablation import Ablation
+from search.ablation_command import main
 from search.evaluation import Arm
 from search.statistics import difference, mean_interval
-from search.study import main
 from search.tables import percent
 
 TASK = DATASETS["mnist"].task

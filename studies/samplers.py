@@ -36,7 +36,7 @@ from lightcnn.architecture import Architecture, parse
 from search import space
 from search.command import Parser, at_least, run_command
 from search.pareto import hypervolume
-from search.records import Record
+from search.records import RunRecord
 from search.samplers import SAMPLERS, SurrogateSampler, suggestion
 from search.statistics import mean_interval, paired_difference
 from search.storage import only_driver, study_folder, write_table
@@ -49,10 +49,10 @@ BUDGETS = (25, 50, 100, 200)  # trials after which samplers are compared
 OTHER_HEAD = 4.0  # in the distance between networks, as a width that differs by a factor of e squared
 
 
-def networks(table: pd.DataFrame) -> dict[str, Record]:
+def networks(table: pd.DataFrame) -> dict[str, RunRecord]:
     """What a search would keep of each network of the table: the run with the full budget and first seed."""
     return {
-        str(text): Record(
+        str(text): RunRecord(
             state="COMPLETE",
             architecture=str(text),
             num_parameters=int(own["num_parameters"].iloc[0]),
@@ -120,13 +120,15 @@ class Snapping(BaseSampler):
         raise NotImplementedError(f"{param_name} is not in the search space")
 
 
-def replay(name: str, records: dict[str, Record], repetition: int, num_trials: int) -> list[dict[str, Any]]:
+def replay(
+    name: str, records: dict[str, RunRecord], repetition: int, num_trials: int
+) -> list[dict[str, Any]]:
     """One search: a line for each of BUDGETS that it reaches."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(directions=["maximize", "minimize"])
     unmet = [parse(text, TASK) for text in records]
     pool = ([*unmet], Pool.of(unmet, space.max_blocks(TASK)))
-    met: list[Record] = []
+    met: list[RunRecord] = []
     lines, seconds = [], 0.0
     while len(met) < min(num_trials, len(records)):
         seed = np.random.SeedSequence([repetition, len(met)]).generate_state(1)[0]

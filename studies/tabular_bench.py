@@ -30,12 +30,12 @@ from lightcnn.data import DATASETS
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST
 from search.command import Parser, about_this_run, add_data_options, add_device_options, run_command
-from search.progress import Display, log_line
+from search.execution.display import Display, log_line
+from search.execution.runs import Run, RunProgress, TrainingData
+from search.execution.schedule import train_runs
+from search.execution.slots import SlotExecutor, choose_slots
 from search.run import NUM_TRAINING
-from search.runs import Outcome, Run, TrainingData
-from search.schedule import train_runs
 from search.storage import held_study, uninterrupted, write_table
-from search.workers import SlotExecutor, choose_slots
 
 DATASET = "mnist"
 TASK = DATASETS[DATASET].task
@@ -111,9 +111,9 @@ def first_runs(table: pd.DataFrame) -> pd.DataFrame:
     return of_budget(table[table["seed"] == 0], SEARCH)
 
 
-def curve(cell: Cell, outcome: Outcome) -> list[dict[str, object]]:
+def curve(cell: Cell, progress: RunProgress) -> list[dict[str, object]]:
     """The table's lines for one run."""
-    network = outcome.run.architecture
+    network = progress.run.architecture
     return [
         {
             **cell._asdict(),
@@ -122,13 +122,13 @@ def curve(cell: Cell, outcome: Outcome) -> list[dict[str, object]]:
             "num_parameters": num_parameters(network),
             "num_macs": num_macs(network),
             "peak_activation_bytes": peak_activation_bytes(network),
-            "seconds": round(outcome.seconds, 2),
+            "seconds": round(progress.seconds, 2),
             "epoch": epoch.epoch,
             "train_loss": round(epoch.train_loss, 5),
             "val_accuracy": epoch.val_accuracy,
             "val_loss": None if epoch.val_loss is None else round(epoch.val_loss, 5),
         }
-        for epoch in outcome.epochs
+        for epoch in progress.epochs
     ]
 
 
@@ -163,11 +163,11 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
         executor = SlotExecutor(slots, options.epoch_timeout)
         try:
             with Display("tabular_bench", len(everything), len(everything) - len(missing)) as display:
-                for cell, outcome in train_runs(runs(), executor, len(slots), display):
-                    if outcome.error is not None:
-                        raise RuntimeError(f"{cell.architecture} failed twice: {outcome.error}")
+                for cell, progress in train_runs(runs(), executor, len(slots), display):
+                    if progress.error is not None:
+                        raise RuntimeError(f"{cell.architecture} failed twice: {progress.error}")
                     with uninterrupted():
-                        tables = [pd.concat([*tables, pd.DataFrame(curve(cell, outcome))])]
+                        tables = [pd.concat([*tables, pd.DataFrame(curve(cell, progress))])]
                         write_table(tables[0], path)
         finally:
             executor.shutdown(kill=True)

@@ -41,13 +41,13 @@ from lightcnn.designs import LIGHTCNN
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST, PAPER, Epoch, Piece
 from search.command import Parser, about_this_run, at_least, run_command
+from search.execution.display import Display
+from search.execution.runs import Run, RunProgress, TrainingData
+from search.execution.schedule import train_runs
+from search.execution.slots import SlotExecutor, choose_slots
 from search.loop import Search, search
-from search.progress import Display
 from search.run import NUM_TRAINING
-from search.runs import Outcome, Run, TrainingData
-from search.schedule import train_runs
 from search.storage import open_study, study_folder, write_table
-from search.workers import SlotExecutor, choose_slots
 
 DATASET = "mnist"
 TASK = DATASETS[DATASET].task
@@ -98,9 +98,9 @@ class Clock:
     def __init__(self) -> None:
         self.ends: list[float] = []
 
-    def show(self, key: Hashable, outcome: Outcome) -> None:
-        """Part of `search.runs.Watcher`."""
-        if outcome.epochs:
+    def show(self, key: Hashable, progress: RunProgress) -> None:
+        """Part of `search.execution.runs.Watcher`."""
+        if progress.epochs:
             self.ends.append(time.perf_counter())
 
 

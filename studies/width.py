@@ -15,8 +15,8 @@ from lightcnn.data import DATASETS
 from lightcnn.designs import LIGHTCNN
 from lightcnn.training import FAST
 from search.ablation import Ablation, at_budget
+from search.ablation_command import main
 from search.evaluation import Arm
-from search.study import main
 
 TASK = DATASETS["mnist"].task
 BASELINE = parse(LIGHTCNN, TASK)

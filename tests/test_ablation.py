@@ -13,10 +13,10 @@ from lightcnn.architecture import Block, Task, parse
 from lightcnn.cost import num_parameters
 from lightcnn.designs import LIGHTCNN
 from lightcnn.training import FAST
-from search import study
+from search import ablation_command as study
 from search.ablation import Ablation, at_budget, summarise
-from search.ablation_report import findings, seeds_figure
 from search.evaluation import Arm
+from search.report.ablation_page import findings, seeds_figure
 from studies import gap_removal, paper_table
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lightcnn.architecture import Architecture, Block, Task, last_side, parse, template
-from lightcnn.cost import layer_table, num_macs, num_parameters, peak_activation_bytes
+from lightcnn.architecture import Architecture, Block, Task, parse, plan, template
+from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from lightcnn.designs import DESIGNS, LIGHTCNN, designs_for
 from lightcnn.network import build
+from lightcnn.operations import Relu
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 COLOUR = Task(image_size=32, in_channels=3, num_classes=7)
@@ -30,11 +31,11 @@ def architectures(draw):
             draw(st.booleans()),
         )
         try:
-            last_side((*blocks, block), task.image_size)
+            Architecture((*blocks, block), 1, task)
         except ValueError:
             break
         blocks += (block,)
-    grid = draw(st.integers(1, last_side(blocks, task.image_size)))
+    grid = draw(st.integers(1, Architecture(blocks, 1, task).map_side))
     return Architecture(blocks, grid, task, tuple(draw(st.lists(st.integers(1, 20), max_size=3))))
 
 
@@ -69,8 +70,12 @@ def test_cost_equals_what_a_built_network_does(architecture):
     assert peak_activation_bytes(architecture) == max(sizes)
 
 
-def test_layer_table_of_lightcnn_is_the_papers():
-    table = layer_table(parse(LIGHTCNN, MNIST))
+def without_relu(architecture):
+    return [operation for operation in plan(architecture) if not isinstance(operation, Relu)]
+
+
+def test_the_plan_of_lightcnn_is_the_papers():
+    table = without_relu(parse(LIGHTCNN, MNIST))
     assert [(layer.name, layer.output_shape, layer.num_parameters) for layer in table] == [
         ("image", (1, 28, 28), 0),
         ("conv 3x3 1-8", (8, 28, 28), 80),
@@ -95,7 +100,7 @@ def test_layer_shapes_are_those_of_the_built_network():
         layer.register_forward_hook(lambda layer, _, out: shapes.append((type(layer), tuple(out.shape[1:]))))
     network(torch.zeros(2, 3, 32, 32))
     assert [shape for kind, shape in shapes if kind is not nn.ReLU] == [
-        layer.output_shape for layer in layer_table(architecture)[1:]
+        layer.output_shape for layer in without_relu(architecture)[1:]
     ]
 
 

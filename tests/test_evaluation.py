@@ -10,8 +10,8 @@ from lightcnn.data import DATASETS
 from lightcnn.training import Recipe, trained_network
 from search import evaluation
 from search.evaluation import Arm, kept_runs, retrain
-from search.runs import TrainingData, train_epoch
-from search.workers import SlotExecutor, choose_slots
+from search.execution.runs import TrainingData, train_epoch
+from search.execution.slots import SlotExecutor, choose_slots
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 ARMS = [Arm("small", parse("2-gap", MNIST)), Arm("wide", parse("4-gap", MNIST))]

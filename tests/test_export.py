@@ -20,11 +20,20 @@ from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS, load_training_images
 from lightcnn.network import build
 from lightcnn.training import trained_network
-from search import export, formats
 from search.evaluation import one_network
-from search.export import best_within, main
-from search.formats import c_compiler, c_predictor, largest_difference, onnx_predictor, to_c, to_int8, to_onnx
-from search.model_card import design_accuracy, int8_bytes, own_accuracies
+from search.export import __main__ as export
+from search.export import formats
+from search.export.__main__ import best_within, main
+from search.export.formats import (
+    c_compiler,
+    c_predictor,
+    largest_difference,
+    onnx_predictor,
+    to_c,
+    to_int8,
+    to_onnx,
+)
+from search.export.model_card import design_accuracy, int8_bytes, own_accuracies
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 DESIGN = "2-pool2"

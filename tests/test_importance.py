@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_course import study_of
+from test_history import study_of
 
 from lightcnn.architecture import Task
 from lightcnn.cost import num_parameters
-from search import space, summaries
-from search.charts import importance_figure
-from search.importance import LEAST_TRIALS, importance
+from search import space
+from search.report import summaries
+from search.report.importance import LEAST_TRIALS, importance
+from search.report.plots import importance_figure
 
 TASK = Task(image_size=28, in_channels=1, num_classes=10)
 

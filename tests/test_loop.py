@@ -16,10 +16,10 @@ from lightcnn.data import DATASETS
 from lightcnn.designs import DESIGNS, LIGHTCNN
 from lightcnn.training import FAST, Epoch, Piece
 from search import space
+from search.execution.display import Display
+from search.execution.runs import TrainingData
 from search.loop import SEARCH_SEEDS, Search, search
-from search.progress import Display
 from search.records import finished, finished_designs, study_tables
-from search.runs import TrainingData
 from search.samplers import SAMPLERS
 from search.stopping import StoppingRule, is_spared
 

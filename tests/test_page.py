@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from test_importance import study_where
 
-from search.ablation_report import write_ablation_report
-from search.report import main, write_report
+from search.report.__main__ import main
+from search.report.ablation_page import write_ablation_report
+from search.report.page import write_report
 from search.storage import write_table
 from search.tables import read_study, rows
 

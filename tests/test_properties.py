@@ -12,10 +12,10 @@ from lightcnn.architecture import Task, parse
 from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch
 from search.command import Parser, at_least
-from search.runs import Outcome, Run, TrainingData
+from search.execution.checkpoints import Checkpoints
+from search.execution.runs import Run, RunProgress, TrainingData
 from search.storage import agree, move_aside, only_driver, open_study, study_folder
 from search.tables import FILES, read_study, read_table
-from search.unfinished import Unfinished
 
 ROOT = Path(__file__).parents[1]
 many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -121,17 +121,17 @@ RUN = Run(parse("2-gap", Task(28, 1, 10)), FAST, 0, TrainingData(DATASETS["mnist
 @given(content=st.binary(max_size=100), cut=st.integers(0, 10**6), at=st.integers(0, 10**6))
 @many
 def test_any_unfinished_run_is_read_or_begins_again(content, cut, at, tmp_path):
-    unfinished = Unfinished(tmp_path, lambda line: None)
-    outcome = Outcome(RUN, (Epoch(1, 2.0, 0.25, 2.5),), b"state", False, 3.5)
-    unfinished.keep(outcome)
+    unfinished = Checkpoints(tmp_path, lambda line: None)
+    progress = RunProgress(RUN, (Epoch(1, 2.0, 0.25, 2.5),), b"state", False, 3.5)
+    unfinished.keep(progress)
     path = tmp_path / "unfinished" / "2-gap.0"
     whole = path.read_bytes()
     path.write_bytes(content)
-    assert unfinished.begun(RUN) == Outcome(RUN)
+    assert unfinished.begun(RUN) == RunProgress(RUN)
     path.write_bytes(whole[: cut % len(whole)])
-    assert unfinished.begun(RUN) == Outcome(RUN)
+    assert unfinished.begun(RUN) == RunProgress(RUN)
     path.write_bytes(whole)
-    assert unfinished.begun(RUN) == outcome
+    assert unfinished.begun(RUN) == progress
 
 
 @given(text=st.text(max_size=12))
@@ -188,7 +188,9 @@ UNPICKLING = {
 
 
 @pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("[ls][a-z]*/*.py")), ids=lambda p: f"{p.parent.name}/{p.name}"
+    "path",
+    sorted(path for package in ("lightcnn", "search", "studies") for path in (ROOT / package).rglob("*.py")),
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_nothing_is_unpickled(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

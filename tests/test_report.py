@@ -12,13 +12,14 @@ import pytest
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
-from search import report
-from search.figure import ERRORS_DRAWN, pareto_figure
-from search.labels import label_size, place_labels
-from search.placing import with_retraining
+from search.report.__main__ import main
+from search.report.label_placement import label_size, place_labels
+from search.report.page import write_report
+from search.report.pareto_plot import ERRORS_DRAWN, pareto_figure
+from search.report.verdict import early_stopping, standing, verdict
+from search.standing import with_retraining
 from search.storage import write_table
 from search.tables import GAPS, RETRAINED, read_study, rows, written
-from search.verdict import early_stopping, standing, verdict
 
 TRIALS = """\
 trial,state,architecture,num_parameters,num_macs,peak_activation_bytes,num_blocks,head,val_accuracy,val_loss,epochs,seconds,seed,reason
@@ -112,7 +113,7 @@ def test_without_the_papers_claims_the_page_does_not_speak_of_them(study):
     for claims in ((), (",6218,0.9861,", ",550000,0.98,", ",,0.74,")):
         for claim in claims:
             change(study, "designs.csv", claim, ",,,")
-        page = report.write_report(study).read_text(encoding="utf-8")
+        page = write_report(study).read_text(encoding="utf-8")
         for words in (
             "what the paper",
             "the paper&#39;s claim beside",
@@ -125,7 +126,7 @@ def test_without_the_papers_claims_the_page_does_not_speak_of_them(study):
 def test_settings_may_be_absent(study):
     (study / "settings.json").unlink()
     assert read_study(study).settings is None
-    assert "left no <code>settings.json</code>" in report.write_report(study).read_text(encoding="utf-8")
+    assert "left no <code>settings.json</code>" in write_report(study).read_text(encoding="utf-8")
 
 
 def test_standing_and_verdict_on_validation_accuracy(study):
@@ -200,7 +201,7 @@ def test_test_accuracies_decide_where_there_are_some(study):
     assert third.startswith(
         "Accuracies are means over 3 fresh seeds on the test set. It was read once, on 2026-11-24 06:00:00 "
     )
-    page = outside_script(report.write_report(study).read_text(encoding="utf-8"))
+    page = outside_script(write_report(study).read_text(encoding="utf-8"))
     assert "on the front after re-training" in page and "The test set was read once: 2026-11" in page
     with (study / "test_readings.csv").open("a") as file:
         file.write("2026-11-25 06:00:00 UTC,1\n")
@@ -209,7 +210,7 @@ def test_test_accuracies_decide_where_there_are_some(study):
         "read_at,num_runs,exported\n2026-11-24 06:00:00 UTC,9,\n2026-11-25 06:00:00 UTC,2,8-12-gap\n"
     )
     assert "It was read once, on 2026-11-24" in verdict(read_study(study))[2]
-    assert "to measure an export of" in report.write_report(study).read_text(encoding="utf-8")
+    assert "to measure an export of" in write_report(study).read_text(encoding="utf-8")
 
 
 def test_lightcnn_may_be_on_the_front_or_not_told_apart(study):
@@ -235,7 +236,7 @@ def test_one_seed_has_no_intervals(study):
     )
     assert "0.20 points above it, which one run each cannot tell from chance." in second
     assert third.startswith("Accuracies are means over 1 fresh seed on the test set.")
-    report.write_report(study)
+    write_report(study)
 
 
 def test_stopped_trials_are_told(study):
@@ -254,7 +255,7 @@ def test_stopped_trials_are_told(study):
         "that saved 30 % of the epochs. Of 2 that were due to be stopped but went on by lot, 1 ended on the "
         "front, where the rule would have been wrong."
     )
-    page = outside_script(report.write_report(study).read_text(encoding="utf-8"))
+    page = outside_script(write_report(study).read_text(encoding="utf-8"))
     assert "2 of 5 trials were stopped early" in page and "2 pruned" in page
     (stopped,) = [trace for trace in pareto_figure(read_study(study)).data if trace.name == "stopped early"]
     assert list(stopped.x) == [1200, 1300] and stopped.marker.symbol == "circle-open"
@@ -283,7 +284,7 @@ def test_a_study_without_a_finished_trial_has_a_page(study):
     (study / "trials.csv").write_text(TRIALS.splitlines()[0] + "\n")
     (study / "front.csv").write_text(FRONT.splitlines()[0] + "\n")
     assert second_sentence(study) == "No candidate with 6,218 parameters or fewer was trained to the end."
-    assert "None." in outside_script(report.write_report(study).read_text(encoding="utf-8"))
+    assert "None." in outside_script(write_report(study).read_text(encoding="utf-8"))
 
 
 def test_figure_draws_the_tables(study):
@@ -368,7 +369,7 @@ def test_written(value, kind, text):
 def test_page_holds_the_study_and_escapes_what_users_typed(study):
     change(study, "trials.csv", "8-12-gap", "<script>alert(1)</script>")
     change(study, "front.csv", "8-12-gap", "<script>alert(1)</script>")
-    page = report.write_report(study).read_text(encoding="utf-8")
+    page = write_report(study).read_text(encoding="utf-8")
     assert page.count("<script>alert") == page.count("<script>alert(1)") == 0
     body = outside_script(page)
     for text in (
@@ -395,8 +396,8 @@ def test_page_holds_the_study_and_escapes_what_users_typed(study):
 
 
 def test_page_loads_nothing_and_is_the_same_bytes_twice(study):
-    first = report.write_report(study).read_bytes()
-    assert report.write_report(study).read_bytes() == first
+    first = write_report(study).read_bytes()
+    assert write_report(study).read_bytes() == first
     body = outside_script(first.decode())
     assert re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]*)""", body) == ["data:,"]
     assert not re.search(
@@ -465,7 +466,7 @@ def test_page_loads_nothing_and_is_the_same_bytes_twice(study):
 def test_a_broken_file_is_one_line_on_stderr(study, capsys, name, old, new, line):
     change(study, name, old, new)
     with pytest.raises(SystemExit) as exit:
-        report.main([str(study)])
+        main([str(study)])
     out, err = capsys.readouterr()
     assert exit.value.code == 2 and out == ""
     assert err.startswith("error: " + line.format(study / name))
@@ -477,7 +478,7 @@ def test_a_broken_file_is_one_line_on_stderr(study, capsys, name, old, new, line
 def test_a_missing_file_is_one_line_on_stderr(study, capsys, name):
     (study / name).unlink()
     with pytest.raises(SystemExit) as exit:
-        report.main([str(study)])
+        main([str(study)])
     assert exit.value.code == 2
     assert capsys.readouterr().err == f"error: {study / name} must exist\n"
 
@@ -489,13 +490,13 @@ def test_a_missing_folder_and_wrong_arguments_are_one_line_on_stderr(tmp_path, c
         (["a", "b\nc"], "error: unrecognized arguments: b c\n"),
     ]:
         with pytest.raises(SystemExit) as exit:
-            report.main(argv)
+            main(argv)
         assert exit.value.code == 2
         assert capsys.readouterr().err == line
 
 
 def test_a_failed_write_leaves_the_earlier_page(study, monkeypatch, capsys):
-    page = report.write_report(study)
+    page = write_report(study)
     before = page.read_bytes()
     change(study, "front.csv", "0.95", "0.94")
 
@@ -503,7 +504,7 @@ def test_a_failed_write_leaves_the_earlier_page(study, monkeypatch, capsys):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    assert report.main([str(study)]) == 1
+    assert main([str(study)]) == 1
     assert capsys.readouterr().err == "failed: No space left on device\n"
     assert page.read_bytes() == before
     assert not [path for path in study.iterdir() if path.name.startswith(".")]
@@ -521,12 +522,12 @@ def test_the_command_rebuilds_the_page(study):
 
 def test_the_page_is_opened_on_request(study, monkeypatch, capsys):
     opened = []
-    monkeypatch.setattr(report.webbrowser, "open", lambda address: opened.append(address) or True)
-    assert report.main([str(study)]) == 0 and opened == []
-    assert report.main([str(study), "--open"]) == 0
+    monkeypatch.setattr("search.report.page.webbrowser.open", lambda address: opened.append(address) or True)
+    assert main([str(study)]) == 0 and opened == []
+    assert main([str(study), "--open"]) == 0
     assert opened == [(study / "report.html").as_uri()]
-    monkeypatch.setattr(report.webbrowser, "open", lambda address: False)
-    assert report.main([str(study), "--open"]) == 0
+    monkeypatch.setattr("search.report.page.webbrowser.open", lambda address: False)
+    assert main([str(study), "--open"]) == 0
     assert capsys.readouterr().err == f"no browser was found to open {study / 'report.html'}\n"
 
 
@@ -535,7 +536,7 @@ def test_a_study_beside_it_is_linked(study):
     beside.mkdir()
     (beside / "summary.csv").write_text("")
     (beside / "report.html").write_text("<head><title>What does &lt;GAP&gt; bring?</title></head>")
-    page = report.write_report(study).read_text(encoding="utf-8")
+    page = write_report(study).read_text(encoding="utf-8")
     assert '<a href="../gap%20%26%20removal/report.html">What does &lt;GAP&gt; bring?</a>' in page
     assert "Studies beside this one" in page
 

@@ -19,9 +19,9 @@ from lightcnn.architecture import Task, parse
 from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch
 from search import run
-from search.progress import Display
-from search.runs import Outcome, Run, TrainingData
-from search.workers import SlotExecutor
+from search.execution.display import Display
+from search.execution.runs import Run, RunProgress, TrainingData
+from search.execution.slots import SlotExecutor
 
 SMALL = ["--epochs", "1", "--train-images", "300", "--max-parameters", "8000", "--seeds", "0"]
 
@@ -220,17 +220,17 @@ def test_the_display_in_a_terminal():
     """Bars for all runs and for each slot, the note beside them; the runs' lines are for logs only."""
     console = Console(force_terminal=True, width=120, record=True, file=io.StringIO())
     architecture = parse("4-gap", Task(28, 1, 10))
-    outcome = Outcome(Run(architecture, FAST, 0, TrainingData(DATASETS["mnist"], None)))
+    progress = RunProgress(Run(architecture, FAST, 0, TrainingData(DATASETS["mnist"], None)))
     with Display("search", 2, console=console) as display:
-        display.show("a", outcome)
+        display.show("a", progress)
         display.note("best 4-gap 90.00%")
-        halfway = Outcome(outcome.run, tuple(Epoch(n, 0.1, 0.9, 0.2) for n in range(1, 5)))
+        halfway = RunProgress(progress.run, tuple(Epoch(n, 0.1, 0.9, 0.2) for n in range(1, 5)))
         display.show("a", halfway)
         display._progress.refresh()
         overall, slot = display._progress.tasks
         assert (overall.completed, overall.total, overall.fields["note"]) == (0.5, 2, "best 4-gap 90.00%")
         assert (slot.completed, slot.fields["note"]) == (4, "90.00%")
         assert "4-gap, 90 parameters" in slot.description
-        display.show("a", Outcome(outcome.run, halfway.epochs * 2))
+        display.show("a", RunProgress(progress.run, halfway.epochs * 2))
         assert [task.completed for task in display._progress.tasks] == [1]
     assert "search 1/2" not in console.export_text()

@@ -10,8 +10,8 @@ import torch
 from lightcnn.architecture import Task, parse
 from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch, Piece
-from search.runs import Run, TrainingData, images_of, train_epoch
-from search.schedule import train_runs
+from search.execution.runs import Run, TrainingData, images_of, train_epoch
+from search.execution.schedule import train_runs
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 DATA = TrainingData(DATASETS["mnist"], Path("nowhere"))
@@ -42,20 +42,20 @@ class Scripted(Executor):
 
 
 class Watching(list):
-    def show(self, key, outcome):
-        self.append((key, len(outcome.epochs)))
+    def show(self, key, progress):
+        self.append((key, len(progress.epochs)))
 
 
 def collect(executor, these, num_slots=2):
     watching = Watching()
-    outcomes = dict(train_runs(((f"run {r.seed}", r) for r in these), executor, num_slots, watching))
-    return outcomes, watching
+    progresses = dict(train_runs(((f"run {r.seed}", r) for r in these), executor, num_slots, watching))
+    return progresses, watching
 
 
 def test_each_run_goes_on_from_its_own_state():
     executor = Scripted()
-    outcomes, watching = collect(executor, [run(0), run(1), run(2, epochs=1)])
-    assert {key: (len(o.epochs), o.state, o.seconds, o.error) for key, o in outcomes.items()} == {
+    progresses, watching = collect(executor, [run(0), run(1), run(2, epochs=1)])
+    assert {key: (len(o.epochs), o.state, o.seconds, o.error) for key, o in progresses.items()} == {
         "run 0": (2, b"0 after 2", 3.0, None),
         "run 1": (2, b"1 after 2", 3.0, None),
         "run 2": (1, b"2 after 1", 1.5, None),
@@ -85,8 +85,8 @@ def test_a_run_is_asked_for_only_when_a_slot_is_free_and_outcomes_are_taken():
 
 def test_one_failure_is_retried_from_the_epoch_before():
     executor = Scripted(errors={(0, 1): [OSError("gone")]})
-    outcomes, _ = collect(executor, [run(0), run(1)])
-    assert (outcomes["run 0"].error, len(outcomes["run 0"].epochs)) == (None, 2)
+    progresses, _ = collect(executor, [run(0), run(1)])
+    assert (progresses["run 0"].error, len(progresses["run 0"].epochs)) == (None, 2)
     assert [job for job in executor.jobs if job[0] == 0] == [
         (0, 0, None),
         (0, 1, b"0 after 1"),
@@ -96,14 +96,14 @@ def test_one_failure_is_retried_from_the_epoch_before():
 
 def test_a_second_failure_ends_the_run_and_no_other():
     errors = {(0, 0): [OSError("gone")], (0, 1): [ValueError("gone again\nwith details")]}
-    outcomes, _ = collect(Scripted(errors), [run(0), run(1)])
-    assert outcomes["run 0"].error == "ValueError: gone again"
-    assert (outcomes["run 1"].error, len(outcomes["run 1"].epochs)) == (None, 2)
+    progresses, _ = collect(Scripted(errors), [run(0), run(1)])
+    assert progresses["run 0"].error == "ValueError: gone again"
+    assert (progresses["run 1"].error, len(progresses["run 1"].epochs)) == (None, 2)
 
 
 def test_a_diverged_run_is_over():
-    outcomes, _ = collect(Scripted(diverge_at={(0, 0)}), [run(0, epochs=5)])
-    assert (outcomes["run 0"].diverged, len(outcomes["run 0"].epochs)) == (True, 1)
+    progresses, _ = collect(Scripted(diverge_at={(0, 0)}), [run(0, epochs=5)])
+    assert (progresses["run 0"].diverged, len(progresses["run 0"].epochs)) == (True, 1)
 
 
 def test_training_and_validation_images_do_not_meet(mnist_folder):

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightcnn.fetching import find_files
-from search import run, study
+from search import ablation_command as study
+from search import run
 
 # The study that the damage is done to: `--out {out} --name it`.
 TINY = "--trials 1 --seeds 0 --epochs 1 --train-images 300 --no-baselines --max-parameters 8000 --workers 1"

@@ -28,7 +28,7 @@ from lightcnn.architecture import Task, parse
 from lightcnn.data import DATASETS
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST, train
-from search.runs import TrainingData, images_of
+from search.execution.runs import TrainingData, images_of
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 NUM_TRAIN_IMAGES = 300

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lightcnn.architecture import Architecture, Task, parse
-from lightcnn.cost import BYTES_PER_VALUE, Layer, layer_table, num_macs, num_parameters, peak_activation_bytes
+from lightcnn.architecture import Architecture, Task, parse, plan
+from lightcnn.cost import BYTES_PER_VALUE, num_macs, num_parameters, peak_activation_bytes
+from lightcnn.operations import Operation, Relu
 from search.tables import Row, Tables, absent, rows
 
 STATES = {"PRUNED": "stopped early", "DIVERGED": "diverged", "FAILED": "failed"}
@@ -28,7 +29,7 @@ class Design:
     test_accuracy_low: float | None  # of its 95 % interval
     test_accuracy_high: float | None
     num_seeds: int | None
-    layers: tuple[Layer, ...]
+    layers: tuple[Operation, ...]  # without ReLU, which changes no shape
 
 
 def catalogue(tables: Tables) -> list[Design]:
@@ -81,7 +82,7 @@ def _add(found: dict[str, Design], row: Row, name: str | None, state: str, task:
             test_accuracy_low=_or(row.get("test_accuracy_low"), None),
             test_accuracy_high=_or(row.get("test_accuracy_high"), None),
             num_seeds=None if seeds is None else int(seeds),
-            layers=tuple(layer_table(architecture)),
+            layers=tuple(it for it in plan(architecture) if not isinstance(it, Relu)),
         ),
     )
 
@@ -94,7 +95,7 @@ def as_columns(designs: Iterable[Design]) -> dict[str, Any]:
     """The designs as JSON for the page: a list a column, and each layer once however many have it."""
     designs = list(designs)
     names = [name for name in Design.__dataclass_fields__ if name != "layers"]
-    numbers: dict[Layer, int] = {}
+    numbers: dict[Operation, int] = {}
     layers = [[numbers.setdefault(layer, len(numbers)) for layer in design.layers] for design in designs]
     return {
         "bytes_per_weight": BYTES_PER_VALUE,

@@ -36,7 +36,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunProgress:
     """A run so far, or ended: by its last epoch, early, by divergence, or by an error despite a retry."""
 
     run: Run
@@ -54,7 +54,7 @@ class Outcome:
         ended = self.diverged or self.stopped is not None or self.error is not None
         return ended or len(self.epochs) == self.run.recipe.epochs
 
-    def extended(self, piece: Piece) -> Outcome:
+    def extended(self, piece: Piece) -> RunProgress:
         """The run after one more piece."""
         return replace(
             self,

@@ -1,104 +1,35 @@
-"""python -m search.report reports/<study>: the tables that a study left -> one HTML page that works offline.
-
-The same files give the same bytes.
-"""
+"""A search's page: one HTML file that works offline. The same tables give the same bytes."""
 
 import html
 import re
 import sys
 import webbrowser
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import jinja2
 import pandas as pd
-import plotly.graph_objects as go
-from markupsafe import Markup, escape
-from plotly.offline import get_plotlyjs
 
-from search import summaries
-from search.catalogue import as_columns, catalogue
-from search.charts import importance_figure, learning_figure, progress_figure, timeline_figure, title
-from search.command import Parser, run_command
-from search.course import progress, timeline
-from search.figure import pareto_figure
-from search.importance import importance
-from search.pictures import write_pictures
-from search.records import rebuild_tables
-from search.storage import JOURNAL, write_whole
+from search.report import summaries
+from search.report.designs import as_columns, catalogue
+from search.report.history import progress, timeline
+from search.report.html import how_it_was_made, html_plot, html_table, render
+from search.report.importance import importance
+from search.report.pareto_plot import pareto_figure
+from search.report.plots import importance_figure, learning_figure, progress_figure, timeline_figure, title
+from search.report.verdict import early_stopping, placed, standing, verdict
+from search.storage import write_whole
 from search.tables import (
     CLAIMS,
-    COLUMNS,
     GAPS,
     LIGHTCNN_NAME,
     RETRAINED,
-    RULES,
     Tables,
     percent,
     read_replays,
     read_study,
-    rows,
     written,
 )
-from search.verdict import early_stopping, placed, standing, verdict
-
-
-def html_table(table: pd.DataFrame, first: str) -> dict[str, Any]:
-    """Headings and cells of a table for the template; `first` names the column that heads each row."""
-    names = [first, *(name for name in COLUMNS if name in table and name != first)]
-    kinds = [COLUMNS[name][1] for name in names]
-    cells = [
-        [written(row[name], kind) for name, kind in zip(names, kinds, strict=True)] for row in rows(table)
-    ]
-    numeric = [kind in RULES for kind in kinds]
-    return {"headings": [COLUMNS[name][0] for name in names], "numeric": numeric, "rows": cells}
-
-
-def how_it_was_made(settings: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """The entries of settings.json, whichever part they are in; None if there is no such file."""
-    if settings is None:
-        return None
-    parts = [settings.get(part) for part in ("about", "settings")]
-    return {key: plain(value) for part in parts if isinstance(part, dict) for key, value in part.items()}
-
-
-def plain(value: Any) -> str:
-    """A value of settings.json as one text, however deep."""
-    if isinstance(value, dict):
-        return "; ".join(f"{key}: {plain(inner)}" for key, inner in value.items())
-    if isinstance(value, list):
-        return ", ".join(plain(inner) for inner in value)
-    return "–" if value is None or value == "" else str(value)
-
-
-def render(template: str, **values: Any) -> str:
-    """The HTML page that `template`, a file beside this one, makes of `values`; text in them is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["unbroken"] = _unbroken
-    return environment.get_template(template).render(plotly=get_plotlyjs(), **values)
-
-
-def _unbroken(text: str) -> Markup:
-    """The text with no line break inside an architecture's name."""
-    name = r"\d\w*(?:-\w+)+"
-    return Markup(re.sub(name, r'<span class="unbroken">\g<0></span>', str(escape(text))))
-
-
-def html_plot(figure: go.Figure, div_id: str) -> str:
-    """The plot as HTML for `page.html.j2`, which holds Plotly; a fixed `div_id` keeps it reproducible."""
-    # That nothing may end the script, Plotly escapes three signs; one is enough, and hover texts are many.
-    text = figure.to_json().replace("\\u003e", ">").replace("\\u002f", "/")
-    assert "<" not in text
-    place = f'<div id="{div_id}" class="drawing"></div>'
-    return f'{place}\n<script type="application/json" data-plot="{div_id}">{text}</script>'
 
 
 def write_report(folder: Path) -> Path:
@@ -192,39 +123,7 @@ def _neighbours(folder: Path) -> list[tuple[str, str]]:
     return found
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    parser = Parser("python -m search.report", "Rebuild a study's page from its files.")
-    parser.add_argument(
-        "folder", type=Path, help="the study's folder, e.g. reports/mnist; report.html goes there"
-    )
-    parser.add_argument(
-        "--pictures",
-        action="store_true",
-        help="write the Pareto plot as report.png and report.svg as well, if kaleido and a browser are there",
-    )
-    parser.add_argument("--open", action="store_true", help="open the page in a browser when it is written")
-    options = parser.parse_args(argv)
-    return run_command(parser, lambda: _rebuild(options.folder, options.pictures, options.open))
-
-
-def _rebuild(folder: Path, with_pictures: bool, then_open: bool) -> None:
-    if (folder / JOURNAL).exists():  # so that the page of a search that is running is of this moment
-        rebuild_tables(folder)
-    page = write_report(folder)
-    print(page)
-    if then_open:
-        open_page(page)
-    if with_pictures:  # last, as what they need may be missing
-        for picture in write_pictures(folder, read_study(folder)):
-            print(picture)
-
-
 def open_page(page: Path) -> None:
     """Show `page` in the user's browser; where there is none, say where the page is."""
     if not webbrowser.open(page.resolve().as_uri()):
         print(f"no browser was found to open {page}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

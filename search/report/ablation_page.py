@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from search.figure import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
-from search.report import how_it_was_made, html_plot, html_table, render
+from search.report.html import how_it_was_made, html_plot, html_table, render
+from search.report.pareto_plot import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
 from search.statistics import SIGNIFICANT
 from search.storage import write_whole
 from search.tables import absent, percent, read_table, read_test_readings, rows

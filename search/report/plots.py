@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from search.course import Bar, Progress
-from search.figure import ACCURACY_TICKS, AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
-from search.importance import Importance
+from search.report.history import Bar, Progress
+from search.report.importance import Importance
+from search.report.pareto_plot import ACCURACY_TICKS, AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
 from search.tables import LIGHTCNN_NAME, Row, Tables, percent, rows
 
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}

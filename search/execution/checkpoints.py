@@ -10,11 +10,11 @@ from dataclasses import astuple, replace
 from pathlib import Path
 
 from lightcnn.training import Epoch
-from search.runs import Outcome, Run
+from search.execution.runs import Run, RunProgress
 from search.storage import write_whole
 
 
-class Unfinished:
+class Checkpoints:
     """A file for each run that is not over, in `folder`/unfinished, by architecture and seed.
 
     It holds a SHA-256 of the rest; the epochs so far, as JSON; and the state for `lightcnn.training.train`.
@@ -25,31 +25,31 @@ class Unfinished:
         self._folder = folder / "unfinished"
         self._say = say
 
-    def begun(self, run: Run) -> Outcome:
+    def begun(self, run: Run) -> RunProgress:
         """What an earlier driver has trained of `run`; nothing if it has not, or if its file is damaged."""
         path = self._path(run)
         if not path.exists():
-            return Outcome(run)
+            return RunProgress(run)
         checksum, _, content = path.read_bytes().partition(b"\n")
         if checksum != _checksum(content):
             self._say(f"{path} is damaged: this run begins again")
-            return Outcome(run)
+            return RunProgress(run)
         header, _, state = content.partition(b"\n")
         kept = json.loads(header)
         epochs = tuple(Epoch(*measured) for measured in kept.pop("epochs"))
-        return replace(Outcome(run, epochs, state), **kept)
+        return replace(RunProgress(run, epochs, state), **kept)
 
-    def keep(self, outcome: Outcome) -> None:
+    def keep(self, progress: RunProgress) -> None:
         """Keep the run so far, in the place of what was kept of it."""
-        assert outcome.state is not None  # as it has trained at least one epoch
+        assert progress.state is not None  # as it has trained at least one epoch
         kept = {
-            "epochs": [astuple(epoch) for epoch in outcome.epochs],
-            "seconds": outcome.seconds,
-            "spared_at": outcome.spared_at,
+            "epochs": [astuple(epoch) for epoch in progress.epochs],
+            "seconds": progress.seconds,
+            "spared_at": progress.spared_at,
         }
-        content = json.dumps(kept).encode() + b"\n" + outcome.state
+        content = json.dumps(kept).encode() + b"\n" + progress.state
         self._folder.mkdir(exist_ok=True)
-        write_whole(self._path(outcome.run), _checksum(content) + b"\n" + content)
+        write_whole(self._path(progress.run), _checksum(content) + b"\n" + content)
 
     def forget(self, run: Run) -> None:
         """The run is over, and kept elsewhere."""

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, norm
 
-from lightcnn.architecture import Architecture
-from lightcnn.cost import layer_table, num_macs, num_parameters, peak_activation_bytes
+from lightcnn.architecture import Architecture, plan
+from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from lightcnn.data import Dataset
+from lightcnn.operations import Relu
 from lightcnn.training import Recipe
 from search.tables import Row, absent, percent
 
@@ -56,7 +57,7 @@ def model_card(card: Card) -> str:
         num_macs=num_macs(architecture),
         int8_bytes=int8_bytes(architecture),
         peak_activation_bytes=peak_activation_bytes(architecture),
-        layers=layer_table(architecture),
+        layers=[it for it in plan(architecture) if not isinstance(it, Relu)],
         accuracies=[f"The design: {design_accuracy(card.figures)}.", *own_accuracies(card.right)],
         channels=colours.get(architecture.task.in_channels, "as in the data set"),
         thousands="{:,}".format,
@@ -65,7 +66,7 @@ def model_card(card: Card) -> str:
 
 def int8_bytes(architecture: Architecture) -> int:
     """Bytes of int8 weights and int32 biases, without their scales."""
-    biases = sum(layer.output_shape[0] for layer in layer_table(architecture) if layer.num_parameters)
+    biases = sum(it.output_shape[0] for it in plan(architecture) if it.num_parameters)
     return num_parameters(architecture) + 3 * biases
 
 

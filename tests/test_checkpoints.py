@@ -8,9 +8,9 @@ import pytest
 from lightcnn.architecture import Task, parse
 from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch
-from search.runs import Outcome, Run, TrainingData
-from search.schedule import train_runs
-from search.unfinished import Unfinished
+from search.execution.checkpoints import Checkpoints
+from search.execution.runs import Run, RunProgress, TrainingData
+from search.execution.schedule import train_runs
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 
@@ -31,7 +31,7 @@ class InThisProcess(Executor):
 
 
 class Silent:
-    def show(self, key, outcome):
+    def show(self, key, progress):
         pass
 
 
@@ -42,18 +42,18 @@ def run(mnist_folder, monkeypatch):
     return Run(parse("2-4-gap", MNIST), recipe, 7, TrainingData(DATASETS["mnist"], mnist_folder, 200, 300))
 
 
-def train(run, executor, unfinished, judge=lambda key, outcome: outcome):
-    ((_, outcome),) = train_runs(iter([("it", run)]), executor, 1, Silent(), unfinished, judge)
-    return outcome
+def train(run, executor, unfinished, judge=lambda key, progress: progress):
+    ((_, progress),) = train_runs(iter([("it", run)]), executor, 1, Silent(), unfinished, judge)
+    return progress
 
 
 def test_a_run_goes_on_from_its_last_epoch_to_the_same_bits(run, tmp_path):
     said = []
     with pytest.raises(KeyboardInterrupt):
-        train(run, InThisProcess(die_before=2), Unfinished(tmp_path, said.append))
+        train(run, InThisProcess(die_before=2), Checkpoints(tmp_path, said.append))
     assert [path.name for path in (tmp_path / "unfinished").iterdir()] == ["2-4-gap.7"]
     executor = InThisProcess()
-    resumed = train(run, executor, Unfinished(tmp_path, said.append))
+    resumed = train(run, executor, Checkpoints(tmp_path, said.append))
     assert executor.epochs == [2, 3]
     whole = train(run, InThisProcess(), None)
     assert resumed.epochs == whole.epochs and resumed.state == whole.state
@@ -61,35 +61,37 @@ def test_a_run_goes_on_from_its_last_epoch_to_the_same_bits(run, tmp_path):
 
 
 def test_what_is_kept_comes_back_whole(run, tmp_path):
-    unfinished = Unfinished(tmp_path, print)
-    outcome = Outcome(
+    unfinished = Checkpoints(tmp_path, print)
+    progress = RunProgress(
         run, (Epoch(1, 2.0, 0.25, 2.5), Epoch(2, 1.5, None, None)), b"state", False, 3.5, None, 1
     )
-    unfinished.keep(outcome)
-    assert unfinished.begun(run) == outcome
+    unfinished.keep(progress)
+    assert unfinished.begun(run) == progress
     other = dataclasses.replace(run, seed=8)
-    assert unfinished.begun(other) == Outcome(other)
+    assert unfinished.begun(other) == RunProgress(other)
 
 
 def test_a_run_that_was_spared_is_not_judged_afresh(run, tmp_path):
     """Or the page would count it as spared at a later epoch, or not at all."""
 
-    def spare(key, outcome):
-        return outcome if outcome.spared_at else dataclasses.replace(outcome, spared_at=len(outcome.epochs))
+    def spare(key, progress):
+        return (
+            progress if progress.spared_at else dataclasses.replace(progress, spared_at=len(progress.epochs))
+        )
 
     with pytest.raises(KeyboardInterrupt):
-        train(run, InThisProcess(die_before=1), Unfinished(tmp_path, print), spare)
-    assert train(run, InThisProcess(), Unfinished(tmp_path, print), spare).spared_at == 1
+        train(run, InThisProcess(die_before=1), Checkpoints(tmp_path, print), spare)
+    assert train(run, InThisProcess(), Checkpoints(tmp_path, print), spare).spared_at == 1
 
 
 @pytest.mark.parametrize("damage", ["empty", "torn", "text", "one bit"])
 def test_a_damaged_file_begins_the_run_again(damage, run, tmp_path):
     said = []
-    unfinished = Unfinished(tmp_path, said.append)
-    unfinished.keep(Outcome(run, (Epoch(1, 2.0, 0.25, 2.5),), b"state", False, 3.5))
+    unfinished = Checkpoints(tmp_path, said.append)
+    unfinished.keep(RunProgress(run, (Epoch(1, 2.0, 0.25, 2.5),), b"state", False, 3.5))
     path = tmp_path / "unfinished" / "2-4-gap.7"
     whole = path.read_bytes()
     damaged = {"empty": b"", "torn": whole[:-1], "text": b"hello", "one bit": whole[:-1] + b"\0"}
     path.write_bytes(damaged[damage])
-    assert unfinished.begun(run) == Outcome(run)
+    assert unfinished.begun(run) == RunProgress(run)
     assert said == [f"{path} is damaged: this run begins again"]

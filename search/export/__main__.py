@@ -27,7 +27,9 @@ from lightcnn.fetching import find_dataset
 from lightcnn.training import Recipe
 from search.command import Parser, at_least, run_command
 from search.evaluation import one_network, right_on_test_images
-from search.formats import (
+from search.execution.runs import TrainingData
+from search.execution.slots import SlotExecutor, choose_slots
+from search.export.formats import (
     FORMATS,
     Predictor,
     c_compiler,
@@ -40,11 +42,9 @@ from search.formats import (
     to_onnx,
     to_safetensors,
 )
-from search.model_card import INT8_NAME, NETWORK_NAME, Card, model_card
-from search.runs import TrainingData
+from search.export.model_card import INT8_NAME, NETWORK_NAME, Card, model_card
 from search.storage import only_driver, write_whole
 from search.tables import Row, Tables, absent, read_study, rows
-from search.workers import SlotExecutor, choose_slots
 
 NUM_IMAGES = 1_000  # training images that formats are checked on and int8 ranges taken from
 

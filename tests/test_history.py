@@ -1,4 +1,4 @@
-"""What the page shows of a search's course, apart from drawing. Run: pytest tests/test_course.py"""
+"""What the page shows of a search's course, apart from drawing. Run: pytest tests/test_history.py"""
 
 import json
 import shutil
@@ -8,15 +8,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lightcnn.architecture import Task, parse
-from lightcnn.cost import layer_table
-from search import summaries
-from search.catalogue import as_columns, catalogue
-from search.charts import importance_figure, learning_figure, progress_figure, timeline_figure
-from search.course import BENCH, BENCH_CORNER, progress, random_band, timeline
-from search.importance import importance
+from lightcnn.architecture import Task, parse, plan
+from lightcnn.operations import Relu
 from search.pareto import hypervolume
 from search.records import rebuild_tables
+from search.report import summaries
+from search.report.designs import as_columns, catalogue
+from search.report.history import BENCH, BENCH_CORNER, progress, random_band, timeline
+from search.report.importance import importance
+from search.report.plots import importance_figure, learning_figure, progress_figure, timeline_figure
 from search.tables import Tables, read_replays, read_study
 from studies.tabular_bench import DATASET, SEARCH
 
@@ -147,7 +147,7 @@ def test_the_catalogue_has_each_design_once_with_its_layers():
     assert (ultra.name, four.name) == ("Ultra-Light", None)
     assert (four.state, four.val_accuracy, four.num_macs) == ("front", 0.93, 28 * 28 * 36 + 40)
     assert (five.state, five.val_accuracy) == ("stopped early", None)  # not its last word
-    assert list(four.layers) == layer_table(parse("4-gap", Task(**MNIST)))
+    assert list(four.layers) == [it for it in plan(parse("4-gap", Task(**MNIST))) if not isinstance(it, Relu)]
     columns = as_columns([light, ultra, four, five])
     assert json.loads(json.dumps(columns, allow_nan=False)) == columns
     assert columns["layers"][columns["designs"]["layers"][2][1]] == ["conv 3x3 1-4", "4 × 28 × 28", 40, 28224]

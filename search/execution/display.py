@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from lightcnn.cost import num_parameters
-from search.runs import Outcome, Run
+from search.execution.runs import Run, RunProgress
 
 
 def log_console() -> Console:
@@ -25,7 +25,7 @@ def log_line(line: str) -> None:
 
 
 class Display:
-    """Shows each run as it trains (it is a `search.runs.Watcher`) and how far all of them are.
+    """Shows each run as it trains (it is a `search.execution.runs.Watcher`) and how far all of them are.
 
     In a terminal: a bar over all runs with the time left and the best so far, and a line for each slot with
     what it trains. Elsewhere, in a log file say: one line for each run that ended. Everything goes to stderr;
@@ -72,21 +72,21 @@ class Display:
         """What stands beside the overall bar, the best so far say."""
         self._progress.update(self._overall, note=escape(text))
 
-    def show(self, key: Hashable, outcome: Outcome) -> None:
+    def show(self, key: Hashable, progress: RunProgress) -> None:
         """A run has started, has trained one more epoch, or is over."""
-        run = outcome.run
+        run = progress.run
         if key not in self._tasks:
             self._tasks[key] = self._progress.add_task(
                 "  " + escape(_name(run)), total=run.recipe.epochs, unit="epochs", note=""
             )
-        self._progress.update(self._tasks[key], completed=len(outcome.epochs), note=_accuracy(outcome))
-        self._shares[key] = len(outcome.epochs) / run.recipe.epochs
-        if outcome.is_over:
+        self._progress.update(self._tasks[key], completed=len(progress.epochs), note=_accuracy(progress))
+        self._shares[key] = len(progress.epochs) / run.recipe.epochs
+        if progress.is_over:
             self._progress.remove_task(self._tasks.pop(key))
             del self._shares[key]
             self._num_done += 1
-            if not self.console.is_terminal or outcome.error:
-                self.say(f"{self._title} {self._num_done}/{self._num_runs}: {_ending(outcome)}")
+            if not self.console.is_terminal or progress.error:
+                self.say(f"{self._title} {self._num_done}/{self._num_runs}: {_ending(progress)}")
         self._progress.update(self._overall, completed=self._num_done + sum(self._shares.values()))
 
 
@@ -94,18 +94,18 @@ def _name(run: Run) -> str:
     return f"{run.architecture}, {num_parameters(run.architecture):,} parameters"
 
 
-def _accuracy(outcome: Outcome) -> str:
-    if not outcome.epochs:
+def _accuracy(progress: RunProgress) -> str:
+    if not progress.epochs:
         return ""
-    last = outcome.epochs[-1]
+    last = progress.epochs[-1]
     if last.val_accuracy is None:
         return f"loss {last.train_loss:.4f}"
     return f"{last.val_accuracy:.2%}"
 
 
-def _ending(outcome: Outcome) -> str:
-    if outcome.error:
-        return f"{_name(outcome.run)}, failed: {outcome.error}"
-    stopped = f"stopped early after {len(outcome.epochs)} of {outcome.run.recipe.epochs} epochs, "
-    state = "diverged, " if outcome.diverged else stopped if outcome.stopped else ""
-    return f"{_name(outcome.run)}, {state}{_accuracy(outcome)}, {outcome.seconds:.0f} s"
+def _ending(progress: RunProgress) -> str:
+    if progress.error:
+        return f"{_name(progress.run)}, failed: {progress.error}"
+    stopped = f"stopped early after {len(progress.epochs)} of {progress.run.recipe.epochs} epochs, "
+    state = "diverged, " if progress.diverged else stopped if progress.stopped else ""
+    return f"{_name(progress.run)}, {state}{_accuracy(progress)}, {progress.seconds:.0f} s"

@@ -7,7 +7,7 @@ import pytest
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
-from search.placing import contenders, place, rivals, with_retraining
+from search.standing import contenders, place, rivals, with_retraining
 from search.statistics import Measured
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)

@@ -12,13 +12,13 @@ import pandas as pd
 from lightcnn.data import DATASETS
 from lightcnn.fetching import find_files
 from search.ablation import Ablation, summarise
-from search.ablation_report import findings, write_ablation_report
 from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
 from search.evaluation import retrain
-from search.progress import log_line
-from search.runs import TrainingData
+from search.execution.display import log_line
+from search.execution.runs import TrainingData
+from search.execution.slots import SlotExecutor, choose_slots
+from search.report.ablation_page import findings, write_ablation_report
 from search.storage import held_study, write_table
-from search.workers import SlotExecutor, choose_slots
 
 DATASET = "mnist"
 

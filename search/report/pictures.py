@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from search.figure import pareto_figure
+from search.report.pareto_plot import pareto_figure
 from search.storage import write_whole
 from search.tables import Tables
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from joblib import cpu_count
 
-from search.workers import Slot, SlotExecutor, choose_slots
+from search.execution.slots import Slot, SlotExecutor, choose_slots
 
 CPU = Slot("cpu", "")
 
@@ -121,7 +121,8 @@ def test_kill_ends_running_jobs_and_cancels_waiting_ones():
 
 def test_no_worker_outlives_a_killed_driver():
     program = (
-        "import time; from search.workers import Slot, SlotExecutor; from tests.test_workers import doze\n"
+        "import time; from search.execution.slots import Slot, SlotExecutor\n"
+        "from tests.test_slots import doze\n"
         "executor = SlotExecutor([Slot('cpu', '')])\n"
         "print(executor.submit(doze, 0.0).result(), flush=True); executor.submit(doze, 600.0).result()"
     )

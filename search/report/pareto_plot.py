@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
-from search.labels import place_labels
+from search.report.label_placement import place_labels
 from search.tables import COLUMNS, LIGHTCNN_NAME, Row, Tables, absent, rows, written
 
 GREY, BLUE, VERMILLION = "#888888", "#0072B2", "#D55E00"  # the colours are Okabe and Ito's

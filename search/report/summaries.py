@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lightcnn.data import DATASETS
-from search.charts import title
-from search.course import Bar, Progress
-from search.importance import Importance
+from search.report.history import Bar, Progress
+from search.report.importance import Importance
+from search.report.plots import title
 from search.tables import LIGHTCNN_NAME, Tables, absent, percent, rows, written
 
 

@@ -1,0 +1,1 @@
+"""A trained network as files, checked, with its card."""

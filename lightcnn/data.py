@@ -19,9 +19,10 @@ import numpy as np
 import torch
 
 from lightcnn.architecture import Task
+from lightcnn.errors import UserError
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """A data set's files are missing, unreadable, or not what they must be."""
 
 

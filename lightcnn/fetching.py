@@ -13,10 +13,11 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from lightcnn.data import DATASETS, DataError, Dataset, locate, read_file
+from lightcnn.errors import Failure
 from lightcnn.image_folder import read_image_folder
 
 
-class DataUnavailable(RuntimeError):
+class DataUnavailable(Failure):
     """No source had the files."""
 
 

@@ -5,20 +5,30 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pandas as pd
 
 from lightcnn.data import DATASETS
 from lightcnn.fetching import find_files
 from search.ablation import Ablation, summarise
-from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
+from search.command import (
+    Parser,
+    about_this_run,
+    add_data_options,
+    add_device_options,
+    at_least,
+    check_train_images,
+    run_command,
+    slots_of,
+)
 from search.evaluation import retrain
 from search.execution.display import log_line
 from search.execution.runs import TrainingData
-from search.execution.slots import SlotExecutor, choose_slots
+from search.execution.slots import open_slots
 from search.report.ablation_page import findings, write_ablation_report
-from search.storage import held_study, write_table
+from search.settings import AblationSettings, SettingsFile, held_study
+from search.storage import write_table
 
 DATASET = "mnist"
 
@@ -66,29 +76,23 @@ def _run(
     options: argparse.Namespace,
     arguments: list[str],
 ) -> None:
-    slots = choose_slots(options.devices, options.workers, options.workers_per_device)
+    slots = slots_of(options)
     dataset = DATASETS[DATASET]
     available = dataset.num_training_images
-    if options.train_images is not None and not dataset.task.num_classes <= options.train_images <= available:
-        raise ValueError(
-            f"--train-images must be from {dataset.task.num_classes} to {available}, "
-            f"but got {options.train_images}"
-        )
+    if options.train_images is not None:
+        check_train_images(options.train_images, available, dataset.task.num_classes)
     data = TrainingData(dataset, find_files(DATASET, options.data_dir), 0, options.train_images)
-    settings = {
-        "dataset": DATASET,
-        "recipe": asdict(ablation.recipe),
-        "train_images": options.train_images or available,
-        "sha256": {file.name: file.sha256 for file in dataset.files},
-    }
-    about = about_this_run(f"studies.{ablation.name}", arguments)
-    with held_study(options.out, ablation.name, options.fresh, settings, about, log_line) as folder:
-        executor = SlotExecutor(slots, options.epoch_timeout)
-        try:
+    settings = AblationSettings(
+        DATASET,
+        ablation.recipe,
+        options.train_images or available,
+        {file.name: file.sha256 for file in dataset.files},
+    )
+    file = SettingsFile(settings, about_this_run(f"studies.{ablation.name}", arguments))
+    with held_study(options.out, ablation.name, options.fresh, file, log_line) as folder:
+        with open_slots(slots, options.epoch_timeout) as executor:
             num_seeds = dict.fromkeys(ablation.arms, ablation.num_seeds)
-            runs = retrain(ablation.name, num_seeds, ablation.recipe, data, executor, len(slots), folder)
-        finally:
-            executor.shutdown(kill=True)
+            runs = retrain(ablation.name, num_seeds, ablation.recipe, data, executor, folder)
         summary = summarise(ablation, runs)
         write_table(summary, folder / "summary.csv")
         answers = None if claims is None else claims(runs, summary)

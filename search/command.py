@@ -8,6 +8,7 @@ import platform
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -16,10 +17,19 @@ from typing import Any, NoReturn
 import torch
 from joblib import cpu_count
 
-from search.execution.slots import WORKERS_PER_DEVICE
+from lightcnn.errors import Failure, UserError
+from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
 
 GOES_ON = "what was finished is kept, and the same command goes on from there"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        says_nothing = action.default is None or action.default == [] or isinstance(action.default, bool)
+        return action.help if says_nothing else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,7 +40,7 @@ class Parser(argparse.ArgumentParser):
             prog=prog,
             description=description,
             allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_Help,
         )
 
     def error(self, message: str) -> NoReturn:
@@ -86,6 +96,17 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def slots_of(options: argparse.Namespace) -> list[Slot]:
+    """The slots that the options of `add_device_options` ask for. UserError as `choose_slots`."""
+    return choose_slots(options.devices, options.workers, options.workers_per_device)
+
+
+def check_train_images(wanted: int, available: int, num_classes: int) -> None:
+    """UserError unless every class can have one of the `wanted` training images, and there are as many."""
+    if not num_classes <= wanted <= available:
+        raise UserError(f"--train-images must be from {num_classes} to {available}, but got {wanted}")
+
+
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """`--data-dir`, `--train-images`, `--out` and `--fresh`."""
     group = parser.add_argument_group("where things are")
@@ -123,19 +144,26 @@ def _cpu_model() -> str:
 def run_command(parser: Parser, work: Callable[[], None]) -> int:
     """Do `work` and turn how it ends into an exit code and, unless it went well, one line on stderr.
 
-    0 done, 2 a `ValueError`, which is what a user can cause, 1 another failure, 130 interrupted, by Ctrl-C or
-    by the SIGTERM of a scheduler.
+    0 done, 2 a `UserError`, 1 another failure, 130 interrupted, by Ctrl-C or by the SIGTERM of a scheduler.
+    What nobody foresaw is a fault of this program: its traceback is shown, and how to report it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         work()
-    except ValueError as error:
+    except UserError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         print(f"interrupted; {GOES_ON}", file=sys.stderr)
         return 130
-    except (OSError, RuntimeError) as error:
+    except (OSError, Failure) as error:
         is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         print(f"failed: {error}; {GOES_ON}" if is_full else f"failed: {error}", file=sys.stderr)
+        return 1
+    except Exception:
+        traceback.print_exc()
+        print(
+            f"this is a fault of the program, please report it with the lines above; {GOES_ON}",
+            file=sys.stderr,
+        )
         return 1
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
 from lightcnn.data import Dataset, LabelledImages, load_test_images
+from lightcnn.errors import Failure, UserError
 from lightcnn.training import EVALUATION_BATCH, Recipe, measure, trained_network, weights_alone
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display
 from search.execution.runs import Run, RunProgress, TrainingData, images_of, slot_device
 from search.execution.schedule import train_runs
+from search.execution.slots import SlotExecutor
 from search.storage import uninterrupted, write_table, write_whole
 from search.tables import absent, read_table, read_test_readings, rows
 
@@ -55,8 +57,7 @@ def retrain(
     num_seeds: Mapping[Arm, int],
     recipe: Recipe,
     data: TrainingData,
-    executor: Executor,
-    num_slots: int,
+    slots: SlotExecutor,
     folder: Path,
 ) -> pd.DataFrame:
     """Train each arm with its number of seeds, 0, 1, ..., then read the test set, once, for all of them.
@@ -74,8 +75,8 @@ def retrain(
         The lines of runs.csv for these arms and seeds, under the arms' names.
 
     Raises:
-        ValueError: a file there was damaged by hand.
-        RuntimeError: a run failed twice, when the others are tested; MAX_FAILURES runs did, at once; or a
+        UserError: a file there was damaged by hand.
+        Failure: a run failed twice, when the others are tested; MAX_FAILURES runs did, at once; or a
             run could not be tested, twice.
     """
     kept = [
@@ -100,13 +101,11 @@ def retrain(
     num_runs = sum(num_seeds.values())
     failures: list[str] = []
     with Display(title, num_runs, num_runs - len(missing)) as display:
-        for (arm, seed), progress in train_runs(
-            runs(), executor, num_slots, display, Checkpoints(folder, display.say)
-        ):
+        for (arm, seed), progress in train_runs(runs(), slots, display, Checkpoints(folder, display.say)):
             if progress.error is not None:
                 failures.append(f"{arm.name} with seed {seed} failed twice: {progress.error}")
                 if len(failures) == MAX_FAILURES:
-                    raise RuntimeError(f"{MAX_FAILURES} runs failed, the last being {failures[-1]}")
+                    raise Failure(f"{MAX_FAILURES} runs failed, the last being {failures[-1]}")
             else:
                 _keep(folder, kept, arm, progress)
     wanted = [
@@ -114,11 +113,9 @@ def retrain(
         for row in kept
         if row["architecture"] in arms and row["seed"] < num_seeds[arms[row["architecture"]]]
     ]
-    _read_test_set(
-        folder, kept, [row for row in wanted if absent(row["test_accuracy"])], recipe, data, executor
-    )
+    _read_test_set(folder, kept, [row for row in wanted if absent(row["test_accuracy"])], recipe, data, slots)
     if failures:
-        raise RuntimeError(f"{'; '.join(failures)}; the same command tries again")
+        raise Failure(f"{'; '.join(failures)}; the same command tries again")
     table = pd.DataFrame(wanted, columns=RUN_COLUMNS)
     return table.assign(arm=[arms[text].name for text in table["architecture"]])
 
@@ -138,7 +135,7 @@ def _test_images(dataset: Dataset, folder: Path, device: str) -> LabelledImages:
 
 
 def one_network(
-    architecture: Architecture, recipe: Recipe, data: TrainingData, executor: Executor, folder: Path
+    architecture: Architecture, recipe: Recipe, data: TrainingData, slots: SlotExecutor, folder: Path
 ) -> tuple[int, nn.Sequential]:
     """One trained network of `architecture` and its seed: kept in `folder`/weights, or trained now and kept.
 
@@ -149,8 +146,8 @@ def one_network(
         data: the images to train on; the recipe and they are those of the runs already there.
 
     Raises:
-        ValueError: a file there was damaged by hand.
-        RuntimeError: the run failed twice, or its loss was no longer finite.
+        UserError: a file there was damaged by hand.
+        Failure: the run failed twice, or its loss was no longer finite.
     """
     text = str(architecture)
     accuracies = {
@@ -164,10 +161,10 @@ def one_network(
     if not seeds:
         run = Run(architecture, recipe, seed, data)
         with Display(f"training {text}", 1) as display:
-            [(_, progress)] = train_runs(iter([(text, run)]), executor, 1, display)
+            [(_, progress)] = train_runs(iter([(text, run)]), slots, display)
         if progress.error is not None or progress.diverged:
             reason = progress.error or "its loss was no longer finite"
-            raise RuntimeError(f"{text} with seed {seed} could not be trained: {reason}")
+            raise Failure(f"{text} with seed {seed} could not be trained: {reason}")
         assert progress.state is not None  # as it is over without an error
         _keep_weights(_weights_file(folder, text, seed), progress.state)
     path = _weights_file(folder, text, seed)
@@ -175,7 +172,7 @@ def one_network(
     try:
         return seed, trained_network(architecture, content)
     except Exception:  # torch's reader raises whatever the damage leads it to
-        raise ValueError(
+        raise UserError(
             f"{path} must hold the weights of {text}, but does not; without it another is taken or trained"
         ) from None
 
@@ -212,7 +209,7 @@ def right_on_test_images(
 
 
 def kept_runs(folder: Path) -> pd.DataFrame:
-    """The table of `folder`/runs.csv; empty if there is none yet. ValueError if it was damaged by hand."""
+    """The table of `folder`/runs.csv; empty if there is none yet. UserError if it was damaged by hand."""
     path = folder / "runs.csv"
     return read_table(path) if path.exists() else pd.DataFrame(columns=RUN_COLUMNS)
 
@@ -241,7 +238,7 @@ def _read_test_set(
     untested: list[dict[str, Any]],
     recipe: Recipe,
     data: TrainingData,
-    executor: Executor,
+    slots: SlotExecutor,
 ) -> None:
     """Fill in the accuracies of the `untested` among the `kept` runs; no reading where there are none."""
     if not untested:
@@ -251,7 +248,7 @@ def _read_test_set(
 
     def submit(row: dict[str, Any]) -> Future[Accuracies]:
         run = Run(parse(row["architecture"], task), recipe, int(row["seed"]), data)
-        return executor.submit(final_accuracies, run, _weights(folder, row).read_bytes())
+        return slots.submit(final_accuracies, run, _weights(folder, row).read_bytes())
 
     futures = [submit(row) for row in untested]
     # All are measured before any is kept, so that a failure leaves no part of a reading.
@@ -260,7 +257,7 @@ def _read_test_set(
         if future.exception() is not None:
             future = submit(row)
         if (error := future.exception()) is not None:
-            raise RuntimeError(
+            raise Failure(
                 f"{row['architecture']} with seed {row['seed']} could not be tested, twice: "
                 f"{type(error).__name__}: {error}; the same command tries again"
             )

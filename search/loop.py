@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
 
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from lightcnn.architecture import Architecture, Task, parse
+from lightcnn.architecture import Architecture
 from lightcnn.cost import num_parameters
-from lightcnn.designs import LIGHTCNN, NamedDesign, designs_for
-from lightcnn.training import Recipe
-from search import space
+from lightcnn.designs import NamedDesign
+from lightcnn.errors import Failure
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display
-from search.execution.runs import Run, RunProgress, TrainingData
-from search.execution.schedule import train_runs
+from search.execution.runs import Run, RunProgress, RunState, TrainingData
+from search.execution.schedule import Slots, train_runs
 from search.records import RunRecord, finished, finished_designs, keep_design
 from search.samplers import OnlyWanted, draw_wanted
-from search.stopping import StoppingRule, is_spared
+from search.settings import Reference, SearchSettings
+from search.stopping import is_exempt
 from search.storage import uninterrupted
 
 # Seeds of a search start here, those of retraining at 0: a fresh seed is never one that the search has used.
@@ -32,65 +31,68 @@ DESIGN_SEEDS = 900_000  # of the named designs, after those of the trials
 MAX_FAILURES = 4  # runs that fail one after the other, each twice, before the cause is looked for elsewhere
 
 
-@dataclass(frozen=True)
-class Search:
-    """What decides the result of a search, besides the data's own bytes."""
-
-    task: Task
-    recipe: Recipe
-    seed: int
-    sampler: str
-    max_parameters: int
-    data: TrainingData
-    stopping: StoppingRule | None = None  # None: every run is trained to its end
-
-
 def search(
     study: Study,
-    settings: Search,
+    settings: SearchSettings,
+    data: TrainingData,
     num_trials: int,
     with_designs: bool,
-    executor: Executor,
-    num_slots: int,
+    slots: Slots,
     display: Display,
     checkpoints: Checkpoints | None = None,
 ) -> None:
-    """Bring `study` to `num_trials` finished trials, then train the named designs beside them.
+    """Bring `study` to `num_trials` finished trials, then train the designs beside them.
 
-    LightCNN is the first. Every run is told to the study as it ends; a trial that an earlier driver left
+    The reference is the first trial if the space holds it, whatever the budget, and beside the trials if not.
+    Every run is told to the study as it ends; a trial that an earlier driver left
     unfinished goes on, under its own number, from the last epoch that `unfinished` has of it. Fewer trials
     come out if the space holds no more candidates within the budget.
     """
     referee = _Referee(settings, finished(study))
-    runs = _runs(study, settings, num_trials, with_designs, display)
+    runs = _runs(study, settings, data, num_trials, with_designs, display)
     records = list(finished(study).values())
     failures = 0
-    for key, progress in train_runs(runs, executor, num_slots, display, checkpoints, referee.judge):
+    for key, progress in train_runs(runs, slots, display, checkpoints, referee.judge):
         record = RunRecord.of(progress)
-        failures = failures + 1 if record.state == "FAILED" else 0
+        failures = failures + 1 if record.state == RunState.FAILED else 0
         if failures > MAX_FAILURES:
-            raise RuntimeError(f"{failures} runs in a row failed, the last because of {record.reason}")
+            raise Failure(f"{failures} runs in a row failed, the last because of {record.reason}")
         with uninterrupted():
             if not isinstance(key, NamedDesign):
                 _tell(study, key, record)
                 records.append(record)
-            elif record.state != "FAILED":  # which the next call tries again
+            elif record.state != RunState.FAILED:  # which the next call tries again
                 keep_design(study, key.name, record)
-        display.note(_so_far(records))
+        display.note(_so_far([*records, *finished_designs(study).values()], settings.reference))
+
+
+def num_runs(study: Study, settings: SearchSettings, num_trials: int, with_designs: bool) -> tuple[int, int]:
+    """How many runs `search` brings `study` to, trials and designs, and how many of them it has."""
+    records, beside = finished(study), finished_designs(study)
+    trained = {record.architecture for record in records.values()}
+    if settings.reference_architecture in settings.space:
+        trained.add(settings.reference.architecture)  # it is a trial, the first
+    missing = [
+        design
+        for design in (settings.designs if with_designs else settings.designs[:1])
+        if design.name not in beside and str(design.architecture(settings.task)) not in trained
+    ]
+    num_done = len(records) + len(beside)
+    return num_done + max(num_trials - len(records), 0) + len(missing), num_done
 
 
 class _Referee:
     """Applies the settings' stopping rule to the trials, those of an earlier driver among their rivals."""
 
-    def __init__(self, settings: Search, records: dict[int, RunRecord]) -> None:
+    def __init__(self, settings: SearchSettings, records: dict[int, RunRecord]) -> None:
         self._settings = settings
         self._curves = {
             number: (record.num_parameters, record.accuracies) for number, record in records.items()
         }
-        self._named = [design.architecture(settings.task) for design in designs_for(settings.task)]
+        self._designs = {design.architecture(settings.task) for design in settings.designs}
 
     def judge(self, key: Trial | NamedDesign, progress: RunProgress) -> RunProgress:
-        """For `train_runs`: `progress`, stopped or spared if it is due to be stopped."""
+        """For `train_runs`: `progress`, stopped or exempted if it is due to be stopped."""
         rule, architecture = self._settings.stopping, progress.run.architecture
         if rule is None or isinstance(key, NamedDesign):
             return progress
@@ -99,10 +101,10 @@ class _Referee:
         rivals = [rival for number, rival in self._curves.items() if number != key.number]
         self._curves[key.number] = (size, curve)
         better = rule.num_better_than(size, curve, rivals)
-        # A named design that is a candidate as well is shown beside the front, so it is trained to its end.
-        if better < rule.num_better or architecture in self._named or progress.spared_at is not None:
+        # A design that is a candidate as well is shown beside the front, so it is trained to its end.
+        if better < rule.num_better or architecture in self._designs or progress.spared_at is not None:
             return progress
-        if is_spared(self._settings.seed, key.number):
+        if is_exempt(self._settings.seed, key.number):
             return replace(progress, spared_at=len(curve))
         candidates = "1 candidate" if better == 1 else f"{better} candidates"
         reason = (
@@ -116,16 +118,21 @@ def _tell(study: Study, trial: Trial, record: RunRecord) -> None:
     trial.set_user_attr("record", asdict(record))
     if record.val_accuracy is None:
         study.tell(trial, state=TrialState.FAIL)
-    elif record.state == "PRUNED":
+    elif record.state == RunState.PRUNED:
         study.tell(trial, state=TrialState.PRUNED)
     else:
         study.tell(trial, [record.val_accuracy, record.num_parameters])
 
 
 def _runs(
-    study: Study, settings: Search, num_trials: int, with_designs: bool, display: Display
+    study: Study,
+    settings: SearchSettings,
+    data: TrainingData,
+    num_trials: int,
+    with_designs: bool,
+    display: Display,
 ) -> Iterator[tuple[Trial | NamedDesign, Run]]:
-    """The trials that are missing, then the named designs that are; advanced when a slot is free."""
+    """The trials that are missing, then the designs that are; advanced when a slot is free."""
     records = finished(study).values()
     seen = {record.architecture for record in (*records, *finished_designs(study).values())}
     missing = num_trials - len(records)
@@ -133,65 +140,74 @@ def _runs(
         missing -= 1
         seen.add(str(architecture))
         seed = SEARCH_SEEDS * (settings.seed + 1) + trial.number
-        yield trial, Run(architecture, settings.recipe, seed, settings.data)
+        yield trial, Run(architecture, settings.recipe, seed, data)
     if missing > 0:
         display.say(f"the space has no more candidates of at most {settings.max_parameters:,} parameters")
-    for i, design in enumerate(designs_for(settings.task) if with_designs else ()):
+    # The reference is what the others are held against, so every study holds it.
+    for i, design in enumerate(settings.designs if with_designs else settings.designs[:1]):
         architecture = design.architecture(settings.task)
         if design.name not in finished_designs(study) and str(architecture) not in seen:
             seed = SEARCH_SEEDS * (settings.seed + 1) + DESIGN_SEEDS + i
-            yield design, Run(architecture, settings.recipe, seed, settings.data)
+            yield design, Run(architecture, settings.recipe, seed, data)
 
 
-def _candidates(study: Study, settings: Search, seen: set[str]) -> Iterator[tuple[Trial, Architecture]]:
+def _candidates(
+    study: Study, settings: SearchSettings, seen: set[str]
+) -> Iterator[tuple[Trial, Architecture]]:
     """The trials that an earlier driver left running, then new ones as long as the space has any.
 
     Args:
         seen: architectures that were trained or are in training; the caller adds what it takes.
     """
 
+    space, reference = settings.space, settings.reference_architecture
+
     def is_wanted(architecture: Architecture) -> bool:
         return str(architecture) not in seen and num_parameters(architecture) <= settings.max_parameters
 
-    def suggested(number: int, begin: Callable[[], Trial]) -> tuple[Trial, Architecture] | None:
-        """Trial `number` and its candidate; None if the space has no more."""
+    def suggested(number: int, begin: Callable[[], Trial]) -> tuple[Trial, Architecture | None] | None:
+        """Trial `number` and its candidate, if it makes one; None if the space has no more."""
         seed = [settings.seed, number]
-        fallback = draw_wanted(seed, settings.task, is_wanted)
+        fallback = draw_wanted(seed, space, is_wanted)
         if fallback is None:
             return None
         with uninterrupted():
-            study.sampler = OnlyWanted(settings.sampler, seed, settings.task, is_wanted, fallback)
+            study.sampler = OnlyWanted(settings.sampler, seed, space, is_wanted, fallback)
             trial = begin()
-            return trial, space.suggest(trial, settings.task)
+            return trial, space.suggest(trial)
 
     for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         # Not failed and queued again: under another number it would have another seed.
         trial = Trial(study, left._trial_id)
-        if left.params.keys() == space.distributions(settings.task).keys():
-            yield trial, space.architecture(left.params, settings.task)
+        if left.params.keys() == space.distributions().keys():
+            candidate = space.architecture(left.params)
+            assert candidate is not None  # as only what is one becomes a trial
+            yield trial, candidate
             continue
         # Its driver died while it was being suggested. The rest is suggested now: with one worker the very
         # same; with several the study may have grown, and the two parts make what is not wanted.
-        whole = suggested(left.number, partial(Trial, study, left._trial_id))
-        if whole is not None and (is_wanted(whole[1]) or str(whole[1]) == LIGHTCNN):
-            yield whole
+        _, candidate = suggested(left.number, partial(Trial, study, left._trial_id)) or (trial, None)
+        if candidate is not None and (is_wanted(candidate) or candidate == reference):
+            yield trial, candidate
         else:
             study.tell(trial, state=TrialState.FAIL)
-    # LightCNN is what the others are held against, so every study holds it, whatever the budget.
-    if LIGHTCNN not in seen and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-        study.enqueue_trial(space.parameters(parse(LIGHTCNN, settings.task)))
+    is_waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    if reference in space and str(reference) not in seen and not is_waiting:
+        study.enqueue_trial(space.parameters(reference))
     while (new := suggested(len(study.get_trials(deepcopy=False)), study.ask)) is not None:
-        yield new
+        trial, candidate = new
+        assert candidate is not None  # as `OnlyWanted` gives nothing else
+        yield trial, candidate
 
 
-def _so_far(records: list[RunRecord]) -> str:
-    """Best so far against LightCNN, for the progress display."""
-    complete = [record for record in records if record.state == "COMPLETE"]
+def _so_far(records: list[RunRecord], reference: Reference) -> str:
+    """Best so far against the reference, for the progress display."""
+    complete = [record for record in records if record.state == RunState.COMPLETE]
     best = max(complete, key=lambda record: record.val_accuracy or 0.0, default=None)
     if best is None or best.val_accuracy is None:  # a named design may end before the first trial
         return ""
     text = f"best {best.architecture} {best.val_accuracy:.2%}"
-    lightcnn = next((r for r in records if r.architecture == LIGHTCNN), None)
-    if lightcnn is None or lightcnn.val_accuracy is None:
+    held_against = next((r for r in records if r.architecture == reference.architecture), None)
+    if held_against is None or held_against.val_accuracy is None:
         return text
-    return f"{text}, LightCNN {lightcnn.val_accuracy:.2%}"
+    return f"{text}, {reference.name} {held_against.val_accuracy:.2%}"

@@ -1,54 +1,63 @@
-"""Search around LightCNN: `python -m search.run --trials 100`."""
+"""The command line of a search: `python -m search.run --trials 100`."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.study import Study
-from rich.console import Console
-from rich.table import Table
 
-from lightcnn.architecture import Architecture, Task, parse
+from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
-from lightcnn.data import DATASETS, Dataset, recorded_sums
-from lightcnn.designs import DESIGNS, LIGHTCNN, designs_for
+from lightcnn.data import DATASETS, Dataset
+from lightcnn.designs import DESIGNS
+from lightcnn.errors import Failure, UserError
 from lightcnn.fetching import find_dataset
 from lightcnn.training import FAST
-from search import space
-from search.command import Parser, about_this_run, add_data_options, add_device_options, at_least, run_command
+from search.command import (
+    Parser,
+    about_this_run,
+    add_data_options,
+    add_device_options,
+    at_least,
+    check_train_images,
+    run_command,
+    slots_of,
+)
 from search.evaluation import Arm, kept_runs, retrain
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display, log_line
-from search.execution.runs import TrainingData
-from search.execution.slots import SlotExecutor, choose_slots
-from search.loop import Search, search
-from search.records import finished, finished_designs, study_tables, write_tables
+from search.execution.runs import RunState, TrainingData
+from search.execution.slots import open_slots
+from search.loop import num_runs, search
+from search.records import finished
 from search.report.page import open_page, write_report
-from search.report.verdict import early_stopping, placed, verdict
+from search.report.terminal import print_findings
+from search.results import rebuild_tables, study_tables
 from search.samplers import SAMPLERS
-from search.standing import contenders, rivals
+from search.settings import DataSettings, Reference, SearchSettings, SettingsFile, held_study
+from search.space import Space
+from search.standing import FEW_SEEDS, seeds_of_arms
 from search.stopping import default_rule
-from search.storage import held_study, open_study
-from search.tables import LIGHTCNN_NAME, Row, read_study, rows, written
+from search.storage import open_study
 
 # Of the training images, a sixth judges the candidates, 10,000 at most: of MNIST's 60,000 these are as many.
 VALIDATION_SHARE, NUM_VALIDATION = 6, 10_000
 # Of the 50,000 that are left: half the cost, and candidates are ranked about as well (reports/budgets).
 NUM_TRAINING = 25_000
-FEW_SEEDS = 2  # of a re-trained design that decides nothing about LightCNN or the user's own
 
 
 def parser() -> Parser:
     """The command line."""
     it = Parser(
         "python -m search.run",
-        "Search for small networks around LightCNN, and place it among what was found.",
+        "Search for small networks around a reference design, and place it among what was found.",
     )
     group = it.add_argument_group("what is searched")
     group.add_argument(
@@ -83,6 +92,35 @@ def parser() -> Parser:
         help="larger candidates are refused before training and are no trials",
     )
     group.add_argument(
+        "--widths",
+        type=_widths,
+        default=Space.widths,
+        metavar="LOW:HIGH",
+        help="channels of a block, sampled on a log scale; by default {}:{}".format(*Space.widths),
+    )
+    group.add_argument(
+        "--max-blocks",
+        type=at_least(1, 20),
+        default=Space.max_blocks,
+        metavar="N",
+        help="blocks of a candidate at most; each but the last halves the maps' side",
+    )
+    group.add_argument(
+        "--heads",
+        type=lambda text: tuple(text.split(",")),
+        default=Space.heads,
+        metavar="LIST",
+        help="gap, flatten, and pool2, pool3, ... (average pooling to 2x2, 3x3, ...); by default "
+        + ",".join(Space.heads),
+    )
+    group.add_argument(
+        "--reference",
+        default="LightCNN",
+        metavar="DESIGN",
+        help="what all others are held against: an architecture such as 16-32-64-gap, in the space and the "
+        "budget or not, or the name of a hand-made design",
+    )
+    group.add_argument(
         "--sampler", choices=list(SAMPLERS), default="surrogate", help="who suggests candidates"
     )
     group.add_argument(
@@ -97,15 +135,17 @@ def parser() -> Parser:
         action="store_true",
         help="train every candidate to its end, even one that smaller ones beat from the start",
     )
-    group.add_argument("--no-baselines", action="store_true", help="do not train the named designs as well")
+    group.add_argument(
+        "--no-baselines", action="store_true", help="do not train the hand-made designs as well"
+    )
     group = it.add_argument_group("what is re-trained on all training images and tested")
     group.add_argument(
         "--seeds",
         type=at_least(0),
         default=5,
         metavar="N",
-        help="fresh seeds for LightCNN, designs you place, and the candidates that these are held against; "
-        f"the rest of the front, what is near it, and the named designs get {FEW_SEEDS} of them; "
+        help="fresh seeds for the reference, designs you place, and the candidates that these are held "
+        f"against; the rest of the front, what is near it, and hand-made designs get {FEW_SEEDS} of them; "
         "0 leaves the test set closed",
     )
     group.add_argument(
@@ -113,7 +153,8 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="DESIGN",
-        help="place a design of yours beside the front as well, such as 8-12-16-gap; may be repeated",
+        help="place a design of yours beside the front as well, such as 8-12-16-gap, or a hand-made one by "
+        "its name; may be repeated",
     )
     add_data_options(it)
     it.add_argument(
@@ -122,6 +163,14 @@ def parser() -> Parser:
     it.add_argument("--open", action="store_true", help="open the page in a browser when all is done")
     add_device_options(it)
     return it
+
+
+def _widths(text: str) -> tuple[int, int]:
+    """An argparse type: LOW:HIGH."""
+    match = re.fullmatch(r"([0-9]{1,6}):([0-9]{1,6})", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"must be two whole numbers such as 4:64, but got {text!r}")
+    return int(match[1]), int(match[2])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,204 +183,130 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    slots = choose_slots(options.devices, options.workers, options.workers_per_device)
-    settings = _settings(options)
+    slots = slots_of(options)
+    settings, data = _settings(options)
     places = [_placed(text, settings.task, options.seeds) for text in options.place]
-    placed_texts = [str(arm.architecture) for arm in places]
-    dataset = settings.data.dataset
-    if reason := _left_out(settings.task):
+    placed_texts = tuple(str(arm.architecture) for arm in places)
+    if reason := _left_out(settings):
         log_line(f"left out: {reason}")
-    recorded, about = _recorded(settings), about_this_run("search.run", arguments) | _about(dataset)
-    name = options.name or dataset.name
-    with held_study(options.out, name, options.fresh, recorded, about, log_line) as folder:
+    about = about_this_run("search.run", arguments) | _about(data.dataset, settings)
+    file = SettingsFile(settings, about, placed_texts)
+    with held_study(options.out, options.name or data.dataset.name, options.fresh, file, log_line) as folder:
         study = open_study(folder, log_line)
         kept_runs(folder)  # damage by hand is better told now than when the search is done
         with_designs = not options.no_baselines
-        executor = SlotExecutor(slots, options.epoch_timeout)
-        try:
-            num_done = len(finished(study)) + len(finished_designs(study))
-            missing = max(options.trials - len(finished(study)), 0)
-            if with_designs:
-                # LightCNN is a trial.
-                missing += len(designs_for(settings.task)) - 1 - len(finished_designs(study))
-            with Display("search", num_done + missing, num_done) as display:
-                search(
-                    study,
-                    settings,
-                    options.trials,
-                    with_designs,
-                    executor,
-                    len(slots),
-                    display,
-                    Checkpoints(folder, display.say),
-                )
-            if all(record.state == "FAILED" for record in finished(study).values()):
-                raise RuntimeError(f"no trial could be trained; see the reasons in {folder / 'trials.csv'}")
+        with finally_written(folder, study), open_slots(slots, options.epoch_timeout) as executor:
+            with Display("search", *num_runs(study, settings, options.trials, with_designs)) as display:
+                checkpoints = Checkpoints(folder, display.say)
+                search(study, settings, data, options.trials, with_designs, executor, display, checkpoints)
+            if all(record.state == RunState.FAILED for record in finished(study).values()):
+                raise Failure(f"no trial could be trained; see the reasons in {folder / 'trials.csv'}")
             if options.seeds:
+                trials = study_tables(study, settings)["trials.csv"]
                 retrain(
                     "re-training",
-                    _seeds_of_arms(study, settings, with_designs, places, options.seeds),
+                    seeds_of_arms(trials, settings, places, options.seeds, with_designs),
                     settings.recipe,
-                    replace(settings.data, num_validation=0, num_train_images=None),
+                    replace(data, num_validation=0, num_train_images=None),
                     executor,
-                    len(slots),
                     folder,
                 )
-        finally:
-            executor.shutdown(kill=True)
-            if finished(study):
-                sums = recorded["data"]["sha256"]
-                write_tables(folder, study, settings.task, settings.max_parameters, sums, placed_texts)
-                page = write_report(folder)
-        _conclude(folder, placed_texts)
+        print_findings(folder, list(placed_texts))
+        page = folder / "report.html"
         print(f"The page: {page}")
     if options.open:
         open_page(page)
 
 
+@contextmanager
+def finally_written(folder: Path, study: Study) -> Iterator[None]:
+    """The tables and the page of what is finished are written when the block is left, however it is left."""
+    try:
+        yield
+    finally:
+        if finished(study):
+            rebuild_tables(folder)
+            write_report(folder)
+
+
 def _placed(text: str, task: Task, num_seeds: int) -> Arm:
-    """A design of the user's own, under its canonical text."""
+    """A design of the user's own, by its text or the name of a hand-made one."""
     if not num_seeds:
-        raise ValueError(f"--place {text} needs --seeds of at least 1, but got 0")
-    architecture = parse(text, task)
-    return Arm(str(architecture), architecture)
+        raise UserError(f"--place {text} needs --seeds of at least 1, but got 0")
+    named = Reference.of(text, task)
+    return Arm(named.name, parse(named.architecture, task))
 
 
-def _seeds_of_arms(
-    study: Study, settings: Search, with_designs: bool, places: list[Arm], num_seeds: int
-) -> dict[Arm, int]:
-    """What is re-trained, each once, and with how many seeds.
-
-    LightCNN, the designs of the user's own, and what these are held against have `num_seeds`; the named
-    designs, the rest of the front, and what is near it have FEW_SEEDS at most.
-    """
-    trials = study_tables(study, settings.task, settings.max_parameters)["trials.csv"]
-    num_images = settings.data.num_validation
-    near = contenders(trials, settings.max_parameters, num_images)
-    arms = [
-        Arm(design.name, design.architecture(settings.task))
-        for design in designs_for(settings.task)
-        if with_designs or design.name == LIGHTCNN_NAME
-    ]
-    judged = [parse(LIGHTCNN, settings.task), *(arm.architecture for arm in places)]
-    deciding = {str(architecture) for architecture in judged}
-    for architecture in judged:
-        at_most = min(num_parameters(architecture), settings.max_parameters)
-        deciding.update(rivals(trials, at_most, num_images))
-    arms += [*places, *(Arm(text, parse(text, settings.task)) for text in near)]
-    named: dict[Architecture, Arm] = {}
-    for arm in arms:  # one that is both named and a candidate goes by its name
-        named.setdefault(arm.architecture, arm)
-    return {
-        arm: num_seeds if str(arm.architecture) in deciding else min(num_seeds, FEW_SEEDS)
-        for arm in named.values()
-    }
-
-
-def _settings(options: argparse.Namespace) -> Search:
-    """The search that the options ask for, its data found.
+def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData]:
+    """The search that the options ask for, and its data, found and checked.
 
     Raises:
-        ValueError: an option's value is out of the range that the others leave it.
+        UserError: an option's value is out of the range that the others leave it.
     """
     dataset, folder = find_dataset(options.dataset, options.data_dir)
     task = dataset.task
+    space = Space(task, options.widths, options.max_blocks, options.heads)
+    if space.depth < options.max_blocks and options.max_blocks != Space.max_blocks:
+        log_line(f"--max-blocks {options.max_blocks}: the images allow {space.depth}")
     try:
-        parse(LIGHTCNN, task)
-    except ValueError as error:
-        raise ValueError(f"LightCNN must fit the images of {dataset.title}, but {error}") from None
-    least = space.smallest(task)
+        reference = Reference.of(options.reference, task)
+    except UserError as error:
+        raise UserError(
+            f"--reference must be an architecture that fits the images of {dataset.title}, but {error}"
+        ) from None
+    least = space.smallest()
     if options.max_parameters < num_parameters(least):
-        raise ValueError(
+        raise UserError(
             f"--max-parameters must admit the smallest candidate, {least} with {num_parameters(least)}, "
             f"but got {options.max_parameters}"
         )
-    num_images = dataset.num_training_images
-    if num_images < VALIDATION_SHARE * task.num_classes:
-        raise ValueError(
+    data = _data(dataset, folder, options.train_images)
+    recipe = replace(FAST, epochs=options.epochs)
+    return SearchSettings(
+        space=space,
+        reference=reference,
+        recipe=recipe,
+        seed=options.seed,
+        sampler=options.sampler,
+        max_parameters=options.max_parameters,
+        data=DataSettings.of(data),
+        stopping=None if options.no_early_stopping else default_rule(recipe.epochs),
+    ), data
+
+
+def _data(dataset: Dataset, folder: Path, num_train_images: int | None) -> TrainingData:
+    """The images that a search trains on and those that judge. UserError where they are too few."""
+    num_images, num_classes = dataset.num_training_images, dataset.task.num_classes
+    if num_images < VALIDATION_SHARE * num_classes:
+        raise UserError(
             f"{dataset.title} must have at least {VALIDATION_SHARE} training images a class, as one of "
-            f"{VALIDATION_SHARE} judges, but has {num_images} for {task.num_classes} classes"
+            f"{VALIDATION_SHARE} judges, but has {num_images} for {num_classes} classes"
         )
     num_validation = min(num_images // VALIDATION_SHARE, NUM_VALIDATION)
     available = num_images - num_validation
-    num_training = min(NUM_TRAINING, available) if options.train_images is None else options.train_images
-    if not task.num_classes <= num_training <= available:
-        raise ValueError(
-            f"--train-images must be from {task.num_classes} to {available}, the images that validation "
-            f"leaves, but got {num_training}"
-        )
-    data = TrainingData(dataset, folder, num_validation, num_training)
-    recipe = replace(FAST, epochs=options.epochs)
-    stopping = None if options.no_early_stopping else default_rule(recipe.epochs)
-    return Search(task, recipe, options.seed, options.sampler, options.max_parameters, data, stopping)
+    if num_train_images is not None:
+        check_train_images(num_train_images, available, num_classes)
+    return TrainingData(dataset, folder, num_validation, num_train_images or min(NUM_TRAINING, available))
 
 
-def _recorded(settings: Search) -> dict[str, Any]:
-    """What must agree for a search to be gone on with; the data's folder may move, its bytes are checked."""
-    recorded = asdict(settings)
-    del recorded["data"]["folder"]
-    dataset = settings.data.dataset
-    recorded["data"] |= {"dataset": dataset.name, "sha256": recorded_sums(dataset)}
-    recorded["space"] = {
-        "max_blocks": space.MAX_BLOCKS,
-        "widths": list(space.WIDTHS),
-        "heads": list(space.HEADS),
-    }
-    return recorded
-
-
-def _left_out(task: Task) -> str:
-    """Which named designs are impossible for the images, and why; nothing if all are possible."""
-    names = [design.name for design in DESIGNS if design not in designs_for(task)]
-    side = task.image_size
+def _left_out(settings: SearchSettings) -> str:
+    """Which hand-made designs the images do not allow, and why; "" if they allow all, or none is meant."""
+    if len(settings.designs) == 1:
+        return ""
+    names = [design.name for design in DESIGNS if design not in settings.designs]
+    side = settings.task.image_size
     return f"{'; '.join(names)} (images of {side}x{side} pixels are too small)" if names else ""
 
 
-def _about(dataset: Dataset) -> dict[str, str]:
+def _about(dataset: Dataset, settings: SearchSettings) -> dict[str, str]:
     """What the page tells of a user's own images."""
     about = {
         "folder": dataset.title,
         "images": dataset.preparation,
         "classes": ", ".join(dataset.classes),
-        "left_out": _left_out(dataset.task),
+        "left_out": _left_out(settings),
     }
     return about if dataset.preparation else {}
-
-
-def _conclude(folder: Path, places: list[str]) -> None:
-    """Print the front, LightCNN, the baselines, and what a user wants to know of them."""
-    tables = read_study(folder)
-    states = tables.trials["state"].value_counts(sort=False)
-    shown = Table(title="trials: " + ", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()))
-    shown.add_column("")
-    shown.add_column("architecture", overflow="fold")
-    with_claims = tables.designs["paper_accuracy"].notna().any()
-    for heading in ("parameters", "validation", "test", *(["paper says"] if with_claims else [])):
-        shown.add_column(heading, justify="right")
-    for row in rows(tables.front):
-        shown.add_row("front", *_cells(row))
-    shown.add_section()
-    for row in rows(tables.designs):
-        claim = [written(row["paper_accuracy"], "fraction")] if with_claims else []
-        shown.add_row(row["name"], *_cells(row), *claim)
-    Console(highlight=False).print(shown)
-    for sentence in verdict(tables):
-        print(sentence)
-    if (saved := early_stopping(tables)) is not None:
-        print(saved)
-    texts = dict(zip(tables.designs["name"], tables.designs["architecture"], strict=True))
-    for name, sentences in placed(tables).items():
-        if texts[name] in places and name != LIGHTCNN_NAME:
-            print(*sentences)
-
-
-def _cells(row: Row) -> tuple[str, str, str, str]:
-    return (
-        row["architecture"],
-        written(row["num_parameters"], "count"),
-        written(row["val_accuracy"], "fraction"),
-        written(row.get("test_accuracy_mean"), "fraction"),
-    )
 
 
 if __name__ == "__main__":

@@ -12,19 +12,20 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from lightcnn.architecture import Architecture, Task, parse
-from search import space
+from lightcnn.architecture import Architecture, parse
+from search.execution.runs import RunState
 from search.records import finished
+from search.space import Space
 from search.surrogate import Pool, promising
 
 IsWanted = Callable[[Architecture], bool]
 
-SAMPLERS: dict[str, Callable[[int, Task, IsWanted], BaseSampler]] = {
+SAMPLERS: dict[str, Callable[[int, Space, IsWanted], BaseSampler]] = {
     "tpe": lambda seed, *_: TPESampler(seed=seed, multivariate=True, n_ei_candidates=8),
     "nsga2": lambda seed, *_: NSGAIISampler(seed=seed),
     "random": lambda seed, *_: RandomSampler(seed=seed),
     "gp": lambda seed, *_: GPSampler(seed=seed),
-    "surrogate": lambda _, task, is_wanted: SurrogateSampler(task, is_wanted),
+    "surrogate": lambda _, space, is_wanted: SurrogateSampler(space, is_wanted),
 }
 
 # A sampler that has converged repeats itself: with TPE, four of five suggestions by the thousandth trial.
@@ -59,16 +60,16 @@ class OnlyWanted(BaseSampler):
         self,
         name: str,
         seed: list[int],
-        task: Task,
+        space: Space,
         is_wanted: IsWanted,
         fallback: Architecture,
     ) -> None:
-        self._make, self._seed, self._task = SAMPLERS[name], seed, task
+        self._make, self._seed, self._space = SAMPLERS[name], seed, space
         self._is_wanted, self._fallback = is_wanted, fallback
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The whole space, which is the same in every trial."""
-        return space.distributions(self._task)
+        return self._space.distributions()
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -76,13 +77,14 @@ class OnlyWanted(BaseSampler):
         """All parameters of the trial."""
         for attempt in range(PATIENCE):
             seed = np.random.SeedSequence([*self._seed, attempt]).generate_state(1)[0]
-            sampler = self._make(int(seed), self._task, self._is_wanted)
+            sampler = self._make(int(seed), self._space, self._is_wanted)
             suggested = suggestion(sampler, study, trial, search_space)
             if not suggested:  # too few trials to learn from, or a sampler that never learns
                 break
-            if self._is_wanted(space.architecture(suggested, self._task)):
+            candidate = self._space.architecture(suggested)
+            if candidate is not None and self._is_wanted(candidate):
                 return suggested
-        return space.parameters(self._fallback)
+        return self._space.parameters(self._fallback)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -98,26 +100,26 @@ class SurrogateSampler(BaseSampler):
     """
 
     def __init__(
-        self, task: Task, is_wanted: IsWanted, pool: tuple[Sequence[Architecture], Pool] | None = None
+        self, space: Space, is_wanted: IsWanted, pool: tuple[Sequence[Architecture], Pool] | None = None
     ) -> None:
-        self._task, self._is_wanted, self._pool = task, is_wanted, pool
+        self._space, self._is_wanted, self._pool = space, is_wanted, pool
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The whole space."""
-        return space.distributions(self._task)
+        return self._space.distributions()
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """All parameters of the trial; none while there is too little to learn from."""
-        known = [r for r in finished(study).values() if r.state in ("COMPLETE", "PRUNED")]
+        known = [r for r in finished(study).values() if r.state in (RunState.COMPLETE, RunState.PRUNED)]
         if len(known) < NUM_RANDOM:
             return {}
-        candidates, pool = self._pool or _drawn_pool(self._task)
-        trained = Pool.joined([_pool_of_one(record.architecture, self._task) for record in known])
+        candidates, pool = self._pool or _drawn_pool(self._space)
+        trained = Pool.joined([_pool_of_one(record.architecture, self._space) for record in known])
         ranking = promising(pool, trained, [record.accuracies for record in known])
         best = next((candidates[i] for i in ranking if self._is_wanted(candidates[i])), None)
-        return {} if best is None else space.parameters(best)
+        return {} if best is None else self._space.parameters(best)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -127,20 +129,19 @@ class SurrogateSampler(BaseSampler):
 
 
 @lru_cache(maxsize=10_000)
-def _pool_of_one(text: str, task: Task) -> Pool:
-    return Pool.of([parse(text, task)], space.max_blocks(task))
+def _pool_of_one(text: str, space: Space) -> Pool:
+    return Pool.of([parse(text, space.task)], space)
 
 
 @lru_cache(maxsize=1)
-def _drawn_pool(task: Task) -> tuple[list[Architecture], Pool]:
+def _drawn_pool(space: Space) -> tuple[list[Architecture], Pool]:
     rng = np.random.default_rng(0)
-    drawn = {str(candidate): candidate for candidate in (space.draw(rng, task) for _ in range(POOL_DRAWS))}
-    candidates = list(drawn.values())
-    return candidates, Pool.of(candidates, space.max_blocks(task))
+    candidates = list(dict.fromkeys(space.draw(rng) for _ in range(POOL_DRAWS)))
+    return candidates, Pool.of(candidates, space)
 
 
-def draw_wanted(seed: list[int], task: Task, is_wanted: IsWanted) -> Architecture | None:
+def draw_wanted(seed: list[int], space: Space, is_wanted: IsWanted) -> Architecture | None:
     """A wanted candidate drawn at random; None if the space seems to hold no more."""
     rng = np.random.default_rng(seed)
-    draws = (space.draw(rng, task) for _ in range(MAX_DRAWS))
+    draws = (space.draw(rng) for _ in range(MAX_DRAWS))
     return next((candidate for candidate in draws if is_wanted(candidate)), None)

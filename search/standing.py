@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lightcnn.architecture import Task, parse
+from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
-from lightcnn.designs import LIGHTCNN
+from lightcnn.designs import DESIGNS
+from search.evaluation import Arm
+from search.execution.runs import RunState
 from search.pareto import front, shortfall
+from search.settings import SearchSettings
 from search.statistics import (
     Measured,
     accuracy_gap_at_equal_parameters,
@@ -24,7 +27,48 @@ from search.statistics import (
 )
 from search.tables import GAPS
 
+FEW_SEEDS = 2  # of a re-trained design that decides nothing about the reference or the user's own
 NOISE = 2  # standard errors of a validation accuracy within which a candidate may belong to the front
+
+
+def seeds_of_arms(
+    trials: pd.DataFrame,
+    settings: SearchSettings,
+    placed: Sequence[Arm],
+    num_seeds: int,
+    with_designs: bool = True,
+) -> dict[Arm, int]:
+    """What is re-trained, each once, and with how many seeds.
+
+    The reference, the designs that the user has placed, and the candidates that these are held against have
+    `num_seeds`; the other designs, the rest of the front, and what is near it have FEW_SEEDS at most. One
+    that is both a design and a candidate goes by the design's name.
+
+    Args:
+        trials: the table of trials.csv; validation accuracies decide.
+        with_designs: whether the designs beside the reference are among them.
+    """
+    num_images = settings.data.num_validation
+    reference, *others = (Arm(it.name, it.architecture(settings.task)) for it in settings.designs)
+    judged = [reference, *placed]
+    deciding = {str(arm.architecture) for arm in judged}
+    for arm in judged:
+        at_most = min(num_parameters(arm.architecture), settings.max_parameters)
+        deciding.update(rivals(trials, at_most, num_images))
+    near = contenders(trials, settings.max_parameters, num_images)
+    arms = [
+        reference,
+        *(others if with_designs else []),
+        *placed,
+        *(Arm(text, parse(text, settings.task)) for text in near),
+    ]
+    named: dict[Architecture, Arm] = {}
+    for arm in arms:
+        named.setdefault(arm.architecture, arm)
+    return {
+        arm: num_seeds if str(arm.architecture) in deciding else min(num_seeds, FEW_SEEDS)
+        for arm in named.values()
+    }
 
 
 def contenders(trials: pd.DataFrame, max_parameters: int, num_images: int) -> list[str]:
@@ -60,23 +104,22 @@ def rivals(trials: pd.DataFrame, at_most: int, num_images: int) -> list[str]:
 
 def candidates(trials: pd.DataFrame, max_parameters: int) -> pd.DataFrame:
     """The trials that were trained to their end and are within the budget."""
-    return trials[(trials["state"] == "COMPLETE") & (trials["num_parameters"] <= max_parameters)]
+    return trials[(trials["state"] == RunState.COMPLETE) & (trials["num_parameters"] <= max_parameters)]
 
 
 def with_retraining(
     tables: Mapping[str, pd.DataFrame],
     runs: pd.DataFrame,
-    task: Task,
-    max_parameters: int,
-    places: Iterable[str] = (),
+    settings: SearchSettings,
+    placed: Iterable[str] = (),
 ) -> dict[str, pd.DataFrame]:
-    """The tables of `search.records.study_tables` and what `runs`, those of runs.csv, add to them.
+    """The tables of `search.results.study_tables` and what `runs`, those of runs.csv, add to them.
 
     All three gain the mean test accuracy over seeds with its 95 % interval. trials.csv and front.csv gain
     `on_front_after_retraining`, which holds all re-trained candidates against one another, whether or not
-    they were on the search's front; front.csv `probability_better` than LightCNN. designs.csv gains a line
-    for each of the architectures `places` and those that are neither a candidate nor named, and the gaps of
-    each design to the front.
+    they were on the search's front; front.csv `probability_better` than the reference. designs.csv gains a
+    line for each of the architectures `placed` and those that are neither a candidate nor named, and the
+    gaps of each design to the front.
     """
     tested = runs[runs["test_accuracy"].notna()]
     means = pd.DataFrame(
@@ -94,17 +137,22 @@ def with_retraining(
     trials, on_front, designs = (tables[name] for name in ("trials.csv", "front.csv", "designs.csv"))
 
     unknown = [text for text in tested["architecture"] if text not in set(trials["architecture"])]
-    placed = [
-        {"name": text, "architecture": text, "num_parameters": num_parameters(parse(text, task))}
-        for text in dict.fromkeys([*places, *unknown])
+    names = {design.text: design.name for design in DESIGNS}
+    added = [
+        {
+            "name": names.get(text, text),
+            "architecture": text,
+            "num_parameters": num_parameters(parse(text, settings.task)),
+        }
+        for text in dict.fromkeys([*placed, *unknown])
         if text not in set(designs["architecture"])
     ]
-    designs = pd.concat([designs, pd.DataFrame(placed, columns=designs.columns).astype(designs.dtypes)])
+    designs = pd.concat([designs, pd.DataFrame(added, columns=designs.columns).astype(designs.dtypes)])
 
     trials, on_front, designs = (
         table.merge(means, how="left", on="architecture") for table in (trials, on_front, designs)
     )
-    retrained = candidates(trials, max_parameters).dropna(subset=["test_accuracy_mean"])
+    retrained = candidates(trials, settings.max_parameters).dropna(subset=["test_accuracy_mean"])
     best = retrained.iloc[front(retrained["num_parameters"], retrained["test_accuracy_mean"])]
     for table in (trials, on_front):
         known_now = table["architecture"].isin(list(retrained["architecture"]))
@@ -118,11 +166,11 @@ def with_retraining(
         for text, own in tested.groupby("architecture")
         if len(own) > 1  # a single run has no interval
     }
-    light = measured.get(LIGHTCNN)
+    reference = measured.get(settings.reference.architecture)
     on_front["probability_better"] = [
         None
-        if light is None or text == light.name or text not in measured
-        else probability_better(measured[text].accuracies, light.accuracies)
+        if reference is None or text == reference.name or text not in measured
+        else probability_better(measured[text].accuracies, reference.accuracies)
         for text in on_front["architecture"]
     ]
     among = [measured[text] for text in retrained["architecture"] if text in measured]

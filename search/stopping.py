@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SPARED = 0.1  # share of the runs due to be stopped that go on, to learn how often the rule is wrong
+EXEMPT = 0.1  # share of the runs due to be stopped that go on, to learn how often the rule is wrong
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class StoppingRule:
         return accuracy + self.margin * (1 - accuracy)
 
 
-def is_spared(seed: int, number: int) -> bool:
+def is_exempt(seed: int, number: int) -> bool:
     """Whether trial `number` of a search goes on when it is due to be stopped; drawn, a tenth of all."""
-    return bool(np.random.default_rng([seed, number]).random() < SPARED)
+    return bool(np.random.default_rng([seed, number]).random() < EXEMPT)
 
 
 def default_rule(num_epochs: int) -> StoppingRule | None:

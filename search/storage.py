@@ -1,22 +1,22 @@
-"""A study's folder: files that appear whole or not at all, one driver at a time, settings that must agree."""
+"""A study's folder: files that appear whole or not at all, one driver at a time."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study, create_study, get_all_study_names, load_study
+
+from lightcnn.errors import UserError
 
 SETTINGS = "settings.json"
 JOURNAL = "study.journal"
@@ -42,17 +42,17 @@ def study_folder(out: Path, name: str) -> Path:
     """`out`/`name`, made if need be.
 
     Raises:
-        ValueError: a name that leads out of `out`, or a place that cannot be written.
+        UserError: a name that leads out of `out`, or a place that cannot be written.
     """
     if not name or name.startswith(".") or Path(name).name != name or not name.isprintable():
-        raise ValueError(f"--name must be the name of one folder in {out}, but got {name!r}")
+        raise UserError(f"--name must be the name of one folder in {out}, but got {name!r}")
     folder = out / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(
+        raise UserError(
             f"--out must be a folder that can be written, but got {folder}: {error.strerror}"
         ) from None
     return folder
@@ -63,16 +63,16 @@ def only_driver(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process; the system frees it when the process ends, however it ends.
 
     Raises:
-        ValueError: another process holds it.
+        UserError: another process holds it.
     """
     # Beside the folder, not in it: `move_aside` renames the folder while it is held.
     lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise ValueError(f"{folder} is in use by another run; wait for it or choose another --name") from None
+        raise UserError(f"{folder} is in use by another run; wait for it or choose another --name") from None
     except OSError as error:
-        raise ValueError(
+        raise UserError(
             f"--out must be a folder that can be written, but got {folder}: {error.strerror}"
         ) from None
     try:
@@ -107,32 +107,6 @@ def uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-@contextmanager
-def held_study(
-    out: Path,
-    name: str,
-    fresh: bool,
-    settings: Mapping[str, Any],
-    about: Mapping[str, Any],
-    say: Callable[[str], None],
-) -> Iterator[Path]:
-    """The folder `out`/`name`, this process its only driver, with runs of these `settings` in it or none.
-
-    Args:
-        fresh: move what an earlier run left there aside, and `say` where it went.
-        about: see `agree`.
-
-    Raises:
-        ValueError: as `study_folder`, `only_driver` and `agree`.
-    """
-    folder = study_folder(out, name)
-    with only_driver(folder):
-        if fresh and (aside := move_aside(folder)):
-            say(f"the earlier run is now in {aside}")
-        agree(folder, settings, about)
-        yield folder
-
-
 def move_aside(folder: Path) -> Path | None:
     """Rename what an earlier run left in `folder`, if anything, and say where it went."""
     if not any(folder.iterdir()):
@@ -143,55 +117,13 @@ def move_aside(folder: Path) -> Path | None:
     return aside
 
 
-def agree(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """RunRecord `settings`, which decide the results, or check that they are those of the runs already there.
-
-    Args:
-        about: recorded beside them; may differ from one call to the next (versions, command, machine).
-
-    Raises:
-        ValueError: a setting differs.
-    """
-    path = folder / SETTINGS
-    settings = json.loads(json.dumps(settings))  # as they are read back: a tuple is a list
-    if path.exists():
-        try:
-            earlier = json.loads(path.read_text(encoding="utf-8"))["settings"]
-            if not isinstance(earlier, dict):
-                raise TypeError
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(
-                f"{path} must hold a study's settings, but does not; --fresh starts over"
-            ) from None
-        was, now = _flat(earlier), _flat(settings)
-        for key in now | was:
-            if was.get(key) != now.get(key):
-                raise ValueError(
-                    f"{folder} holds runs with {key}={was.get(key)!r}, but got {now.get(key)!r}; "
-                    "--fresh moves them aside and starts over, another --name keeps both"
-                )
-    elif (folder / JOURNAL).exists():
-        raise ValueError(
-            f"{folder} holds a study without its {SETTINGS}; --fresh moves it aside and starts over"
-        )
-    write_whole(path, json.dumps({"settings": settings, "about": about}, indent=2) + "\n")
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`settings` within settings under dotted names, so that a difference is named and not searched for."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
-
-
 def open_study(folder: Path, say: Callable[[str], None]) -> Study:
     """The Optuna study kept in `folder`, made if need be: accuracy up, parameters down.
 
     The caller holds `only_driver`. A last line that a dying driver tore is cut off, and said.
 
     Raises:
-        ValueError: the journal is damaged elsewhere.
+        UserError: the journal is damaged elsewhere.
     """
     path = folder / JOURNAL
     _heal(path, say)
@@ -207,7 +139,7 @@ def open_study(folder: Path, say: Callable[[str], None]) -> Study:
             load_if_exists=True,
         )
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
-        raise ValueError(
+        raise UserError(
             f"{path} must be an Optuna journal, but is damaged ({error}); --fresh starts over"
         ) from None
 
@@ -216,16 +148,16 @@ def look_at_study(folder: Path) -> Study:
     """The Optuna study kept in `folder`, to be read only; its driver may go on writing meanwhile.
 
     Raises:
-        ValueError: there is no journal, or it is damaged.
+        UserError: there is no journal, or it is damaged.
     """
     path = folder / JOURNAL
     if not path.exists():
-        raise ValueError(f"{path} must exist")
+        raise UserError(f"{path} must exist")
     try:
         storage = JournalStorage(JournalFileBackend(str(path)))
         return load_study(study_name=get_all_study_names(storage)[0], storage=storage)
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError, IndexError) as error:
-        raise ValueError(f"{path} must be an Optuna journal, but is damaged ({error})") from None
+        raise UserError(f"{path} must be an Optuna journal, but is damaged ({error})") from None
 
 
 def _heal(path: Path, say: Callable[[str], None]) -> None:

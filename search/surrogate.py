@@ -1,7 +1,7 @@
-"""A model of accuracy, and the candidate that promises most hypervolume; pure.
+"""A model of accuracy, and the candidates of largest expected hypervolume improvement; pure.
 
 Of the two objectives the number of parameters is exact before training, so only accuracy is modelled, and the
-expected gain of hypervolume has a single uncertain variable.
+expected hypervolume improvement (Emmerich, Giannakoglou and Naujoks, 2006) has a single uncertain variable.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from scipy.spatial.distance import cdist
 from lightcnn.architecture import Architecture
 from lightcnn.cost import num_macs, num_parameters
 from search.pareto import front
+from search.space import Space
 
 Array = NDArray[np.float64]
 
 LEAST_ERROR = 1e-3  # accuracies are modelled by the logarithm of the error, which must not be that of 0
-WORST = 10  # times the least error known: what errs more often is worth nothing, however small it is
+# The reference point's error over the least one known: what errs more often dominates nothing, however small.
+REFERENCE_ERROR = 10
 LENGTH_SCALES = (1.0, 2.0, 4.0, 8.0)  # in standard deviations of the features
 NOISES = (0.01, 0.03, 0.1, 0.3)  # variance of a run, as a share of the variance over all runs
 MAX_LEARNT = 300  # latest trials that the model learns from; the time it takes grows with their third power
@@ -30,21 +32,16 @@ MAX_LEARNT = 300  # latest trials that the model learns from; the time it takes 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(24)
 
 
-def features(candidates: Sequence[Architecture], max_blocks: int) -> Array:
-    """What the model sees of each candidate, (len(candidates), max_blocks + 4); sizes by their logarithm."""
-    rows = []
-    for candidate in candidates:
-        widths = [block.channels for block in candidate.blocks]
-        padded = widths + widths[-1:] * (max_blocks - len(widths))
-        rows.append(
-            [
-                *np.log(padded),
-                len(widths),
-                candidate.head == "gap",
-                np.log(num_parameters(candidate)),
-                np.log(num_macs(candidate)),
-            ]
-        )
+def features(candidates: Sequence[Architecture], space: Space) -> Array:
+    """What the model sees of each candidate: coordinates in the space, log parameters, log MACs.
+
+    Returns:
+        (len(candidates), len(space.dimensions) + 2).
+    """
+    rows = [
+        [*space.coordinates(candidate), np.log(num_parameters(candidate)), np.log(num_macs(candidate))]
+        for candidate in candidates
+    ]
     return np.array(rows, dtype=float)
 
 
@@ -55,10 +52,10 @@ class Pool(NamedTuple):
     sizes: Array  # parameters, (num_candidates,)
 
     @staticmethod
-    def of(candidates: Sequence[Architecture], max_blocks: int) -> Pool:
-        """All `candidates`, none of which has more than `max_blocks` blocks."""
+    def of(candidates: Sequence[Architecture], space: Space) -> Pool:
+        """All `candidates`, members of the space."""
         sizes = np.array([num_parameters(candidate) for candidate in candidates], dtype=float)
-        return Pool(features(candidates, max_blocks), sizes)
+        return Pool(features(candidates, space), sizes)
 
     @staticmethod
     def joined(pools: Sequence[Pool]) -> Pool:
@@ -117,8 +114,10 @@ def promising(pool: Pool, trained: Pool, curves: Sequence[Sequence[float]]) -> l
     accuracies = final_accuracies(curves)
     learnt = slice(-MAX_LEARNT, None)
     model = GaussianProcess(trained.features[learnt], log_error(accuracies[learnt]))
-    gains = expected_gains(pool.sizes, *model.predict(pool.features), trained.sizes, accuracies)
-    return [int(i) for i in np.argsort(-gains, kind="stable")]
+    improvements = expected_hypervolume_improvement(
+        pool.sizes, *model.predict(pool.features), trained.sizes, accuracies
+    )
+    return [int(i) for i in np.argsort(-improvements, kind="stable")]
 
 
 def final_accuracies(curves: Sequence[Sequence[float]]) -> Array:
@@ -137,12 +136,14 @@ def log_error(accuracy: ArrayLike) -> Array:
     return errors
 
 
-def expected_gains(sizes: Array, means: Array, deviations: Array, known_sizes: Array, known: Array) -> Array:
+def expected_hypervolume_improvement(
+    sizes: Array, means: Array, deviations: Array, known_sizes: Array, known: Array
+) -> Array:
     """Hypervolume that each candidate is expected to add to the front of the known ones.
 
-    The hypervolume is the front's area in (log of the parameters, accuracy), up to the largest candidate and
-    above the accuracy with WORST times the least error known: a candidate adds to each step of the front from
-    its own size on what it rises above that step.
+    The hypervolume is the front's area in (log of the parameters, accuracy) up to a reference point: the
+    largest candidate's size, and the accuracy with REFERENCE_ERROR times the least error known. A candidate
+    adds to each step of the front, from its own size on, what it rises above that step.
 
     Args:
         sizes: candidates' parameters.
@@ -152,16 +153,16 @@ def expected_gains(sizes: Array, means: Array, deviations: Array, known_sizes: A
         known: their accuracies, fractions.
     """
     members = front(known_sizes, known)
-    floor = max(1 - WORST * (1 - float(known.max())), 0)
+    floor = max(1 - REFERENCE_ERROR * (1 - float(known.max())), 0)
     edges = np.log([1, *known_sizes[members], max(sizes.max(), known_sizes.max())])
     levels = np.maximum([floor, *known[members]], floor)
     values = 1 - np.exp(means[:, None] + deviations[:, None] * NODES)  # (candidates, nodes)
-    gains = np.zeros(len(sizes))
+    improvements = np.zeros(len(sizes))
     for left, right, level in zip(edges[:-1], edges[1:], levels, strict=True):
         width = np.maximum(right - np.maximum(left, np.log(sizes)), 0)
         above = np.maximum(values - level, 0) @ WEIGHTS / WEIGHTS.sum()
-        gains += width * above
-    return gains
+        improvements += width * above
+    return improvements
 
 
 def _squared_distances(one: Array, other: Array) -> Array:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,10 @@ import numpy as np
 import pandas as pd
 
 from lightcnn.architecture import Task
+from lightcnn.designs import LIGHTCNN
+from lightcnn.errors import UserError
+from search.settings import Reference, SearchSettings, SettingsFile, read
+from search.storage import SETTINGS
 
 Row = Mapping[str, Any]
 
@@ -44,7 +47,7 @@ COLUMNS = {
     "difference_high": ("to ", "points"),
     "p_holm": ("p, Holm-corrected", "number"),
     "on_front_after_retraining": ("on the front after re-training", "flag"),
-    "probability_better": ("probability of being more accurate than LightCNN", "number"),
+    "probability_better": ("probability of being more accurate than the reference", "number"),
     "accuracy_reference": ("most accurate candidate no larger", "text"),
     "accuracy_gap": ("accuracy less that candidate's", "points"),
     "accuracy_gap_low": ("gap's 95 % interval from", "points"),
@@ -58,7 +61,7 @@ COLUMNS = {
     "num_runs": ("runs tested", "count"),
     "exported": ("to measure an export of", "text"),  # empty: the study's own reading
     "epochs": ("epochs", "count"),
-    "spared_at": ("spared by lot at epoch", "count"),
+    "spared_at": ("exempted from stopping at epoch", "count"),
     "epoch": ("epoch", "count"),
     "train_loss": ("training loss", "number"),
     "seconds": ("seconds", "number"),
@@ -113,7 +116,6 @@ GAPS = [
     *("parameter_reference", "parameter_ratio", "parameter_ratio_low", "parameter_ratio_high"),
 ]
 CLAIMS = ["paper_parameters", "paper_accuracy"]  # empty where the data set is not the paper's
-LIGHTCNN_NAME = "LightCNN"  # the row of designs.csv that everything is set against
 
 
 @dataclass(frozen=True)
@@ -127,22 +129,23 @@ class Tables:
     test_readings: pd.DataFrame  # a line for each time that the test set was read
     curves: pd.DataFrame  # a line for each epoch of each trial; none in a study of an earlier version
     times: pd.DataFrame  # when each trial was over; none in a study of an earlier version
-    settings: Mapping[str, Any] | None  # None: the study left no settings.json
-
-    def setting(self, *path: str) -> Any:
-        """What settings.json says under `path` in its `settings`; None where it says nothing."""
-        value: Any = (self.settings or {}).get("settings")
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
-        return value
+    settings: SearchSettings | None  # None: the study left no settings.json
+    about: Mapping[str, Any]  # command, versions, machine; empty without settings.json
 
     @property
     def task(self) -> Task | None:
-        """What the data set asked of the networks, if settings.json says it."""
-        try:
-            return Task(**self.setting("task"))
-        except (TypeError, ValueError):
-            return None
+        """What the data set asked of the networks, if it is known."""
+        return None if self.settings is None else self.settings.task
+
+    @property
+    def reference(self) -> Reference:
+        """The design that the others are held against."""
+        return Reference("LightCNN", LIGHTCNN) if self.settings is None else self.settings.reference
+
+    @property
+    def reference_row(self) -> Row:
+        """The reference's line of designs.csv."""
+        return rows(self.designs[self.designs["name"] == self.reference.name])[0]
 
 
 def absent(value: object) -> bool:
@@ -194,7 +197,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """The table in `path`, one of FILES by its name.
 
     Raises:
-        ValueError: it is missing, lacks a column, or has a cell that breaks its column's rule.
+        UserError: it is missing, lacks a column, or has a cell that breaks its column's rule.
     """
     required, filled = (names.split() for names in FILES[path.name])
     try:
@@ -202,16 +205,16 @@ def read_table(path: Path) -> pd.DataFrame:
         header = next(reader, [])
         lines = [(reader.line_num, cells) for cells in reader if cells]
     except FileNotFoundError:
-        raise ValueError(f"{path} must exist") from None
+        raise UserError(f"{path} must exist") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} must be a CSV file in UTF-8, but {error}") from None
+        raise UserError(f"{path} must be a CSV file in UTF-8, but {error}") from None
     for name in required:
         if name not in header:
-            raise ValueError(f"{path} must have a column {name}, but has {','.join(header) or 'none'}")
+            raise UserError(f"{path} must have a column {name}, but has {','.join(header) or 'none'}")
     columns: dict[str, list[float | str]] = {name: [] for name in header if name in COLUMNS}
     for line, cells in lines:
         if len(cells) != len(header):
-            raise ValueError(f"{path}:{line} must have {len(header)} cells, but has {len(cells)}")
+            raise UserError(f"{path}:{line} must have {len(header)} cells, but has {len(cells)}")
         row = dict(zip(header, cells, strict=True))
         needed = [*filled, "architecture", "num_parameters"] if row.get("state") == "COMPLETE" else filled
         for name in columns:
@@ -219,11 +222,11 @@ def read_table(path: Path) -> pd.DataFrame:
             try:
                 columns[name].append(_cell(row[name], kind))
             except ValueError:
-                raise ValueError(
+                raise UserError(
                     f"{path}:{line}: {name} must be {RULES[kind]}, but is {row[name]!r}"
                 ) from None
             if name in needed and absent(columns[name][-1]):
-                raise ValueError(f"{path}:{line}: {name} must not be empty")
+                raise UserError(f"{path}:{line}: {name} must not be empty")
     dtypes = {name: object if COLUMNS[name][1] in ("text", "flag") else float for name in columns}
     return pd.DataFrame({name: pd.Series(cells, dtype=dtypes[name]) for name, cells in columns.items()})
 
@@ -244,22 +247,20 @@ def _read_if_there(path: Path) -> pd.DataFrame:
 
 
 def read_study(folder: Path) -> Tables:
-    """The tables in `folder`. ValueError names the file, the line and the rule that it breaks."""
+    """The tables in `folder`. UserError names the file, the line and the rule that it breaks."""
     if not folder.is_dir():
-        raise ValueError(f"{folder} must be the folder of a study")
+        raise UserError(f"{folder} must be the folder of a study")
     trials, front, designs = (
         read_table(folder / name) for name in ("trials.csv", "front.csv", "designs.csv")
     )
-    if LIGHTCNN_NAME not in set(designs["name"]):
-        raise ValueError(f"{folder / 'designs.csv'} must have a design named {LIGHTCNN_NAME}")
     readings, curves, times = (
         _read_if_there(folder / name) for name in ("test_readings.csv", "curves.csv", "times.csv")
     )
-    path = folder / "settings.json"
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    except ValueError as error:
-        raise ValueError(f"{path} must be JSON, but {error}") from None
-    if settings is not None and not isinstance(settings, dict):
-        raise ValueError(f"{path} must hold an object, but holds {type(settings).__name__}")
-    return Tables(folder.resolve().name, trials, front, designs, readings, curves, times, settings)
+    path = folder / SETTINGS
+    file = read(path, SearchSettings) if path.exists() else SettingsFile(None, {})
+    tables = Tables(
+        folder.resolve().name, trials, front, designs, readings, curves, times, file.settings, file.about
+    )
+    if tables.reference.name not in set(designs["name"]):
+        raise UserError(f"{folder / 'designs.csv'} must have a design named {tables.reference.name}")
+    return tables

@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import kendalltau
 
+from lightcnn.errors import UserError
 from search.command import Parser, run_command
 from search.pareto import front, hypervolume
 from search.storage import study_folder, write_table
@@ -39,7 +40,7 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
     full = of_budget(final, FULL).pivot_table(index="architecture", columns="seed", values="val_accuracy")
     full = full.dropna(axis="columns")  # a seed counts when every network has it
     if full.shape[1] < 2 or full.empty:
-        raise ValueError(
+        raise UserError(
             "budgets are held against several seeds of the full one, but the table has none yet; "
             "python -m studies.tabular_bench trains them"
         )

@@ -22,10 +22,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lightcnn.errors import UserError
 from search.command import Parser, at_least, run_command
 from search.pareto import front, hypervolume
-from search.report.history import BENCH_CORNER
-from search.stopping import SPARED, StoppingRule, default_rule
+from search.report.history import BENCH_REFERENCE_POINT
+from search.stopping import EXEMPT, StoppingRule, default_rule
 from search.storage import study_folder, write_table
 from studies.tabular_bench import SEARCH, TABLE, first_runs, read
 
@@ -39,7 +40,7 @@ RULES = [
     )
 ]
 # Hypervolume is what the front covers above this accuracy and below this size, in decades of parameters.
-REFERENCE = BENCH_CORNER
+REFERENCE = BENCH_REFERENCE_POINT
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ def replay(
     """
     num_trials, num_epochs = curves.shape
     trained = np.full(num_trials, num_epochs)
-    spared = rng.random(len(sizes)) < SPARED
+    exempt = rng.random(len(sizes)) < EXEMPT
     for i in range(num_trials):
-        if spared[i]:
+        if exempt[i]:
             continue
         no_larger = sizes[:i] <= sizes[i]
         for rung in rule.rungs:
@@ -96,7 +97,7 @@ def compare(table: pd.DataFrame, num_replays: int) -> pd.DataFrame:
     sizes = wide.index.get_level_values("num_parameters").to_numpy(dtype=float)
     curves = wide.to_numpy(dtype=float)
     if len(sizes) < NUM_TRIALS:
-        raise ValueError(
+        raise UserError(
             f"a replay needs {NUM_TRIALS} networks, but the table has {len(sizes)} so far; "
             "python -m studies.tabular_bench trains the others"
         )

@@ -33,11 +33,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from lightcnn.architecture import Architecture, parse
-from search import space
+from lightcnn.errors import UserError
 from search.command import Parser, at_least, run_command
+from search.execution.runs import RunState
 from search.pareto import hypervolume
 from search.records import RunRecord
 from search.samplers import SAMPLERS, SurrogateSampler, suggestion
+from search.space import Space
 from search.statistics import mean_interval, paired_difference
 from search.storage import only_driver, study_folder, write_table
 from search.surrogate import Pool
@@ -45,6 +47,7 @@ from studies.early_stopping import REFERENCE
 from studies.tabular_bench import TABLE, TASK, first_runs, read
 
 KEYS = ["sampler", "repetition", "num_trials"]
+SPACE = Space(TASK)
 BUDGETS = (25, 50, 100, 200)  # trials after which samplers are compared
 OTHER_HEAD = 4.0  # in the distance between networks, as a width that differs by a factor of e squared
 
@@ -53,7 +56,7 @@ def networks(table: pd.DataFrame) -> dict[str, RunRecord]:
     """What a search would keep of each network of the table: the run with the full budget and first seed."""
     return {
         str(text): RunRecord(
-            state="COMPLETE",
+            state=RunState.COMPLETE,
             architecture=str(text),
             num_parameters=int(own["num_parameters"].iloc[0]),
             num_macs=int(own["num_macs"].iloc[0]),
@@ -77,7 +80,7 @@ def distances(candidate: Architecture, known: Sequence[Architecture]) -> NDArray
 
     def coordinates(network: Architecture) -> list[float]:
         widths = [np.log(block.channels) for block in network.blocks]
-        return widths + [0.0] * (space.max_blocks(TASK) - len(widths))
+        return widths + [0.0] * (SPACE.depth - len(widths))
 
     gaps = np.array([coordinates(network) for network in known]) - coordinates(candidate)
     of_another_head = np.array([network.head != candidate.head for network in known])
@@ -93,15 +96,15 @@ class Snapping(BaseSampler):
     ) -> None:
         if name == "surrogate":
             texts = {str(network) for network in unmet}
-            self._sampler: BaseSampler = SurrogateSampler(TASK, lambda it: str(it) in texts, pool)
+            self._sampler: BaseSampler = SurrogateSampler(SPACE, lambda it: str(it) in texts, pool)
         else:
-            self._sampler = SAMPLERS[name](seed, TASK, lambda _: True)
+            self._sampler = SAMPLERS[name](seed, SPACE, lambda _: True)
         self._rng, self._unmet = np.random.default_rng(seed), unmet
         self.seconds = 0.0  # that the suggestion took
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The whole space."""
-        return space.distributions(TASK)
+        return SPACE.distributions()
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -109,9 +112,9 @@ class Snapping(BaseSampler):
         """All parameters of the trial."""
         began = time.perf_counter()
         suggested = suggestion(self._sampler, study, trial, search_space)
-        candidate = space.architecture(suggested, TASK) if suggested else space.draw(self._rng, TASK)
+        candidate = (SPACE.architecture(suggested) if suggested else None) or SPACE.draw(self._rng)
         self.seconds = time.perf_counter() - began
-        return space.parameters(self._unmet[int(np.argmin(distances(candidate, self._unmet)))])
+        return SPACE.parameters(self._unmet[int(np.argmin(distances(candidate, self._unmet)))])
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -127,14 +130,15 @@ def replay(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(directions=["maximize", "minimize"])
     unmet = [parse(text, TASK) for text in records]
-    pool = ([*unmet], Pool.of(unmet, space.max_blocks(TASK)))
+    pool = ([*unmet], Pool.of(unmet, SPACE))
     met: list[RunRecord] = []
     lines, seconds = [], 0.0
     while len(met) < min(num_trials, len(records)):
         seed = np.random.SeedSequence([repetition, len(met)]).generate_state(1)[0]
         study.sampler = snapping = Snapping(name, int(seed), unmet, pool)
         trial = study.ask()
-        network = space.suggest(trial, TASK)
+        network = SPACE.suggest(trial)
+        assert network is not None  # as the table's networks are members of the space
         seconds += snapping.seconds
         unmet.remove(network)
         record = records[str(network)]
@@ -182,7 +186,7 @@ def study(out: Path, names: Sequence[str], repetitions: int, num_trials: int, wo
     path = out / "tabular_bench" / TABLE
     records = networks(read(path))
     if len(records) < num_trials:
-        raise ValueError(
+        raise UserError(
             f"--trials must be at most {len(records)}, the networks in {path}, but got {num_trials}"
         )
     folder = study_folder(out, "samplers")

@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -26,16 +26,25 @@ import pandas as pd
 
 from lightcnn.architecture import Architecture, parse, template
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
-from lightcnn.data import DATASETS
+from lightcnn.data import DATASETS, recorded_sums
+from lightcnn.errors import Failure, UserError
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST
-from search.command import Parser, about_this_run, add_data_options, add_device_options, run_command
+from search.command import (
+    Parser,
+    about_this_run,
+    add_data_options,
+    add_device_options,
+    run_command,
+    slots_of,
+)
 from search.execution.display import Display, log_line
 from search.execution.runs import Run, RunProgress, TrainingData
 from search.execution.schedule import train_runs
-from search.execution.slots import SlotExecutor, choose_slots
+from search.execution.slots import open_slots
 from search.run import NUM_TRAINING
-from search.storage import held_study, uninterrupted, write_table
+from search.settings import SettingsFile, held_study
+from search.storage import uninterrupted, write_table
 
 DATASET = "mnist"
 TASK = DATASETS[DATASET].task
@@ -47,6 +56,24 @@ CHEAPER = ((4, 50_000), (2, 50_000), (8, 25_000), (4, 25_000), (2, 25_000), (8, 
 EVERY = 7  # of the grid by size, one network in so many has all seeds and budgets
 NUM_SEEDS = 3
 TABLE = "curves.csv"
+
+
+@dataclass(frozen=True)
+class RecipeOfAll:
+    """What the recipes of all runs share; their epochs differ."""
+
+    learning_rate: float = FAST.learning_rate
+    batch_size: int = FAST.batch_size
+    warmup: float | None = FAST.warmup
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """What decides the table's figures."""
+
+    dataset: str
+    recipe: RecipeOfAll
+    sha256: dict[str, str]
 
 
 class Cell(NamedTuple):
@@ -94,10 +121,10 @@ def read(path: Path) -> pd.DataFrame:
     """The table: a line an epoch of a run; accuracies are fractions, `seconds` those of the whole run.
 
     Raises:
-        ValueError: there is none.
+        UserError: there is none.
     """
     if not path.exists():
-        raise ValueError(f"{path} must exist; python -m studies.tabular_bench makes it")
+        raise UserError(f"{path} must exist; python -m studies.tabular_bench makes it")
     return pd.read_csv(path)
 
 
@@ -134,20 +161,12 @@ def curve(cell: Cell, progress: RunProgress) -> list[dict[str, object]]:
 
 def fill(options: argparse.Namespace, arguments: list[str]) -> None:
     """Train what the table lacks."""
-    slots = choose_slots(options.devices, options.workers, options.workers_per_device)
+    slots = slots_of(options)
     dataset = DATASETS[DATASET]
     files = find_files(DATASET, options.data_dir)
-    settings = {
-        "dataset": DATASET,
-        "recipe": {
-            "learning_rate": FAST.learning_rate,
-            "batch_size": FAST.batch_size,
-            "warmup": FAST.warmup,
-        },
-        "sha256": {file.name: file.sha256 for file in dataset.files[:2]},
-    }
-    about = about_this_run("studies.tabular_bench", arguments)
-    with held_study(options.out, "tabular_bench", options.fresh, settings, about, log_line) as folder:
+    settings = TableSettings(DATASET, RecipeOfAll(), recorded_sums(dataset))
+    file = SettingsFile(settings, about_this_run("studies.tabular_bench", arguments))
+    with held_study(options.out, "tabular_bench", options.fresh, file, log_line) as folder:
         path = folder / TABLE
         tables = [read(path)] if path.exists() else []
         done = {Cell(*key) for table in tables for key in table[[*Cell._fields]].itertuples(index=False)}
@@ -160,17 +179,16 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
                 recipe = replace(FAST, epochs=cell.epochs)
                 yield cell, Run(parse(cell.architecture, TASK), recipe, cell.seed, data)
 
-        executor = SlotExecutor(slots, options.epoch_timeout)
-        try:
-            with Display("tabular_bench", len(everything), len(everything) - len(missing)) as display:
-                for cell, progress in train_runs(runs(), executor, len(slots), display):
-                    if progress.error is not None:
-                        raise RuntimeError(f"{cell.architecture} failed twice: {progress.error}")
-                    with uninterrupted():
-                        tables = [pd.concat([*tables, pd.DataFrame(curve(cell, progress))])]
-                        write_table(tables[0], path)
-        finally:
-            executor.shutdown(kill=True)
+        with (
+            open_slots(slots, options.epoch_timeout) as executor,
+            Display("tabular_bench", len(everything), len(everything) - len(missing)) as display,
+        ):
+            for cell, progress in train_runs(runs(), executor, display):
+                if progress.error is not None:
+                    raise Failure(f"{cell.architecture} failed twice: {progress.error}")
+                with uninterrupted():
+                    tables = [pd.concat([*tables, pd.DataFrame(curve(cell, progress))])]
+                    write_table(tables[0], path)
     print(f"The table: {path}")
 
 

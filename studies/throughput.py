@@ -38,15 +38,18 @@ from lightcnn.architecture import parse
 from lightcnn.cost import num_macs, num_parameters
 from lightcnn.data import DATASETS
 from lightcnn.designs import LIGHTCNN
+from lightcnn.errors import Failure
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST, PAPER, Epoch, Piece
 from search.command import Parser, about_this_run, at_least, run_command
 from search.execution.display import Display
 from search.execution.runs import Run, RunProgress, TrainingData
 from search.execution.schedule import train_runs
-from search.execution.slots import SlotExecutor, choose_slots
-from search.loop import Search, search
+from search.execution.slots import SlotExecutor, choose_slots, open_slots
+from search.loop import search
 from search.run import NUM_TRAINING
+from search.settings import DataSettings, Reference, SearchSettings
+from search.space import Space
 from search.storage import open_study, study_folder, write_table
 
 DATASET = "mnist"
@@ -107,6 +110,8 @@ class Clock:
 class Instant(Executor):
     """Answers every job at once with a made-up epoch, so that what is left is the driver's own time."""
 
+    num_slots = 1
+
     def __init__(self) -> None:
         self.starts: list[float] = []  # of the runs
 
@@ -131,19 +136,19 @@ def plain_epoch_seconds(folder: Path, epochs: int) -> list[float]:
         script = [sys.executable, "-c", PLAIN_SCRIPT, root, str(epochs)]
         done = subprocess.run(script, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"the plain script failed: {done.stderr.strip().splitlines()[-1]}")
+        raise Failure(f"the plain script failed: {done.stderr.strip().splitlines()[-1]}")
     return [float(line) for line in done.stdout.split()]
 
 
-def tool_epoch_seconds(executor: SlotExecutor, num_slots: int, data: TrainingData, epochs: int) -> float:
+def tool_epoch_seconds(slots: SlotExecutor, data: TrainingData, epochs: int) -> float:
     """Seconds between the ends of candidate-epochs over all slots: what one costs the machine."""
     runs = (
         (seed, Run(parse(LIGHTCNN, TASK), replace(FAST, epochs=epochs + 1), seed, data))
-        for seed in range(num_slots)
+        for seed in range(slots.num_slots)
     )
     clock = Clock()
-    list(train_runs(iter(runs), executor, num_slots, clock))
-    warm = clock.ends[num_slots - 1 :]  # the first epoch of each slot holds its start-up
+    list(train_runs(iter(runs), slots, clock))
+    warm = clock.ends[slots.num_slots - 1 :]  # the first epoch of each slot holds its start-up
     return (warm[-1] - warm[0]) / (len(warm) - 1)
 
 
@@ -163,10 +168,19 @@ def matrix_product_rate() -> float:
 
 def driver_seconds(data: TrainingData) -> tuple[float, float]:
     """The driver's own time a trial, around the 100th and the 2,000th of one search: medians of 40 trials."""
-    settings, executor = Search(TASK, FAST, 0, "surrogate", 30_000, data), Instant()
+    settings = SearchSettings(
+        space=Space(TASK),
+        reference=Reference.of("LightCNN", TASK),
+        recipe=FAST,
+        seed=0,
+        sampler="surrogate",
+        max_parameters=30_000,
+        data=DataSettings.of(data),
+    )
+    slots = Instant()
     with tempfile.TemporaryDirectory() as folder, Display("", 0, console=Console(quiet=True)) as display:
-        search(open_study(Path(folder), print), settings, 2_000, False, executor, 1, display)
-    seconds = [later - earlier for earlier, later in pairwise(executor.starts)]
+        search(open_study(Path(folder), print), settings, data, 2_000, False, slots, display)
+    seconds = [later - earlier for earlier, later in pairwise(slots.starts)]
     return statistics.median(seconds[59:99]), statistics.median(seconds[-40:])
 
 
@@ -180,21 +194,17 @@ def measure(epochs: int, rounds: int, out: Path) -> None:
     """Measure everything, print it, and keep it in `out`/throughput/throughput.csv."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     data = TrainingData(DATASETS[DATASET], find_files(DATASET))
-    slots = choose_slots("cpu", None)
-    executor = SlotExecutor(slots)
     plain, tool = [], []
-    try:
+    with open_slots(choose_slots("cpu", None)) as slots:
         for _ in range(rounds):
             plain += plain_epoch_seconds(data.folder, epochs)
-            tool.append(tool_epoch_seconds(executor, len(slots), data, epochs))
+            tool.append(tool_epoch_seconds(slots, data, epochs))
         pids = [
             child.pid for child in psutil.Process().children() if "LokyProcess" in " ".join(child.cmdline())
         ]
         worker_memory = max(peak_gib(pid) for pid in pids)
-    finally:
-        executor.shutdown(kill=True)
     # Forward once, backward twice: towards the weights and towards the inputs.
-    floor = 3 * num_macs(parse(LIGHTCNN, TASK)) * NUM_IMAGES / matrix_product_rate() / len(slots)
+    floor = 3 * num_macs(parse(LIGHTCNN, TASK)) * NUM_IMAGES / matrix_product_rate() / slots.num_slots
     plain_epoch, tool_epoch = statistics.median(plain), statistics.median(tool)
     # A search by its defaults, every candidate as dear as LightCNN, against the paper's epochs for each.
     plain_search = 100 * PAPER.epochs * plain_epoch

@@ -14,7 +14,7 @@ from search.pareto import hypervolume
 from search.records import rebuild_tables
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
-from search.report.history import BENCH, BENCH_CORNER, progress, random_band, timeline
+from search.report.history import BENCH, BENCH_REFERENCE_POINT, progress, random_band, timeline
 from search.report.importance import importance
 from search.report.plots import importance_figure, learning_figure, progress_figure, timeline_figure
 from search.tables import Tables, read_replays, read_study
@@ -56,9 +56,9 @@ def test_hypervolume_grows_with_the_front_of_complete_trials():
     )
     found = progress(tables, NO_REPLAYS)
     assert found.random is None
-    assert found.corner == (30_000, pytest.approx(0.8))  # ten times the least error, 2 %
+    assert found.reference_point == (30_000, pytest.approx(0.8))  # ten times the least error, 2 %
     sizes, accuracies = [1_000, 100], [0.95, 0.98]
-    first, both = (hypervolume(sizes[:n], accuracies[:n], *found.corner) for n in (1, 2))
+    first, both = (hypervolume(sizes[:n], accuracies[:n], *found.reference_point) for n in (1, 2))
     assert found.hypervolumes == pytest.approx([first, first, both, both])
     assert "No random searches stand beside it" in summaries.progress(found)
     assert progress(study_of([("FAILED", "3-gap", 120, None, 0, 1)]), NO_REPLAYS) is None
@@ -71,7 +71,7 @@ def test_random_searches_stand_beside_the_same_data_and_budget_only():
     of_bench = {"settings": {**SETTINGS["settings"], "recipe": {"epochs": 8}, "data": data}}
     trials = [("COMPLETE", "8-gap", 1_000, 0.95, 8, 1)] * 60
     found = progress(study_of(trials, settings=of_bench), replays)
-    assert found.corner == BENCH_CORNER and found.random.num_searches == 100
+    assert found.reference_point == BENCH_REFERENCE_POINT and found.random.num_searches == 100
     assert "At 50 trials it has" in summaries.progress(found) and "below the" in summaries.progress(found)
     assert len(progress_figure(found).data) == 3
     for changed in ({"recipe": {"epochs": 4}}, {"data": {**data, "dataset": "fashion-mnist"}}):

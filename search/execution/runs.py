@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +13,15 @@ import torch
 from lightcnn.architecture import Architecture
 from lightcnn.data import Dataset, LabelledImages, load_training_images, split, stratified_subset
 from lightcnn.training import Epoch, Piece, Recipe, train
+
+
+class RunState(StrEnum):
+    """How a run ended."""
+
+    COMPLETE = "COMPLETE"  # trained to its last epoch
+    PRUNED = "PRUNED"  # stopped early by the rule; Optuna's word
+    DIVERGED = "DIVERGED"  # its loss was no longer finite
+    FAILED = "FAILED"  # an error, twice
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class Run:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """A run so far, or ended: by its last epoch, early, by divergence, or by an error despite a retry."""
+    """A run under way, or just ended: by its last epoch, early, by divergence, or by an error twice."""
 
     run: Run
     epochs: tuple[Epoch, ...] = ()
@@ -45,14 +55,24 @@ class RunProgress:
     diverged: bool = False
     seconds: float = 0.0  # of training, in the worker
     stopped: str | None = None  # why it was stopped early
-    spared_at: int | None = None  # the epoch at which it was due to be stopped, but went on by lot
+    spared_at: int | None = None  # the epoch at which it was due to be stopped, but was exempted at random
     error: str | None = None
+
+    @property
+    def ended(self) -> RunState | None:
+        """How it ended; None while something of it is left to train."""
+        if self.error is not None:
+            return RunState.FAILED
+        if self.diverged:
+            return RunState.DIVERGED
+        if self.stopped is not None:
+            return RunState.PRUNED
+        return RunState.COMPLETE if len(self.epochs) == self.run.recipe.epochs else None
 
     @property
     def is_over(self) -> bool:
         """Whether nothing of the run is left to train."""
-        ended = self.diverged or self.stopped is not None or self.error is not None
-        return ended or len(self.epochs) == self.run.recipe.epochs
+        return self.ended is not None
 
     def extended(self, piece: Piece) -> RunProgress:
         """The run after one more piece."""

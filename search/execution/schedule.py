@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from lightcnn.training import Piece
 from search.execution.checkpoints import Checkpoints
 from search.execution.runs import Run, RunProgress, train_epoch
 
 K = TypeVar("K", bound=Hashable)
+
+
+class Slots(Protocol):
+    """An executor that knows how many jobs it runs at a time."""
+
+    num_slots: int
+
+    def submit(self, fn: Callable[..., Piece], /, *args: Any) -> Future[Piece]:
+        """A future for `fn(*args)`."""
 
 
 class Watcher(Protocol):
@@ -28,13 +37,12 @@ def unjudged(key: Hashable, progress: RunProgress) -> RunProgress:
 
 def train_runs(
     runs: Iterator[tuple[K, Run]],
-    executor: Executor,
-    num_slots: int,
+    slots: Slots,
     watcher: Watcher,
     checkpoints: Checkpoints | None = None,
     judge: Callable[[K, RunProgress], RunProgress] = unjudged,
 ) -> Iterator[tuple[K, RunProgress]]:
-    """Train `runs` with `num_slots` jobs under way, and yield each with its key as it ends.
+    """Train `runs` with as many jobs under way as there are slots, and yield each with its key as it ends.
 
     One job is one epoch: what a crash can lose, and where a run can be stopped. `runs` is advanced only when
     a slot is free and every run that ended was taken, in the caller's thread, so it may ask a sampler. A job
@@ -49,11 +57,11 @@ def train_runs(
     retried: set[K] = set()
 
     def submit(key: K, progress: RunProgress) -> None:
-        future = executor.submit(train_epoch, progress.run, len(progress.epochs), progress.state)
+        future = slots.submit(train_epoch, progress.run, len(progress.epochs), progress.state)
         in_flight[future] = (key, progress)
 
     while True:
-        while len(in_flight) < num_slots and (following := next(runs, None)) is not None:
+        while len(in_flight) < slots.num_slots and (following := next(runs, None)) is not None:
             key, run = following
             progress = RunProgress(run) if checkpoints is None else checkpoints.begun(run)
             watcher.show(key, progress)

@@ -7,15 +7,17 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
+
+from lightcnn.errors import UserError
 
 WORKERS_PER_DEVICE = 4
 # For glibc, which reads them as a process starts. Each step frees what the next one needs again: handed back
@@ -52,11 +54,11 @@ def choose_slots(
             than cores cost many times the work, so no default goes beyond them.
 
     Raises:
-        ValueError: an unknown device, one that is not there, or fewer than 1 worker.
+        UserError: an unknown device, one that is not there, or fewer than 1 worker.
     """
     for name, value in (("workers", workers), ("workers-per-device", workers_per_device)):
         if value is not None and value < 1:
-            raise ValueError(f"--{name} must be at least 1, but got {value}")
+            raise UserError(f"--{name} must be at least 1, but got {value}")
     num_gpus = torch.cuda.device_count()
     if devices == "auto":
         devices = ",".join(f"cuda:{i}" for i in range(num_gpus)) or "cpu"
@@ -66,7 +68,7 @@ def choose_slots(
     there = [f"cuda:{i}" for i in range(num_gpus)]
     for name in names:
         if name not in there:
-            raise ValueError(
+            raise UserError(
                 "--devices must be auto, cpu or a list of this machine's GPUs "
                 f"({', '.join(there) or 'it has none'}), but got {name!r}"
             )
@@ -99,6 +101,7 @@ class SlotExecutor(Executor):
             )
             for i, slot in enumerate(slots)
         ]
+        self.num_slots = len(slots)
         for thread in self._threads:
             thread.start()
 
@@ -178,6 +181,16 @@ class SlotExecutor(Executor):
                 )
             future: Future[Any] = self._processes[index].submit(fn, *args, **kwargs)
             return future
+
+
+@contextmanager
+def open_slots(slots: Sequence[Slot], time_limit: float | None = None) -> Iterator[SlotExecutor]:
+    """An executor on `slots`, whose processes are gone when the block is left, however it is left."""
+    executor = SlotExecutor(slots, time_limit)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(kill=True)
 
 
 def _kill(process: ProcessPoolExecutor) -> None:

@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from lightcnn.architecture import Architecture, Task, parse
 from lightcnn.data import load_training_images, recorded_sums, stratified_subset
 from lightcnn.designs import DESIGNS
+from lightcnn.errors import UserError
 from lightcnn.fetching import find_dataset
-from lightcnn.training import Recipe
 from search.command import Parser, at_least, run_command
 from search.evaluation import one_network, right_on_test_images
 from search.execution.runs import TrainingData
-from search.execution.slots import SlotExecutor, choose_slots
+from search.execution.slots import choose_slots, open_slots
 from search.export.formats import (
     FORMATS,
     Predictor,
@@ -43,7 +43,7 @@ from search.export.formats import (
     to_safetensors,
 )
 from search.export.model_card import INT8_NAME, NETWORK_NAME, Card, model_card
-from search.storage import only_driver, write_whole
+from search.storage import SETTINGS, only_driver, write_whole
 from search.tables import Row, Tables, absent, read_study, rows
 
 NUM_IMAGES = 1_000  # training images that formats are checked on and int8 ranges taken from
@@ -99,7 +99,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     tables = read_study(options.study)
-    task, recipe, name, sums = _settings(tables, options.study)
+    if (settings := tables.settings) is None:
+        raise UserError(f"{options.study / SETTINGS} must exist")
+    task, recipe = settings.task, settings.recipe
     if options.design is not None:
         architecture, how_chosen = _named(options.design, tables, task), "Chosen by name."
     else:
@@ -110,20 +112,17 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         )
     card_path, targets = _targets(options.to)
     slots = choose_slots(options.devices, 1)
-    dataset, images_folder = find_dataset(options.dataset or name, options.data_dir)
-    if recorded_sums(dataset) != sums:
-        raise ValueError(
-            f"{options.study} must be exported with its own images, those of {name!r}, but got "
-            f"{dataset.title}; --dataset names their folder"
+    dataset, images_folder = find_dataset(options.dataset or settings.data.dataset, options.data_dir)
+    if recorded_sums(dataset) != settings.data.sha256:
+        raise UserError(
+            f"{options.study} must be exported with its own images, those of {settings.data.dataset!r}, "
+            f"but got {dataset.title}; --dataset names their folder"
         )
     data = TrainingData(dataset, images_folder, num_validation=0)
     folder = options.study.resolve()
     with only_driver(folder):
-        executor = SlotExecutor(slots)
-        try:
+        with open_slots(slots) as executor:
             seed, network = one_network(architecture, recipe, data, executor, folder)
-        finally:
-            executor.shutdown(kill=True)
         network = network.to(memory_format=torch.contiguous_format).eval()
         files = _written(network, architecture, targets, _some_images(data), dataset.title)
         predictors: dict[str, Predictor] = {NETWORK_NAME: network}
@@ -159,11 +158,11 @@ def best_within(front: pd.DataFrame, budget: int) -> Row:
     some seeds fail to train is no bargain.
 
     Raises:
-        ValueError: all members are larger.
+        UserError: all members are larger.
     """
     within = front[front["num_parameters"] <= budget]
     if within.empty:
-        raise ValueError(
+        raise UserError(
             f"--budget must admit the smallest design of the front, {int(front['num_parameters'].min())} "
             f"parameters, but got {budget}"
             if len(front)
@@ -181,35 +180,23 @@ def _targets(paths: Sequence[Path]) -> tuple[Path, dict[Path, str]]:
     """Where the card goes, and the format of each file.
 
     Raises:
-        ValueError: an unknown format, or a place that cannot be written.
+        UserError: an unknown format, or a place that cannot be written.
     """
     targets = {path: format_of(path) for path in paths}
     first, suffix = next(iter(targets.items()))
     card = first.with_name(first.name.removesuffix(suffix) + ".md")
     for path in (*targets, card):
         if path.is_dir():
-            raise ValueError(f"--to must be a file, but {path} is a folder")
+            raise UserError(f"--to must be a file, but {path} is a folder")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path.parent):
                 pass
         except OSError as error:
-            raise ValueError(
+            raise UserError(
                 f"--to must be in a folder that can be written, but got {path}: {error.strerror}"
             ) from None
     return card, targets
-
-
-def _settings(tables: Tables, folder: Path) -> tuple[Task, Recipe, str, Any]:
-    """What the study's images are, how it trains, its data set's name, and the sums of its training files."""
-    try:
-        settings = (tables.settings or {})["settings"]
-        data = settings["data"]
-        return Task(**settings["task"]), Recipe(**settings["recipe"]), str(data["dataset"]), data["sha256"]
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(
-            f"{folder / 'settings.json'} must hold the settings of a search, but does not"
-        ) from None
 
 
 def _named(design: str, tables: Tables, task: Task) -> Architecture:
@@ -219,7 +206,7 @@ def _named(design: str, tables: Tables, task: Task) -> Architecture:
         return parse(names.get(design, design), task)
     except ValueError as error:
         listed = "; ".join(names)  # there are commas in them
-        raise ValueError(f"--design must be an architecture or one of {listed}; but {error}") from None
+        raise UserError(f"--design must be an architecture or one of {listed}; but {error}") from None
 
 
 def _figures(tables: Tables, architecture: str) -> Row | None:
@@ -246,7 +233,7 @@ def _written(
     """The content of each of `targets`, checked.
 
     Raises:
-        RuntimeError: a format cannot say the network, or computes something else.
+        Failure: a format cannot say the network, or computes something else.
     """
     same = f"the network's on {len(images):,} training images"
     onnx = to_onnx(network, architecture.task) if set(targets.values()) - {".safetensors"} else b""

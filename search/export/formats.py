@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lightcnn.architecture import Task
+from lightcnn.errors import Failure, UserError
 
 Predictor = Callable[[Tensor], Tensor]  # images, (B, C, H, W), float32 -> scores, (B, num_classes)
 
@@ -38,16 +39,16 @@ def format_of(path: Path) -> str:
     """Which of FORMATS `path` asks for by its suffix.
 
     Raises:
-        ValueError: none; or one whose packages are not all installed.
+        UserError: none; or one whose packages are not all installed.
     """
     suffix = next((it for it in FORMATS if path.name.endswith(it) and path.name != it), None)
     if suffix is None:
-        raise ValueError(
+        raise UserError(
             f"--to must be a file that ends in one of {', '.join(FORMATS)}, but got {str(path)!r}"
         )
     missing = [name for name in FORMATS[suffix] if find_spec(name.replace("-", "_")) is None]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"--to {path} needs {', '.join(missing)}, which python -m pip install -e '.[export]' brings"
         )
     return suffix
@@ -57,7 +58,7 @@ def to_onnx(network: nn.Sequential, task: Task) -> bytes:
     """`network` as ONNX: input `images`, (num_images, C, H, W), any number of them; output `scores`.
 
     Raises:
-        RuntimeError: the exporter has no way to say one of its layers.
+        Failure: the exporter has no way to say one of its layers.
     """
     example = torch.zeros(2, task.in_channels, task.image_size, task.image_size)
     try:
@@ -73,7 +74,7 @@ def to_onnx(network: nn.Sequential, task: Task) -> bytes:
             verbose=False,
         )
     except RuntimeError as error:
-        raise RuntimeError(f"ONNX could not be written: {str(error).splitlines()[0]}") from None
+        raise Failure(f"ONNX could not be written: {str(error).splitlines()[0]}") from None
     assert program is not None  # as with dynamo=True
     model = program.model_proto
     # The exporter's notes on where each node came from: a third of a small file, with paths of this machine.
@@ -149,7 +150,7 @@ def to_c(content: bytes, name: str) -> Source:
         name: what the function is called, once made an identifier.
 
     Raises:
-        RuntimeError: the generator has no way to say one of its layers.
+        Failure: the generator has no way to say one of its layers.
     """
     identifier = "model_" * (not name[:1].isalpha()) + re.sub(r"[^0-9A-Za-z]", "_", name)
     with tempfile.TemporaryDirectory() as folder:
@@ -167,11 +168,11 @@ def to_c(content: bytes, name: str) -> Source:
         )
         if done.returncode:
             said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-            raise RuntimeError(f"C could not be written: {said[-1]}")
+            raise Failure(f"C could not be written: {said[-1]}")
         text = Path(folder, "model.c").read_text(encoding="utf-8")
     entry = re.search(r"^(void (\w+)\(const float images\b.*\)) \{\n((?:    .*\n)*)\}", text, re.MULTILINE)
     if entry is None:
-        raise RuntimeError("the C that was written has no function that takes images")
+        raise Failure("the C that was written has no function that takes images")
     buffers = re.findall(r"^    float \w+((?:\[\d+\])+);", entry[3], re.MULTILINE)
     values = sum(prod(map(int, re.findall(r"\d+", sizes))) for sizes in buffers)
     return Source(text, entry[2], f"{entry[1]};", 4 * values)
@@ -186,13 +187,13 @@ def c_predictor(source: Source, compiler: str, folder: Path, num_classes: int) -
     """What `source` computes, compiled by `compiler` to a library in `folder`.
 
     Raises:
-        RuntimeError: it could not be compiled.
+        Failure: it could not be compiled.
     """
     (folder / "model.c").write_text(source.text, encoding="utf-8")
     command = [compiler, "-std=c99", "-O2", "-shared", "-fPIC", "-o", "model.so", "model.c", "-lm"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"the C that was written did not compile: {done.stderr.strip().splitlines()[0]}")
+        raise Failure(f"the C that was written did not compile: {done.stderr.strip().splitlines()[0]}")
     function = getattr(ctypes.CDLL(str(folder / "model.so")), source.name)
     function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_void_p], None
 
@@ -209,14 +210,14 @@ def largest_difference(what: str, predict: Predictor, network: nn.Sequential, im
     """The most that a score of `predict` differs from the network's on `images`.
 
     Raises:
-        RuntimeError: more than TOLERANCE of the largest score.
+        Failure: more than TOLERANCE of the largest score.
     """
     with torch.inference_mode():
         expected, found = network(images), predict(images)
     difference = float((expected - found).abs().max())
     allowed = TOLERANCE * float(expected.abs().max())
     if not difference <= allowed:  # NaN differs, too
-        raise RuntimeError(
+        raise Failure(
             f"{what} must compute what the network does, to within {allowed:.2g}, "
             f"but a score differs by {difference:.2g}"
         )

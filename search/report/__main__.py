@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search.command import Parser, run_command
-from search.records import rebuild_tables
 from search.report.page import open_page, write_report
 from search.report.pictures import write_pictures
+from search.results import rebuild_tables
 from search.storage import JOURNAL
 from search.tables import read_study
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,9 @@ import plotly.graph_objects as go
 
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.pareto_plot import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
+from search.settings import AblationSettings, read
 from search.statistics import SIGNIFICANT
-from search.storage import write_whole
+from search.storage import SETTINGS, write_whole
 from search.tables import absent, percent, read_table, read_test_readings, rows
 
 
@@ -98,9 +98,10 @@ def write_ablation_report(folder: Path, title: str, text: str, claims: pd.DataFr
         claims: columns `claim`, `measured`, `verdict`; shown after the findings.
 
     Raises:
-        ValueError: a file is missing or was damaged by hand.
+        UserError: a file is missing or was damaged by hand.
     """
     runs, summary = read_table(folder / "runs.csv"), read_table(folder / "summary.csv")
+    file = read(folder / SETTINGS, AblationSettings)
     names = set(summary["arm"])
     page = render(
         "ablation.html.j2",
@@ -112,7 +113,7 @@ def write_ablation_report(folder: Path, title: str, text: str, claims: pd.DataFr
         summary=html_table(summary, "arm"),
         runs=html_table(runs, "arm"),
         readings=html_table(read_test_readings(folder), "read_at"),
-        settings=how_it_was_made(json.loads((folder / "settings.json").read_text(encoding="utf-8"))),
+        settings=how_it_was_made(file.settings, file.about),
     )
     target = folder / "report.html"
     write_whole(target, page)

@@ -9,9 +9,10 @@ from typing import Any
 from lightcnn.architecture import Architecture, Task, parse, plan
 from lightcnn.cost import BYTES_PER_VALUE, num_macs, num_parameters, peak_activation_bytes
 from lightcnn.operations import Operation, Relu
+from search.execution.runs import RunState
 from search.tables import Row, Tables, absent, rows
 
-STATES = {"PRUNED": "stopped early", "DIVERGED": "diverged", "FAILED": "failed"}
+STATES = {RunState.PRUNED: "stopped early", RunState.DIVERGED: "diverged", RunState.FAILED: "failed"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def catalogue(tables: Tables) -> list[Design]:
     if task is None:
         return []
     trials = sorted(
-        rows(tables.trials), key=lambda row: (row["state"] != "COMPLETE", -_or(row["val_accuracy"], 0.0))
+        rows(tables.trials),
+        key=lambda row: (row["state"] != RunState.COMPLETE, -_or(row["val_accuracy"], 0.0)),
     )
     best: dict[str, Row] = {}
     for row in trials:
@@ -66,7 +68,7 @@ def _add(found: dict[str, Design], row: Row, name: str | None, state: str, task:
         architecture: Architecture = parse(str(row["architecture"]), task)
     except ValueError:
         return
-    is_whole = row.get("state", "COMPLETE") == "COMPLETE"
+    is_whole = row.get("state", RunState.COMPLETE) == RunState.COMPLETE
     seeds = _or(row.get("num_seeds"), None)
     found.setdefault(
         str(architecture),

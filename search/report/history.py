@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lightcnn.errors import UserError
+from search.execution.runs import RunState
 from search.pareto import hypervolume
-from search.surrogate import WORST
+from search.surrogate import REFERENCE_ERROR
 from search.tables import Row, Tables, absent, rows
 
 # What random searches were replayed with (`python -m studies.samplers`): data set and budget of
-# LightCNN-Bench, and the corner of their hypervolumes, parameters and accuracy.
+# LightCNN-Bench, and the reference_point of their hypervolumes, parameters and accuracy.
 BENCH = {"dataset": "mnist", "epochs": 8, "num_train_images": 25_000}
-BENCH_CORNER = (65_000.0, 0.9)
+BENCH_REFERENCE_POINT = (65_000.0, 0.9)
 PAUSE_SECONDS = 60  # without any training, after which the time line is cut
 
 
@@ -37,7 +38,7 @@ class Progress:
     """Hypervolume of the front after each finished trial, in the order of their numbers."""
 
     hypervolumes: list[float]  # (num_trials,)
-    corner: tuple[float, float]  # parameters, accuracy
+    reference_point: tuple[float, float]  # parameters, accuracy
     random: Band | None  # None: no random searches with this data and budget are at hand
 
 
@@ -58,18 +59,18 @@ def progress(tables: Tables, replays: pd.DataFrame) -> Progress | None:
         replays: of `search.tables.read_replays`.
     """
     trials = tables.trials.sort_values("trial")
-    complete = (trials["state"] == "COMPLETE").to_numpy()
+    complete = (trials["state"] == RunState.COMPLETE).to_numpy()
     if not complete.any():
         return None
     sizes = trials["num_parameters"].to_numpy(dtype=float)
     accuracies = np.where(complete, trials["val_accuracy"].to_numpy(dtype=float), np.nan)
     band = random_band(replays) if _is_as_in_the_bench(tables) else None
-    corner = BENCH_CORNER
+    reference_point = BENCH_REFERENCE_POINT
     if band is None:
-        largest = float(tables.setting("max_parameters") or np.nanmax(sizes[complete]))
-        corner = (largest, max(1 - WORST * (1 - float(np.nanmax(accuracies))), 0.0))
-    found = [hypervolume(sizes[:n], accuracies[:n], *corner) for n in range(1, len(trials) + 1)]
-    return Progress(found, corner, band)
+        largest = float(tables.settings.max_parameters if tables.settings else np.nanmax(sizes[complete]))
+        reference_point = (largest, max(1 - REFERENCE_ERROR * (1 - float(np.nanmax(accuracies))), 0.0))
+    found = [hypervolume(sizes[:n], accuracies[:n], *reference_point) for n in range(1, len(trials) + 1)]
+    return Progress(found, reference_point, band)
 
 
 def random_band(replays: pd.DataFrame) -> Band | None:
@@ -86,13 +87,16 @@ def random_band(replays: pd.DataFrame) -> Band | None:
 
 
 def _is_as_in_the_bench(tables: Tables) -> bool:
-    data: Any = tables.setting("data") or {}
-    of_study = {
-        "dataset": data.get("dataset"),
-        "epochs": tables.setting("recipe", "epochs"),
-        "num_train_images": data.get("num_train_images"),
-    }
-    return of_study == BENCH
+    settings = tables.settings
+    return (
+        settings is not None
+        and {
+            "dataset": settings.data.dataset,
+            "epochs": settings.recipe.epochs,
+            "num_train_images": settings.data.num_train_images,
+        }
+        == BENCH
+    )
 
 
 def timeline(tables: Tables) -> tuple[list[Bar], list[tuple[float, float]]]:
@@ -102,7 +106,7 @@ def timeline(tables: Tables) -> tuple[list[Bar], list[tuple[float, float]]]:
     trial takes the first that is free, as many as trained at one time.
 
     Raises:
-        ValueError: an `ended_at` of times.csv is no time.
+        UserError: an `ended_at` of times.csv is no time.
     """
     ended = dict(zip(tables.times["trial"], tables.times["ended_at"], strict=True))
     spans = []
@@ -130,6 +134,6 @@ def _seconds(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
-        raise ValueError(
+        raise UserError(
             f"times.csv: ended_at must be a time like 2026-11-24T06:00:00Z, but is {text!r}"
         ) from None

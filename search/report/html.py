@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
+from search.settings import recorded
 from search.tables import COLUMNS, RULES, rows, written
 
 
@@ -24,12 +25,11 @@ def html_table(table: pd.DataFrame, first: str) -> dict[str, Any]:
     return {"headings": [COLUMNS[name][0] for name in names], "numeric": numeric, "rows": cells}
 
 
-def how_it_was_made(settings: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """The entries of settings.json, whichever part they are in; None if there is no such file."""
+def how_it_was_made(settings: Any, about: Mapping[str, Any]) -> dict[str, str] | None:
+    """The entries of settings.json, each as one text; None if there was no such file."""
     if settings is None:
         return None
-    parts = [settings.get(part) for part in ("about", "settings")]
-    return {key: plain(value) for part in parts if isinstance(part, dict) for key, value in part.items()}
+    return {key: plain(value) for key, value in {**about, **recorded(settings)}.items()}
 
 
 def plain(value: Any) -> str:

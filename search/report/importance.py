@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightcnn.architecture import Architecture, Task, parse
+from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
-from search import space
+from search.execution.runs import RunState
+from search.space import Dimension, Space
 from search.surrogate import GaussianProcess, features, final_accuracies, log_error
 from search.tables import Tables, rows
 
@@ -33,14 +34,13 @@ MOST_TRIALS = 400  # of a longer search so many, drawn: the model's cost grows w
 NUM_CANDIDATES = 300  # random ones that the variance is taken over
 NUM_HALVES = 30  # refits
 PATIENCE = 20  # draws of one parameter, the others kept, for a candidate within the budget
-WIDTHS_SHOWN = (4, 8, 16, 32)
 
 
 @dataclass(frozen=True)
 class Effect:
     """What one search parameter does to the accuracy."""
 
-    parameter: str  # as `search.space` calls it
+    dimension: Dimension
     share: float  # of the variance of the log error; shares overlap where parameters act together
     low: float  # of its 95 % interval
     high: float
@@ -58,22 +58,21 @@ class Importance:
 
 def importance(tables: Tables) -> Importance | None:
     """The importance of each search parameter; None where there is too little to learn it from."""
-    task, budget = tables.task, tables.setting("max_parameters")
-    if task is None or not isinstance(budget, int):
+    if tables.settings is None:
         return None
-    architectures, accuracies = _measured(tables, task)
+    space, budget = tables.settings.space, tables.settings.max_parameters
+    architectures, accuracies = _measured(tables, space)
     if len(architectures) < LEAST_TRIALS:
         return None
     rng = np.random.default_rng(0)
     drawn = rng.permutation(len(architectures))[:MOST_TRIALS]
-    inputs = features([architectures[i] for i in drawn], space.max_blocks(task))
+    inputs = features([architectures[i] for i in drawn], space)
     values = log_error(accuracies[drawn])
-    bases, varied = _variations(rng, task, budget)
-    names = list(space.distributions(task))
-    points = features([*bases, *(one for name in names for one in varied[name])], space.max_blocks(task))
+    bases, varied = _variations(rng, space, budget)
+    points = features([*bases, *(one for others in varied.values() for one in others)], space)
 
     def shares(model: GaussianProcess) -> Array:
-        means = model.predict(points)[0].reshape(1 + len(names), NUM_CANDIDATES)
+        means = model.predict(points)[0].reshape(1 + len(varied), NUM_CANDIDATES)
         spread = float(means[0].var()) or 1.0
         half_squares: Array = np.square(means[1:] - means[0]).mean(axis=1) / 2
         return half_squares / spread
@@ -90,19 +89,19 @@ def importance(tables: Tables) -> Importance | None:
     errors = 1.96 * np.std(halves, axis=0, ddof=1)
     effects = [
         Effect(
-            name,
+            dimension,
             float(share),
             max(float(share - error), 0.0),
             float(share + error),
-            _at(whole, name, task, budget),
+            _at(whole, dimension, space, budget),
         )
-        for name, share, error in zip(names, shares(whole), errors, strict=True)
+        for dimension, share, error in zip(space.dimensions, shares(whole), errors, strict=True)
     ]
     effects.sort(key=lambda effect: -effect.share)
     return Importance(tuple(effects), float(np.mean(explained)), len(values))
 
 
-def _measured(tables: Tables, task: Task) -> tuple[list[Architecture], Array]:
+def _measured(tables: Tables, space: Space) -> tuple[list[Architecture], Array]:
     """The trials that were judged, stopped ones by what they would have come to if their curves are there."""
     curves = {
         trial: own["val_accuracy"].tolist()
@@ -111,76 +110,63 @@ def _measured(tables: Tables, task: Task) -> tuple[list[Architecture], Array]:
     judged = [
         row
         for row in rows(tables.trials)
-        if (row["state"] == "COMPLETE" or (row["state"] == "PRUNED" and row["trial"] in curves))
-        and _is_readable(row["architecture"], task)
+        if (row["state"] == RunState.COMPLETE or (row["state"] == RunState.PRUNED and row["trial"] in curves))
+        and _is_readable(row["architecture"], space)
     ]
-    if not any(row["state"] == "COMPLETE" for row in judged):
+    if not any(row["state"] == RunState.COMPLETE for row in judged):
         return [], np.empty(0)
-    architectures = [parse(row["architecture"], task) for row in judged]
+    architectures = [parse(row["architecture"], space.task) for row in judged]
     whole = max(row["epochs"] for row in judged)
-    if all(len(curves.get(row["trial"], ())) == whole for row in judged if row["state"] == "COMPLETE"):
+    if all(len(curves.get(row["trial"], ())) == whole for row in judged if row["state"] == RunState.COMPLETE):
         return architectures, final_accuracies([curves[row["trial"]] for row in judged])
-    complete = [i for i, row in enumerate(judged) if row["state"] == "COMPLETE"]
+    complete = [i for i, row in enumerate(judged) if row["state"] == RunState.COMPLETE]
     return [architectures[i] for i in complete], np.array([judged[i]["val_accuracy"] for i in complete])
 
 
-def _is_readable(text: str, task: Task) -> bool:
+def _is_readable(text: str, space: Space) -> bool:
     try:
-        parse(text, task)
+        return parse(text, space.task) in space
     except ValueError:
         return False
-    return True
-
-
-def _draw(rng: np.random.Generator, task: Task) -> dict[str, Any]:
-    """All search parameters, drawn as a random search draws them."""
-    widths = [name for name in space.distributions(task) if name.startswith("width_")]
-    return {
-        "num_blocks": int(rng.integers(1, space.max_blocks(task) + 1)),
-        **dict(zip(widths, space.draw_widths(rng, len(widths)), strict=True)),
-        "head": str(rng.choice(space.HEADS)),
-    }
 
 
 def _variations(
-    rng: np.random.Generator, task: Task, budget: int
+    rng: np.random.Generator, space: Space, budget: int
 ) -> tuple[list[Architecture], dict[str, list[Architecture]]]:
     """Random candidates within the budget, and for each parameter the same with that one drawn again."""
-
-    def within(parameters: Parameters) -> Architecture | None:
-        candidate = space.architecture(parameters, task)
-        return candidate if num_parameters(candidate) <= budget else None
-
     bases: list[Architecture] = []
-    varied: dict[str, list[Architecture]] = {name: [] for name in space.distributions(task)}
+    varied: dict[str, list[Architecture]] = {dimension.name: [] for dimension in space.dimensions}
     while len(bases) < NUM_CANDIDATES:
-        parameters = _draw(rng, task)
-        if (base := within(parameters)) is None:
+        parameters = space.draw_parameters(rng)
+        if (base := _within(space, budget, parameters)) is None:
             continue
         bases.append(base)
         for name, others in varied.items():
-            draws = (within(parameters | {name: _draw(rng, task)[name]}) for _ in range(PATIENCE))
+            draws = (
+                _within(space, budget, parameters | {name: space.draw_parameters(rng)[name]})
+                for _ in range(PATIENCE)
+            )
             others.append(next((drawn for drawn in draws if drawn is not None), base))
     return bases, varied
 
 
-def _at(model: GaussianProcess, name: str, task: Task, budget: int) -> dict[str, float]:
+def _within(space: Space, budget: int, parameters: Parameters) -> Architecture | None:
+    """The candidate of `parameters`; None if it is over the budget, or its head is inactive."""
+    candidate = space.architecture(parameters)
+    return candidate if candidate is not None and num_parameters(candidate) <= budget else None
+
+
+def _at(model: GaussianProcess, dimension: Dimension, space: Space, budget: int) -> dict[str, float]:
     """Expected accuracy at values of one parameter, over candidates within the budget that use it."""
     rng = np.random.default_rng(1)
-    values: dict[str, tuple[Any, ...]] = {
-        "num_blocks": tuple(range(1, space.max_blocks(task) + 1)),
-        "head": space.HEADS,
-    }
     expected = {}
-    for value in values.get(name, WIDTHS_SHOWN):
-        draws = (_draw(rng, task) | {name: value} for _ in range(NUM_CANDIDATES))
-        used = [
-            space.architecture(parameters, task)
-            for parameters in draws
-            if not name.startswith("width_") or parameters["num_blocks"] >= int(name.removeprefix("width_"))
-        ]
-        used = [candidate for candidate in used if num_parameters(candidate) <= budget]
+    for value in dimension.shown:
+        drawn = (
+            _within(space, budget, space.draw_parameters(rng) | {dimension.name: value})
+            for _ in range(NUM_CANDIDATES)
+        )
+        used = [candidate for candidate in drawn if candidate is not None and dimension.is_active(candidate)]
         if used:
-            means = model.predict(features(used, space.max_blocks(task)))[0]
+            means = model.predict(features(used, space))[0]
             expected[str(value)] = 1 - float(np.exp(means.mean()))
     return expected

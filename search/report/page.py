@@ -16,13 +16,12 @@ from search.report.history import progress, timeline
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.importance import importance
 from search.report.pareto_plot import pareto_figure
-from search.report.plots import importance_figure, learning_figure, progress_figure, timeline_figure, title
+from search.report.plots import importance_figure, learning_figure, progress_figure, timeline_figure
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.storage import write_whole
 from search.tables import (
     CLAIMS,
     GAPS,
-    LIGHTCNN_NAME,
     RETRAINED,
     Tables,
     percent,
@@ -36,7 +35,7 @@ def write_report(folder: Path) -> Path:
     """Write `folder`/report.html from the files beside it.
 
     Raises:
-        ValueError: a file is missing or was damaged by hand; an earlier page is left as it was.
+        UserError: a file is missing or was damaged by hand; an earlier page is left as it was.
     """
     tables = read_study(folder)
     claimed = bool(tables.designs["paper_accuracy"].notna().any())  # else the data set is not the paper's
@@ -44,10 +43,13 @@ def write_report(folder: Path) -> Path:
     page = render(
         "report.html.j2",
         study=tables.study,
+        reference=tables.reference,
         what_this_is=summaries.what_this_is(tables),
         verdict=verdict(tables),
         tested=standing(tables).measure == "test_accuracy_mean",
-        placed=[" ".join(sentences) for name, sentences in placed(tables).items() if name != LIGHTCNN_NAME],
+        placed=[
+            " ".join(sentences) for name, sentences in placed(tables).items() if name != tables.reference.name
+        ],
         figure=html_plot(pareto_figure(tables), "pareto"),
         catalogue=as_columns(catalogue(tables)),
         parts=_parts(tables, read_replays(folder.resolve().parent)),
@@ -64,7 +66,7 @@ def write_report(folder: Path) -> Path:
         readings=html_table(tables.test_readings, "read_at"),
         test_set=summaries.readings(tables),
         neighbours=_neighbours(folder.resolve()),
-        settings=how_it_was_made(tables.settings),
+        settings=how_it_was_made(tables.settings, tables.about),
     )
     target = folder / "report.html"
     write_whole(target, page)
@@ -88,7 +90,7 @@ def _parts(tables: Tables, replays: pd.DataFrame) -> dict[str, dict[str, Any]]:
         parts["learning"] = {"summary": summaries.learning(tables), "figure": learning}
     if (mattered := importance(tables)) is not None:
         effects = [
-            (title(effect.parameter), [(value, percent(it)) for value, it in effect.accuracies.items()])
+            (effect.dimension.title, [(value, percent(it)) for value, it in effect.accuracies.items()])
             for effect in mattered.effects
         ]
         words = summaries.what_mattered(mattered)
@@ -97,7 +99,10 @@ def _parts(tables: Tables, replays: pd.DataFrame) -> dict[str, dict[str, Any]]:
         parts["progress"] = {
             "summary": summaries.progress(found),
             "figure": progress_figure(found),
-            "corner": (written(found.corner[0], "count"), percent(found.corner[1])),
+            "reference_point": (
+                written(found.reference_point[0], "count"),
+                percent(found.reference_point[1]),
+            ),
             "random": found.random is not None,
         }
     bars, pauses = timeline(tables)

@@ -10,8 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
+from search.execution.runs import RunState
 from search.report.label_placement import place_labels
-from search.tables import COLUMNS, LIGHTCNN_NAME, Row, Tables, absent, rows, written
+from search.tables import COLUMNS, Row, Tables, absent, rows, written
 
 GREY, BLUE, VERMILLION = "#888888", "#0072B2", "#D55E00"  # the colours are Okabe and Ito's
 # Of every plot: transparent and grey, so that it can be read on a light page and on a dark one.
@@ -23,7 +24,7 @@ LAYOUT = {
     "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
 }
 AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
-DESIGN_MARKS = [  # (colour, symbol) of the named designs after LightCNN, the vermillion star
+DESIGN_MARKS = [  # (colour, symbol) of the designs after the reference, the vermillion star
     ("#E69F00", "square"),
     ("#56B4E9", "triangle-up"),
     ("#009E73", "diamond"),
@@ -89,15 +90,15 @@ def draw(
 
 
 def draw_designs(
-    figure: go.Figure, designs: list[dict[str, Any]]
+    figure: go.Figure, designs: list[dict[str, Any]], reference: str
 ) -> list[tuple[str, list[tuple[float, float]]]]:
-    """Each design's mark joined to the paper's claim, LightCNN first. Its label, and where its marks are.
+    """Each design's mark joined to the paper's claim, the reference first. Label, and where the marks are.
 
     The mark stands at the mean test accuracy if the design was re-trained, with its gaps to the front.
     """
     drawn = []
     legend = True
-    for i, row in enumerate(sorted(designs, key=lambda row: row["name"] != LIGHTCNN_NAME)):
+    for i, row in enumerate(sorted(designs, key=lambda row: row["name"] != reference)):
         colour, symbol = DESIGN_MARKS[(i - 1) % len(DESIGN_MARKS)] if i else (VERMILLION, "star")
         outline, size = {"color": "#555555", "width": 1}, 12 if i else 20
         marker = {"color": colour, "symbol": symbol, "size": size, "line": outline}
@@ -127,26 +128,27 @@ def draw_designs(
             figure, [claim], "paper_accuracy", "the paper's claim, test accuracy", hollow, **options
         )
         legend = legend and not claimed
-        draw_gaps(figure, row, colour)
+        draw_gaps(figure, row, colour, reference)
         places = draw(figure, [row], measure, name, marker, showlegend=False, meta="design") + claimed
         if places:
             drawn.append((row["name"] if i else f"{row['name']}, {int(row['num_parameters']):,}", places))
     return drawn
 
 
-def draw_gaps(figure: go.Figure, row: Row, colour: str) -> None:
+def draw_gaps(figure: go.Figure, row: Row, colour: str, reference: str) -> None:
     """A design's gaps to the front: down its own size, and along its own accuracy, to 95 % intervals.
 
-    LightCNN's are seen at once, those of the others by a click in the legend.
+    The reference's are seen at once, those of the others by a click in the legend.
     """
     if absent(row.get("parameter_ratio")):
         return
     size, accuracy = row["num_parameters"], row["test_accuracy_mean"]
-    is_lightcnn = row["name"] == LIGHTCNN_NAME
+    is_reference = row["name"] == reference
+    own = f"{html.escape(reference)}'s gaps"
     options: dict[str, Any] = {
-        "name": "LightCNN's gaps to the front, 95 % interval" if is_lightcnn else "the other designs' gaps",
-        "legendgroup": "LightCNN's gaps" if is_lightcnn else "gaps",
-        "visible": True if is_lightcnn else "legendonly",
+        "name": f"{own} to the front, 95 % interval" if is_reference else "the other designs' gaps",
+        "legendgroup": own if is_reference else "gaps",
+        "visible": True if is_reference else "legendonly",
         "line": {"color": colour, "width": 1.5},
         "marker": {"color": colour, "size": 5, "symbol": "circle-open"},
         "hoverinfo": "skip",
@@ -191,9 +193,13 @@ def pareto_figure(tables: Tables) -> go.Figure:
     trials = sorted(rows(tables.trials), key=lambda row: -np.nan_to_num(row["val_accuracy"]))
     dots: list[tuple[float, float]] = []
     for state, name, marker in [
-        ("COMPLETE", "candidate", {"color": GREY, "size": 6, "opacity": 0.6}),
-        ("PRUNED", "stopped early", {"color": GREY, "size": 6, "opacity": 0.6, "symbol": "circle-open"}),
-        ("DIVERGED", "diverged", {"color": GREY, "size": 8, "symbol": "x-thin-open"}),
+        (RunState.COMPLETE, "candidate", {"color": GREY, "size": 6, "opacity": 0.6}),
+        (
+            RunState.PRUNED,
+            "stopped early",
+            {"color": GREY, "size": 6, "opacity": 0.6, "symbol": "circle-open"},
+        ),
+        (RunState.DIVERGED, "diverged", {"color": GREY, "size": 8, "symbol": "x-thin-open"}),
     ]:
         dots += draw(figure, (row for row in trials if row["state"] == state), "val_accuracy", name, marker)
     best_trial = {row["architecture"]: row for row in reversed(trials)}
@@ -218,7 +224,7 @@ def pareto_figure(tables: Tables) -> go.Figure:
         corners = draw(figure, front, "val_accuracy", "front", {"color": BLUE, "size": 7}, **steps)
     dots += corners
     designs = rows(tables.designs)
-    named = draw_designs(figure, designs)
+    named = draw_designs(figure, designs, tables.reference.name)
 
     everything = np.array([*dots, *(place for _, places in named for place in places)] or [(2, 1), (6, 0)])
     low, high = everything.min(axis=0), everything.max(axis=0)
@@ -245,7 +251,7 @@ def pareto_figure(tables: Tables) -> go.Figure:
     legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
     desk = {"annotations": labels, "xaxis.tickvals": ticks, "legend": legend}
     phone = {
-        "annotations": labels[:1],  # LightCNN's
+        "annotations": labels[:1],  # the reference's
         "xaxis.tickvals": decades if len(decades) > 3 else ticks,
         "legend": {**legend, "y": -0.2, "yanchor": "top"},
     }

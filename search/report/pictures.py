@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lightcnn.errors import Failure
 from search.report.pareto_plot import pareto_figure
 from search.storage import write_whole
 from search.tables import Tables
@@ -19,7 +20,7 @@ def write_pictures(folder: Path, tables: Tables) -> list[Path]:
     """Write `folder`/report.png and report.svg.
 
     Raises:
-        RuntimeError: kaleido, or a browser for it, is not installed.
+        Failure: kaleido, or a browser for it, is not installed.
     """
     figure = pareto_figure(tables)
     figure.update_layout(
@@ -32,7 +33,7 @@ def write_pictures(folder: Path, tables: Tables) -> list[Path]:
     try:
         images = {kind: figure.to_image(kind, scale=2, **SIZE) for kind in ("png", "svg")}
     except (ValueError, RuntimeError) as error:  # Plotly's, without kaleido; kaleido's, without a browser
-        raise RuntimeError(
+        raise Failure(
             "report.png and report.svg need kaleido and an installed Chrome or Chromium "
             f"(pip install 'lightcnn-search[pictures]', BROWSER_PATH): {str(error).strip().splitlines()[0]}"
         ) from None

@@ -7,50 +7,44 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from search.execution.runs import RunState
 from search.report.history import Bar, Progress
 from search.report.importance import Importance
 from search.report.pareto_plot import ACCURACY_TICKS, AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
-from search.tables import LIGHTCNN_NAME, Row, Tables, percent, rows
+from search.tables import Row, Tables, percent, rows
 
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
 ORANGE, BLACK = "#E69F00", "#555555"
 STATES = {  # of a trial: what the legend says, colour and hatching
-    "COMPLETE": ("trained to its end", BLUE, ""),
-    "PRUNED": ("stopped early", ORANGE, "/"),
-    "DIVERGED": ("diverged", VERMILLION, "x"),
-    "FAILED": ("failed", BLACK, "."),
+    RunState.COMPLETE: ("trained to its end", BLUE, ""),
+    RunState.PRUNED: ("stopped early", ORANGE, "/"),
+    RunState.DIVERGED: ("diverged", VERMILLION, "x"),
+    RunState.FAILED: ("failed", BLACK, "."),
 }
 
 
-def title(parameter: str) -> str:
-    """A parameter of the search as the page calls it."""
-    if parameter.startswith("width_"):
-        return f"channels of block {parameter.removeprefix('width_')}"
-    return {"num_blocks": "number of blocks", "head": "head"}[parameter]
-
-
 def learning_figure(tables: Tables) -> go.Figure | None:
-    """Validation accuracy after each epoch: the search's front, LightCNN, and what was stopped."""
+    """Validation accuracy after each epoch: the search's front, the reference, and what was stopped."""
     if tables.curves.empty:
         return None
     curves = {int(own["trial"].iloc[0]): own for _, own in tables.curves.groupby("trial")}
     trials = [row for row in rows(tables.trials) if row["trial"] in curves]
-    light = set(tables.designs.loc[tables.designs["name"] == LIGHTCNN_NAME, "architecture"])
-    front = set(tables.front["architecture"]) - light
+    reference = tables.reference
+    front = set(tables.front["architecture"]) - {reference.architecture}
     stopped = {"color": GREY, "width": 1, "dash": "dot"}
     marks = {"color": GREY, "size": 5, "symbol": "x-thin-open"}
     figure = go.Figure()
     for name, own, line, marker in [
-        ("stopped early", [row for row in trials if row["state"] == "PRUNED"], stopped, marks),
+        ("stopped early", [row for row in trials if row["state"] == RunState.PRUNED], stopped, marks),
         (
             "on the search's front",
-            [row for row in trials if row["state"] == "COMPLETE" and row["architecture"] in front],
+            [row for row in trials if row["state"] == RunState.COMPLETE and row["architecture"] in front],
             {"color": BLUE, "width": 1.5},
             {"color": BLUE, "size": 4},
         ),
         (
-            "LightCNN",
-            [row for row in trials if row["architecture"] in light],
+            html.escape(reference.name),
+            [row for row in trials if row["architecture"] == reference.architecture],
             {"color": VERMILLION, "width": 2.5},
             {"color": VERMILLION, "size": 10, "symbol": "star"},
         ),
@@ -111,7 +105,7 @@ def importance_figure(found: Importance) -> go.Figure:
     figure = go.Figure(
         go.Bar(
             x=shares,
-            y=[title(effect.parameter) for effect in effects],
+            y=[effect.dimension.title for effect in effects],
             orientation="h",
             marker={"color": BLUE},
             error_x={
@@ -125,7 +119,7 @@ def importance_figure(found: Importance) -> go.Figure:
             },
             hoverinfo="text",
             hovertext=[
-                f"{title(effect.parameter)}: {100 * effect.share:.0f} %, 95 % interval "
+                f"{effect.dimension.title}: {100 * effect.share:.0f} %, 95 % interval "
                 f"{100 * effect.low:.0f} to {100 * effect.high:.0f} %"
                 for effect in effects
             ],

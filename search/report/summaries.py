@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lightcnn.data import DATASETS
+from search.execution.runs import RunState
 from search.report.history import Bar, Progress
 from search.report.importance import Importance
-from search.report.plots import title
-from search.tables import LIGHTCNN_NAME, Tables, absent, percent, rows, written
+from search.tables import Tables, absent, percent, rows, written
 
 
 def what_this_is(tables: Tables) -> str:
     """For those who have never seen the tool."""
-    dataset = tables.setting("data", "dataset")
+    dataset = tables.settings.data.dataset if tables.settings else None
     data = DATASETS[dataset].title if dataset in DATASETS else "images"
-    light = rows(tables.designs[tables.designs["name"] == LIGHTCNN_NAME])[0]
+    size = int(tables.reference_row["num_parameters"])
     return (
         f"{len(tables.trials):,} small convolutional networks were trained on {data}. Which are worth their "
-        f"size, and where does LightCNN, a hand-made design of {int(light['num_parameters']):,} parameters, "
+        f"size, and where does {tables.reference.name}, a hand-made design of {size:,} parameters, "
         "stand among them? The front is the networks that no other beats in both accuracy and size."
     )
 
@@ -44,7 +44,7 @@ def learning(tables: Tables) -> str:
         if len(ends)
         else "No network is on the front yet."
     )
-    stopped = tables.trials[tables.trials["state"] == "PRUNED"]
+    stopped = tables.trials[tables.trials["state"] == RunState.PRUNED]
     if stopped.empty:
         return f"{text} None was stopped early."
     ended = stopped["epochs"]
@@ -56,8 +56,8 @@ def what_mattered(found: Importance) -> str:
     """The most important parameter, and how far to trust that."""
     first, second, *_ = found.effects
     apart = first.low > second.high
-    text = f"The {title(first.parameter)} mattered most"
-    text += "." if apart else f", though its interval overlaps that of the {title(second.parameter)}."
+    text = f"The {first.dimension.title} mattered most"
+    text += "." if apart else f", though its interval overlaps that of the {second.dimension.title}."
     return (
         f"{text} A model fitted to half of the {found.num_trials} trials explains "
         f"{100 * max(found.explained, 0):.0f} % of the variance of the other half"

@@ -1,37 +1,38 @@
-"""Where LightCNN and other designs stand among the candidates, in figures and in words."""
+"""Where the reference and other designs stand among the candidates, in figures and in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isinf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from search.execution.runs import RunState
 from search.pareto import most_accurate_no_larger, smallest_as_accurate
 from search.statistics import SIGNIFICANT, standard_error
-from search.tables import LIGHTCNN_NAME, Row, Tables, absent, percent, rows, written
+from search.tables import Row, Tables, absent, percent, rows, written
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where LightCNN stands among the candidates, measured by the column `measure`."""
+    """Where the reference stands among the candidates, measured by the column `measure`."""
 
     measure: str  # "val_accuracy", or "test_accuracy_mean" once there is one
-    lightcnn: Row
-    smallest: Row | None  # the smallest candidate at least as accurate; None too if LightCNN was not trained
+    reference: Row
+    smallest: Row | None  # the smallest candidate at least as accurate; None if the reference was not trained
     best: Row | None  # the most accurate candidate no larger
 
 
 def standing(tables: Tables) -> Standing:
-    """Test accuracies decide if LightCNN was re-trained, one run's validation accuracy if not."""
-    lightcnn = rows(tables.designs[tables.designs["name"] == LIGHTCNN_NAME])[0]
-    tested = "test_accuracy_mean" in tables.trials and not absent(lightcnn.get("test_accuracy_mean"))
+    """Test accuracies decide if the reference was re-trained, one run's validation accuracy if not."""
+    reference = tables.reference_row
+    tested = "test_accuracy_mean" in tables.trials and not absent(reference.get("test_accuracy_mean"))
     measure = "test_accuracy_mean" if tested else "val_accuracy"
-    candidates = tables.trials[tables.trials["state"] == "COMPLETE"]
-    candidates = candidates[candidates["architecture"] != lightcnn["architecture"]]
+    candidates = tables.trials[tables.trials["state"] == RunState.COMPLETE]
+    candidates = candidates[candidates["architecture"] != reference["architecture"]]
     sizes, accuracies = candidates["num_parameters"], candidates[measure]
-    smallest = smallest_as_accurate(sizes, accuracies, at_least=lightcnn[measure])
-    best = most_accurate_no_larger(sizes, accuracies, at_most=lightcnn["num_parameters"])
+    smallest = smallest_as_accurate(sizes, accuracies, at_least=reference[measure])
+    best = most_accurate_no_larger(sizes, accuracies, at_most=reference["num_parameters"])
     found = [None if i is None else rows(candidates)[i] for i in (smallest, best)]
-    return Standing(measure, lightcnn, *found)
+    return Standing(measure, reference, *found)
 
 
 def placed(tables: Tables) -> dict[str, tuple[str, str]]:
@@ -50,22 +51,22 @@ def placed(tables: Tables) -> dict[str, tuple[str, str]]:
 def early_stopping(tables: Tables) -> str | None:
     """What the stopping rule saved, and how often it was seen to be wrong; None if it stopped no trial."""
     trials = tables.trials
-    stopped = int((trials["state"] == "PRUNED").sum())
+    stopped = int((trials["state"] == RunState.PRUNED).sum())
     if not stopped:
         return None
     whole = trials["epochs"].max()
-    saved = (whole - trials.loc[trials["state"] == "PRUNED", "epochs"]).sum() / (len(trials) * whole)
+    saved = (whole - trials.loc[trials["state"] == RunState.PRUNED, "epochs"]).sum() / (len(trials) * whole)
     text = (
         f"{stopped} of {len(trials)} trials were stopped early, because candidates no larger were clearly "
         f"more accurate so far; that saved {100 * saved:.0f} % of the epochs."
     )
     spared = trials[trials["spared_at"].notna()] if "spared_at" in trials else trials[:0]
     if spared.empty:
-        return f"{text} No trial due to be stopped was spared by lot to show how often that was wrong."
+        return f"{text} No trial due to be stopped was exempted at random to show how often that was wrong."
     wrong = int(spared["architecture"].isin(list(tables.front["architecture"])).sum())
     return (
-        f"{text} Of {len(spared)} that were due to be stopped but went on by lot, {wrong} ended on the "
-        "front, where the rule would have been wrong."
+        f"{text} Of {len(spared)} that were due to be stopped but were exempted at random, {wrong} ended on "
+        "the front, where the rule would have been wrong."
     )
 
 
@@ -75,7 +76,7 @@ def _accuracy_gap(row: Row, known: Mapping[str, str]) -> str:
         return f"{design} has no candidate of its size or smaller beside it."
     gap, p = row["accuracy_gap"], row["accuracy_gap_p"]
     if p >= SIGNIFICANT:
-        says = "cannot be told apart from the front"
+        says = "is statistically indistinguishable from the front"
     else:
         says = "is dominated" if gap < 0 else "is on the front"
     return (
@@ -114,40 +115,41 @@ def _figures(row: Row, measure: str) -> str:
 
 
 def verdict(tables: Tables) -> list[str]:
-    """Two sentences on where LightCNN stands, and one on how far to trust them."""
+    """Two sentences on where the reference stands, and one on how far to trust them."""
     stand = standing(tables)
-    if LIGHTCNN_NAME in (sentences := placed(tables)):
-        return [*sentences[LIGHTCNN_NAME], _trust(tables, stand)]
-    light, smallest, best = stand.lightcnn, stand.smallest, stand.best
-    size, accuracy = int(light["num_parameters"]), light[stand.measure]
+    name = tables.reference.name
+    if name in (sentences := placed(tables)):
+        return [*sentences[name], _trust(tables, stand)]
+    reference, smallest, best = stand.reference, stand.smallest, stand.best
+    size, accuracy = int(reference["num_parameters"]), reference[stand.measure]
 
     def figures(row: Row) -> str:
         return _figures(row, stand.measure)
 
     if absent(accuracy):
         first = (
-            f"LightCNN {figures(light)} was not trained here, so no candidate is set against its accuracy."
+            f"{name} {figures(reference)} was not trained here, so no candidate is set against its accuracy."
         )
     elif smallest is None:
-        first = f"No candidate was as accurate as LightCNN {figures(light)}."
+        first = f"No candidate was as accurate as {name} {figures(reference)}."
     else:
         change = smallest["num_parameters"] / size - 1
         how_many = f"{abs(100 * change):.0f} % {'fewer' if change < 0 else 'more'}" if change else "as many"
         first = (
-            f"The smallest candidate at least as accurate as LightCNN {figures(light)} is "
+            f"The smallest candidate at least as accurate as {name} {figures(reference)} is "
             f"{smallest['architecture']} {figures(smallest)}: {how_many} parameters."
         )
     if best is None:
         second = f"No candidate with {size:,} parameters or fewer was trained to the end."
     else:
         second = (
-            f"The most accurate candidate no larger than LightCNN is {best['architecture']} {figures(best)}"
+            f"The most accurate candidate no larger than {name} is {best['architecture']} {figures(best)}"
         )
         gain = 0.0 if absent(accuracy) else round(100 * (best[stand.measure] - accuracy), 2)
         if not absent(accuracy):
             second += f", {abs(gain):.2f} points {'above' if gain >= 0 else 'below'} it"
             told_apart = abs(gain) >= 300 * _noise(tables).standard_error
-            second += "" if told_apart else ", which one run each cannot tell from chance"
+            second += "" if told_apart else ", which one run each cannot distinguish from chance"
         second += "."
     return [first, second, _trust(tables, stand)]
 
@@ -161,11 +163,8 @@ class _Noise(NamedTuple):
 
 
 def _noise(tables: Tables) -> _Noise:
-    recorded: Any = tables.settings or {}
-    for key in ("settings", "data", "num_validation"):
-        recorded = recorded.get(key, {}) if isinstance(recorded, dict) else {}
-    num_images = recorded if isinstance(recorded, int) and recorded > 0 else 10_000  # MNIST's
-    complete = tables.trials.loc[tables.trials["state"] == "COMPLETE", "val_accuracy"]
+    num_images = 10_000 if tables.settings is None else tables.settings.data.num_validation  # MNIST's
+    complete = tables.trials.loc[tables.trials["state"] == RunState.COMPLETE, "val_accuracy"]
     accuracy = min(complete.max(), 1 - 1 / num_images) if len(complete) else 0.99
     return _Noise(accuracy, num_images, float(standard_error([accuracy], num_images)[0]))
 

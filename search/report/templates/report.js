@@ -118,7 +118,7 @@ function listen() {
     choose();
   });
   number.addEventListener("input", () => { slide(); choose(); });
-  unit.addEventListener("change", () => {  // as much of the new unit as LightCNN takes
+  unit.addEventListener("change", () => {  // as much of the new unit as the reference takes
     number.value = designs[0][unit.value];
     slide();
     choose();

@@ -1,0 +1,97 @@
+"""What a search found, as tables: made of its records and of what re-training adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from datetime import UTC
+from pathlib import Path
+
+import pandas as pd
+from optuna.study import Study
+
+from lightcnn.cost import num_parameters
+from search.evaluation import kept_runs
+from search.pareto import front
+from search.records import CURVE, RunRecord, finished, finished_designs
+from search.settings import SearchSettings, read
+from search.standing import candidates, with_retraining
+from search.storage import SETTINGS, look_at_study, write_table
+
+
+def study_tables(study: Study, settings: SearchSettings) -> dict[str, pd.DataFrame]:
+    """The tables of what is finished, by file name; accuracies are fractions, what is absent is NaN.
+
+    trials.csv: a line for each finished trial. front.csv: the non-dominated of the complete ones within the
+    budget. designs.csv: the reference and the other designs beside the candidates, with the paper's claim
+    where it is about these images, and the validation accuracy in one run of the search's recipe if it was
+    trained, as a trial or beside them. curves.csv: a line for each epoch of the trials. times.csv: when
+    each was over; not in trials.csv, which a second run repeats bit for bit.
+    """
+    records = finished(study)
+    columns = ["trial", *(field.name for field in fields(RunRecord) if field.name != "curve")]
+    trials = pd.DataFrame(
+        [{"trial": number, **asdict(record)} for number, record in sorted(records.items())], columns=columns
+    )
+    judged = candidates(trials, settings.max_parameters)
+    on_front = judged.iloc[front(judged["num_parameters"], judged["val_accuracy"].astype(float))]
+
+    beside = finished_designs(study)
+    by_architecture = {record.architecture: record for record in records.values()}
+    designs = []
+    with_claims = settings.data.is_mnist
+    for design in settings.designs:
+        architecture = design.architecture(settings.task)
+        record = beside.get(design.name) or by_architecture.get(str(architecture))
+        designs.append(
+            {
+                "name": design.name,
+                "architecture": str(architecture),
+                "num_parameters": num_parameters(architecture),
+                "paper_parameters": design.paper_parameters if with_claims else None,
+                "paper_accuracy": design.paper_accuracy if with_claims else None,
+                "val_accuracy": record.val_accuracy if record else None,
+            }
+        )
+    curves = [
+        {"trial": number, "epoch": epoch, **dict(zip(CURVE, values, strict=True))}
+        for number, record in sorted(records.items())
+        for epoch, values in enumerate(record.curve, start=1)
+    ]
+    times = [
+        {
+            "trial": trial.number,
+            "ended_at": f"{trial.datetime_complete.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        }
+        for trial in study.get_trials(deepcopy=False)
+        if trial.number in records and trial.datetime_complete is not None
+    ]
+    return {
+        "trials.csv": trials,
+        "front.csv": on_front[["architecture", "num_parameters", "num_macs", "val_accuracy"]],
+        "designs.csv": pd.DataFrame(designs).astype({"paper_parameters": "Int64"}),
+        "curves.csv": pd.DataFrame(curves, columns=["trial", "epoch", *CURVE]),
+        "times.csv": pd.DataFrame(times, columns=["trial", "ended_at"]),
+    }
+
+
+def write_tables(folder: Path, study: Study, settings: SearchSettings, placed: Iterable[str] = ()) -> None:
+    """Write the tables of what is finished to `folder`, with what its runs.csv adds to them.
+
+    Args:
+        placed: architectures of the user's own, shown beside the front.
+    """
+    tables = study_tables(study, settings)
+    tables |= with_retraining(tables, kept_runs(folder), settings, placed)
+    for name, table in tables.items():
+        write_table(table, folder / name)
+
+
+def rebuild_tables(folder: Path) -> None:
+    """Write the tables of `folder` anew from its journal, which another process may be writing.
+
+    Raises:
+        UserError: the journal or settings.json is missing or was damaged by hand.
+    """
+    file = read(folder / SETTINGS, SearchSettings)
+    write_tables(folder, look_at_study(folder), file.settings, file.placed)

@@ -160,11 +160,11 @@ def read(path: Path, kind: type[S]) -> SettingsFile[S]:
         settings = TypeAdapter(kind).validate_json(json.dumps(content["settings"]), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "settings"
-        raise UserError(f"{path}: {where} must be as a study left it, but {first['msg']}") from None
+        where, why = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{path} must hold a study's settings, but {where}: {why}") from None
     unknown = _flat(content["settings"]).keys() - _flat(recorded(settings)).keys()
     if unknown:
-        raise UserError(f"{path} must hold the settings of a study and no others, but holds {min(unknown)}")
+        raise UserError(f"{path} must hold a study's settings and nothing else, but holds {min(unknown)}")
     about, placed = content.get("about"), content.get("placed", [])
     return SettingsFile(
         settings,
@@ -203,12 +203,16 @@ def held_study(
     with only_driver(folder):
         if fresh and (aside := move_aside(folder)):
             say(f"the earlier run is now in {aside}")
-        _agree(folder, file)
+        agree(folder, file)
         yield folder
 
 
-def _agree(folder: Path, file: SettingsFile[Any]) -> None:
-    """Record the settings of `file`, or check that they are those of the runs already there."""
+def agree(folder: Path, file: SettingsFile[Any]) -> None:
+    """Record the settings of `file` in `folder`, or check that they are those of the runs already there.
+
+    Raises:
+        UserError: they are not, or what is there cannot be read.
+    """
     path = folder / SETTINGS
     now = recorded(file.settings)
     if path.exists():

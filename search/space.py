@@ -141,12 +141,13 @@ class Space:
     def coordinates(self, candidate: Architecture) -> list[float]:
         """What a model of accuracy sees: a number for each dimension, sizes by their logarithm.
 
-        A width that the candidate does not have is that of its last block. Heads lie on one scale, the side
-        to which the last maps are pooled.
+        A width that the candidate does not have is that of its last block. Heads lie on one scale from 0, gap, to
+        1, flatten: the logarithm of the side pooled to, over that of the maps' own side.
         """
         widths = [block.channels for block in candidate.blocks]
         widths += widths[-1:] * (self.depth - len(widths))
-        return [len(candidate.blocks), *np.log(widths), float(np.log(candidate.grid))]
+        head = np.log(candidate.grid) / np.log(candidate.map_side) if candidate.grid > 1 else 0.0
+        return [len(candidate.blocks), *np.log(widths), float(head)]
 
     def draw_parameters(self, rng: np.random.Generator) -> dict[str, Any]:
         """All of Optuna's parameters, each drawn as its random sampler draws it."""

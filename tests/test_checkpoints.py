@@ -1,7 +1,7 @@
 """Runs under way survive their driver: from the last epoch, to the same bits, and nothing damaged is used."""
 
 import dataclasses
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 
 import pytest
 
@@ -15,8 +15,10 @@ from search.execution.schedule import train_runs
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 
 
-class InThisProcess(Executor):
+class InThisProcess:
     """Does each job at once, until it is told to die before one."""
+
+    num_slots = 1
 
     def __init__(self, die_before=None):
         self.epochs, self.die_before = [], die_before
@@ -43,7 +45,7 @@ def run(mnist_folder, monkeypatch):
 
 
 def train(run, executor, unfinished, judge=lambda key, progress: progress):
-    ((_, progress),) = train_runs(iter([("it", run)]), executor, 1, Silent(), unfinished, judge)
+    ((_, progress),) = train_runs(iter([("it", run)]), executor, Silent(), unfinished, judge)
     return progress
 
 

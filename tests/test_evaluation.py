@@ -23,6 +23,7 @@ class InThisProcess(SlotExecutor):
 
     def __init__(self, broken=lambda fn, *args: False):
         super().__init__([])
+        self.num_slots = 1
         self.submitted, self.broken = [], broken
 
     def submit(self, fn, /, *args, **kwargs):
@@ -43,7 +44,7 @@ def data(mnist_folder, monkeypatch):
 
 def run(arms, num_seeds, data, folder, executor):
     each = dict.fromkeys(arms, num_seeds)
-    return retrain("re-training", each, RECIPE, data, executor, 1, folder)
+    return retrain("re-training", each, RECIPE, data, executor, folder)
 
 
 def test_runs_are_trained_then_tested_together(tmp_path, data):
@@ -62,7 +63,7 @@ def test_runs_are_trained_then_tested_together(tmp_path, data):
 
 def test_arms_may_differ_in_their_seeds(tmp_path, data):
     each = {ARMS[0]: 2, ARMS[1]: 1}
-    runs = retrain("re-training", each, RECIPE, data, InThisProcess(), 1, tmp_path)
+    runs = retrain("re-training", each, RECIPE, data, InThisProcess(), tmp_path)
     assert list(zip(runs["arm"], runs["seed"], strict=True)) == [("small", 0), ("wide", 0), ("small", 1)]
     assert len(run(ARMS, 1, data, tmp_path, InThisProcess())) == 2
 

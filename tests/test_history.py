@@ -7,42 +7,22 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from fakes import MNIST, SETTINGS, study_of
 
-from lightcnn.architecture import Task, parse, plan
+from lightcnn.architecture import parse, plan
 from lightcnn.operations import Relu
 from search.pareto import hypervolume
-from search.records import rebuild_tables
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
 from search.report.history import BENCH, BENCH_REFERENCE_POINT, progress, random_band, timeline
 from search.report.importance import importance
 from search.report.plots import importance_figure, learning_figure, progress_figure, timeline_figure
-from search.tables import Tables, read_replays, read_study
+from search.results import rebuild_tables
+from search.tables import read_replays, read_study
 from studies.tabular_bench import DATASET, SEARCH
 
 REPORTS = Path(__file__).parents[1] / "reports"
-MNIST = {"image_size": 28, "in_channels": 1, "num_classes": 10}
-SETTINGS = {"settings": {"task": MNIST, "max_parameters": 30_000}}
 NO_REPLAYS = pd.DataFrame(columns=["sampler", "repetition", "num_trials", "hypervolume"])
-
-
-def study_of(trials, front=(), curves=(), times=(), designs=(), settings=SETTINGS):
-    """Tables from lines of trials: state, architecture, parameters, accuracy, epochs, seconds."""
-    names = ("state", "architecture", "num_parameters", "val_accuracy", "epochs", "seconds")
-    table = pd.DataFrame([dict(zip(names, line, strict=True)) for line in trials], columns=names)
-    table.insert(0, "trial", range(len(table)))
-    light = ("LightCNN", "8-16-32-gap", 6218, None, 0.9861, None)
-    columns = ["name", "architecture", "num_parameters", "paper_parameters", "paper_accuracy", "val_accuracy"]
-    return Tables(
-        study="small",
-        trials=table,
-        front=table[table["architecture"].isin(list(front))],
-        designs=pd.DataFrame([light, *designs], columns=columns),
-        test_readings=pd.DataFrame(columns=["read_at", "num_runs"]),
-        curves=pd.DataFrame(curves, columns=["trial", "epoch", "train_loss", "val_accuracy", "val_loss"]),
-        times=pd.DataFrame(times, columns=["trial", "ended_at"]),
-        settings=settings,
-    )
 
 
 def test_hypervolume_grows_with_the_front_of_complete_trials():
@@ -67,15 +47,17 @@ def test_hypervolume_grows_with_the_front_of_complete_trials():
 def test_random_searches_stand_beside_the_same_data_and_budget_only():
     assert {"dataset": DATASET, "epochs": SEARCH[0], "num_train_images": SEARCH[1]} == BENCH
     replays = read_replays(REPORTS)
-    data = {"dataset": "mnist", "num_train_images": 25_000}
-    of_bench = {"settings": {**SETTINGS["settings"], "recipe": {"epochs": 8}, "data": data}}
+    data = replace(SETTINGS.data, num_train_images=25_000)
+    of_bench = replace(SETTINGS, recipe=replace(SETTINGS.recipe, epochs=8), data=data)
     trials = [("COMPLETE", "8-gap", 1_000, 0.95, 8, 1)] * 60
     found = progress(study_of(trials, settings=of_bench), replays)
     assert found.reference_point == BENCH_REFERENCE_POINT and found.random.num_searches == 100
     assert "At 50 trials it has" in summaries.progress(found) and "below the" in summaries.progress(found)
     assert len(progress_figure(found).data) == 3
-    for changed in ({"recipe": {"epochs": 4}}, {"data": {**data, "dataset": "fashion-mnist"}}):
-        other = {"settings": of_bench["settings"] | changed}
+    for other in (
+        replace(of_bench, recipe=replace(of_bench.recipe, epochs=4)),
+        replace(of_bench, data=replace(data, dataset="fashion-mnist")),
+    ):
         assert progress(study_of(trials, settings=other), replays).random is None
 
 
@@ -147,7 +129,7 @@ def test_the_catalogue_has_each_design_once_with_its_layers():
     assert (ultra.name, four.name) == ("Ultra-Light", None)
     assert (four.state, four.val_accuracy, four.num_macs) == ("front", 0.93, 28 * 28 * 36 + 40)
     assert (five.state, five.val_accuracy) == ("stopped early", None)  # not its last word
-    assert list(four.layers) == [it for it in plan(parse("4-gap", Task(**MNIST))) if not isinstance(it, Relu)]
+    assert list(four.layers) == [it for it in plan(parse("4-gap", MNIST)) if not isinstance(it, Relu)]
     columns = as_columns([light, ultra, four, five])
     assert json.loads(json.dumps(columns, allow_nan=False)) == columns
     assert columns["layers"][columns["designs"]["layers"][2][1]] == ["conv 3x3 1-4", "4 × 28 × 28", 40, 28224]
@@ -175,5 +157,5 @@ def test_the_tables_are_rebuilt_from_a_journal_that_is_being_written(tmp_path):
     with pytest.raises(ValueError, match=r"study\.journal must be an Optuna journal, but is damaged"):
         rebuild_tables(folder)
     (folder / "settings.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"settings\.json must hold a search's settings"):
+    with pytest.raises(ValueError, match=r"settings\.json must hold a study's settings"):
         rebuild_tables(folder)

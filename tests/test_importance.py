@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_history import study_of
+from fakes import MNIST, SETTINGS, study_of
 
-from lightcnn.architecture import Task
 from lightcnn.cost import num_parameters
-from search import space
 from search.report import summaries
 from search.report.importance import LEAST_TRIALS, importance
 from search.report.plots import importance_figure
+from search.space import Space
 
-TASK = Task(image_size=28, in_channels=1, num_classes=10)
+SPACE = Space(MNIST, heads=("gap", "flatten"))
 
 
 def study_where(log_error, number=60, stopped=0):
@@ -21,7 +20,7 @@ def study_where(log_error, number=60, stopped=0):
     rng = np.random.default_rng(1)
     drawn = {}
     while len(drawn) < number:
-        candidate = space.draw(rng, TASK)
+        candidate = SPACE.draw(rng)
         if num_parameters(candidate) <= 30_000:
             drawn[str(candidate)] = candidate
     trials, curves = [], []
@@ -32,26 +31,26 @@ def study_where(log_error, number=60, stopped=0):
         state, last, epochs = ("PRUNED", half, 1) if is_stopped else ("COMPLETE", final, 2)
         trials.append((state, text, num_parameters(candidate), last, epochs, 1))
         curves += [(i, 1, 0.1, half, 0.1), (i, 2, 0.1, final, 0.1)][:epochs]
-    return study_of(trials, curves=curves)
+    return study_of(trials, curves=curves, settings=replace(SETTINGS, space=SPACE))
 
 
 def test_the_parameter_that_decides_comes_first():
     by_head = importance(study_where(lambda it: -3.0 - 1.0 * (it.head == "flatten")))
     first, *others = by_head.effects
-    assert first.parameter == "head" and first.low > max(other.high for other in others)
+    assert first.dimension.name == "head" and first.low > max(other.high for other in others)
     assert first.accuracies["flatten"] > first.accuracies["gap"]
     assert first.accuracies["gap"] == pytest.approx(1 - np.exp(-3), abs=0.005)
     assert by_head.explained > 0.9
     assert summaries.what_mattered(by_head).startswith("The head mattered most.")
     by_width = importance(study_where(lambda it: -2.0 - 0.5 * np.log(it.blocks[0].channels)))
-    assert by_width.effects[0].parameter == "width_1"
+    assert by_width.effects[0].dimension.name == "width_1"
     assert list(importance_figure(by_width).data[0].y)[-1] == "channels of block 1"
 
 
 def test_a_width_counts_only_where_the_block_is_there():
     """The last width decides; whatever Optuna suggested for blocks that are absent does nothing."""
     found = importance(study_where(lambda it: -2.0 - 0.7 * np.log(it.blocks[-1].channels), number=120))
-    shares = {effect.parameter: effect.share for effect in found.effects}
+    shares = {effect.dimension.name: effect.share for effect in found.effects}
     assert shares["width_1"] > 0.1 and shares["width_4"] > 0.1  # each is the last in a quarter of candidates
     assert max(shares[f"width_{i}"] for i in (1, 2, 3, 4)) < 0.5
     assert shares["head"] < 0.05
@@ -70,7 +69,7 @@ def test_stopped_trials_count_by_what_they_would_have_come_to():
     assert found == truth and found.num_trials == 60
     without_curves = study_where(lambda it: -3.0 - 1.0 * (it.head == "flatten"), stopped=30)
     found = importance(replace(without_curves, curves=without_curves.curves[:0]))
-    assert found.num_trials == 30 and found.effects[0].parameter == "head"
+    assert found.num_trials == 30 and found.effects[0].dimension.name == "head"
 
 
 def test_too_few_trials_or_no_settings_say_nothing():

@@ -1,52 +1,26 @@
 """The search loop: what counts as a trial, what is not trained, and that it goes on where it was stopped."""
 
 import re
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
 from threading import Timer
 
 import optuna
 import pytest
+from fakes import DATA, MNIST, SETTINGS, SPACE, PretendingSlots
 from optuna.trial import TrialState
 
-from lightcnn.architecture import Task, parse
-from lightcnn.cost import num_parameters
-from lightcnn.data import DATASETS
+from lightcnn.architecture import parse
 from lightcnn.designs import DESIGNS, LIGHTCNN
 from lightcnn.training import FAST, Epoch, Piece
-from search import space
 from search.execution.display import Display
-from search.execution.runs import TrainingData
-from search.loop import SEARCH_SEEDS, Search, search
-from search.records import finished, finished_designs, study_tables
+from search.loop import SEARCH_SEEDS, search
+from search.records import finished, finished_designs
+from search.results import study_tables
 from search.samplers import SAMPLERS
-from search.stopping import StoppingRule, is_spared
-
-MNIST = Task(image_size=28, in_channels=1, num_classes=10)
-SETTINGS = Search(
-    MNIST, replace(FAST, epochs=2), 0, "random", 30_000, TrainingData(DATASETS["mnist"], Path("nowhere"))
-)
-
-
-class Pretending(Executor):
-    """Answers each job at once; accuracy grows with size and wobbles with the seed."""
-
-    def __init__(self, interrupt_at=None, broken=(), diverging=()):
-        self.interrupt_at, self.broken, self.diverging, self.jobs = interrupt_at, broken, diverging, []
-
-    def submit(self, fn, run, epoch, state):
-        self.jobs.append((str(run.architecture), run.seed, epoch))
-        if len(self.jobs) == self.interrupt_at:
-            raise KeyboardInterrupt
-        future = Future()
-        if str(run.architecture) in self.broken:
-            future.set_exception(MemoryError("no room"))
-            return future
-        accuracy = 1 - 1 / (2 + num_parameters(run.architecture)) ** 0.5 - (run.seed % 7) / 1_000
-        loss = float("nan") if str(run.architecture) in self.diverging else 0.1
-        future.set_result(Piece((Epoch(epoch + 1, loss, accuracy, loss),), b"state", loss != 0.1, 1.0))
-        return future
+from search.settings import Reference
+from search.space import Space
+from search.stopping import StoppingRule, is_exempt
 
 
 def new_study():
@@ -54,11 +28,11 @@ def new_study():
     return optuna.create_study(directions=["maximize", "minimize"])
 
 
-def run(study, settings=SETTINGS, trials=12, designs=False, executor=None, num_slots=1):
-    executor = executor or Pretending()
+def run(study, settings=SETTINGS, trials=12, designs=False, slots=None):
+    slots = slots or PretendingSlots()
     with Display("test", trials) as display:
-        search(study, settings, trials, designs, executor, num_slots, display)
-    return executor
+        search(study, settings, DATA, trials, designs, slots, display)
+    return slots
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -66,11 +40,11 @@ def test_as_many_trials_as_asked_each_another_candidate(sampler):
     study = new_study()
     # NSGA-II draws its first 50 at random, the GP and TPE their first 10; each of the GP's takes seconds.
     trials = {"gp": 12, "nsga2": 120}.get(sampler, 30)
-    executor = run(study, replace(SETTINGS, sampler=sampler), trials, num_slots=3)
+    slots = run(study, replace(SETTINGS, sampler=sampler), trials, slots=PretendingSlots(num_slots=3))
     records = finished(study)
     assert len(records) == trials
     assert len({record.architecture for record in records.values()}) == trials
-    assert len(executor.jobs) == 2 * trials  # nothing was trained twice, nothing but the trials
+    assert len(slots.jobs) == 2 * trials  # nothing was trained twice, nothing but the trials
     assert records[0].architecture == LIGHTCNN
     assert all(record.num_parameters <= 30_000 for record in records.values())
     assert all(record.seed == SEARCH_SEEDS + number for number, record in records.items())
@@ -79,24 +53,22 @@ def test_as_many_trials_as_asked_each_another_candidate(sampler):
 
 def test_candidates_over_budget_are_refused_and_no_trials():
     study = new_study()
-    executor = run(study, replace(SETTINGS, max_parameters=700), trials=10)
+    slots = run(study, replace(SETTINGS, max_parameters=700), trials=10)
     sizes = [record.num_parameters for record in finished(study).values()]
     assert sizes[0] == 6_218  # LightCNN, which every study holds
     assert len(sizes) == 10
     assert max(sizes[1:]) <= 700
-    assert len(executor.jobs) == 20
+    assert len(slots.jobs) == 20
     assert list(finished(study)) == list(range(10))  # what was refused took no number
-    front = study_tables(study, MNIST, 700)["front.csv"]
+    front = study_tables(study, replace(SETTINGS, max_parameters=700))["front.csv"]
     assert front["num_parameters"].max() <= 700
 
 
 def test_a_space_that_is_used_up_ends_the_search(monkeypatch, capsys):
-    monkeypatch.setattr(space, "MAX_BLOCKS", 1)
-    monkeypatch.setattr(space, "WIDTHS", (2, 4))
-    monkeypatch.setattr("search.loop.LIGHTCNN", "4-gap")
     monkeypatch.setattr("search.samplers.MAX_DRAWS", 200)
     study = new_study()
-    run(study, trials=10)
+    space = Space(MNIST, widths=(2, 4), max_blocks=1, heads=("gap", "flatten"))
+    run(study, replace(SETTINGS, space=space, reference=Reference.of("4-gap", MNIST)), trials=10)
     assert "the space has no more candidates of at most 30,000 parameters" in capsys.readouterr().err
     # widths 2, 3, 4 with GAP; with flatten 2 * 784 * 10 weights and more, of which 2 and 3 are within 30,000
     assert {record.architecture for record in finished(study).values()} == {
@@ -117,7 +89,7 @@ def test_a_spared_run_is_spared_once():
 
 def test_a_run_that_smaller_ones_beat_is_stopped_and_told_as_pruned():
     study = new_study()
-    executor = run(study, EAGER, trials=40)
+    slots = run(study, EAGER, trials=40)
     records = finished(study)
     pruned = {number: record for number, record in records.items() if record.state == "PRUNED"}
     spared = {number: record for number, record in records.items() if record.spared_at}
@@ -131,9 +103,9 @@ def test_a_run_that_smaller_ones_beat_is_stopped_and_told_as_pruned():
             and other.accuracies[0] >= record.accuracies[0]
         ]
         assert bool(rivals) == (number in pruned or number in spared) or record.architecture in NAMED
-        assert is_spared(0, number) or number not in spared
+        assert is_exempt(0, number) or number not in spared
         assert record.epochs == (1 if number in pruned else 2)
-    assert len(executor.jobs) == 80 - len(pruned)
+    assert len(slots.jobs) == 80 - len(pruned)
     states = {t.number: t.state for t in study.get_trials(deepcopy=False)}
     assert {n for n, state in states.items() if state == TrialState.PRUNED} == set(pruned)
     one = next(iter(pruned.values()))
@@ -142,12 +114,12 @@ def test_a_run_that_smaller_ones_beat_is_stopped_and_told_as_pruned():
         "errors",
         one.reason,
     )
-    tables = study_tables(study, MNIST, 30_000)
+    tables = study_tables(study, SETTINGS)
     assert not set(tables["front.csv"]["architecture"]) & {record.architecture for record in pruned.values()}
 
 
-class PoorFlatten(Pretending):
-    """As `Pretending`, but for one named design, which every smaller candidate beats."""
+class PoorFlatten(PretendingSlots):
+    """As `PretendingSlots`, but for one named design, which every smaller candidate beats."""
 
     def submit(self, fn, run, epoch, state):
         if str(run.architecture) != "8-16-32-flatten":
@@ -160,8 +132,8 @@ class PoorFlatten(Pretending):
 def test_a_named_design_is_trained_to_its_end_though_it_is_beaten():
     study = new_study()
     for text in (LIGHTCNN, "8-16-32-flatten"):
-        study.enqueue_trial(space.parameters(parse(text, MNIST)))
-    run(study, EAGER, trials=2, executor=PoorFlatten())
+        study.enqueue_trial(SPACE.parameters(parse(text, MNIST)))
+    run(study, EAGER, trials=2, slots=PoorFlatten())
     assert [(r.architecture, r.state, r.epochs, r.spared_at) for r in finished(study).values()] == [
         (LIGHTCNN, "COMPLETE", 2, None),
         ("8-16-32-flatten", "COMPLETE", 2, None),
@@ -172,7 +144,7 @@ def test_a_search_with_stopping_goes_on_as_if_never_interrupted():
     whole, broken = new_study(), new_study()
     run(whole, EAGER, trials=20)
     with pytest.raises(KeyboardInterrupt):
-        run(broken, EAGER, trials=20, executor=Pretending(interrupt_at=17))
+        run(broken, EAGER, trials=20, slots=PretendingSlots(interrupt_at=17))
     run(broken, EAGER, trials=20)
     assert finished(broken) == finished(whole)
     assert any(record.state == "PRUNED" for record in finished(whole).values())
@@ -180,40 +152,40 @@ def test_a_search_with_stopping_goes_on_as_if_never_interrupted():
 
 def test_a_failed_trial_counts_and_keeps_its_reason():
     study = new_study()
-    run(study, trials=3, executor=Pretending(broken=[LIGHTCNN]))
+    run(study, trials=3, slots=PretendingSlots(broken=[LIGHTCNN]))
     failed = finished(study)[0]
     assert (failed.state, failed.val_accuracy) == ("FAILED", None)
     assert failed.reason == "MemoryError: no room"
     assert [t.state for t in study.trials if t.number == 0] == [TrialState.FAIL]
     assert len(finished(study)) == 3
-    tables = study_tables(study, MNIST, 30_000)
+    tables = study_tables(study, SETTINGS)
     assert LIGHTCNN not in set(tables["front.csv"]["architecture"])
     assert tables["trials.csv"]["val_accuracy"].isna().tolist() == [True, False, False]
 
 
 def test_a_diverged_trial_is_a_result():
     study = new_study()
-    run(study, trials=3, executor=Pretending(diverging=[LIGHTCNN]))
+    run(study, trials=3, slots=PretendingSlots(diverging=[LIGHTCNN]))
     diverged = finished(study)[0]
     assert (diverged.state, diverged.epochs, diverged.val_loss) == ("DIVERGED", 1, None)
     assert diverged.reason == "the loss was no longer finite in epoch 1"
     assert diverged.val_accuracy is not None
-    assert LIGHTCNN not in set(study_tables(study, MNIST, 30_000)["front.csv"]["architecture"])
+    assert LIGHTCNN not in set(study_tables(study, SETTINGS)["front.csv"]["architecture"])
 
 
 def test_named_designs_are_trained_beside_the_trials():
     study = new_study()
-    executor = run(study, trials=2, designs=True)
+    slots = run(study, trials=2, designs=True)
     trained = set(finished_designs(study))
     assert trained == {design.name for design in DESIGNS} - {"LightCNN"}  # which is trial 0
-    designs = study_tables(study, MNIST, 30_000)["designs.csv"].set_index("name")
+    designs = study_tables(study, SETTINGS)["designs.csv"].set_index("name")
     assert designs.loc["LightCNN", "val_accuracy"] == finished(study)[0].val_accuracy
     assert designs["val_accuracy"].notna().all()
     assert designs.loc["Classic CNN", ["num_parameters", "paper_parameters"]].tolist() == [81_002, 80_000]
-    assert not {seed for _, seed, _ in executor.jobs} & {SEARCH_SEEDS + n for n in range(2, 1_000)}
-    before = len(executor.jobs)
-    run(study, trials=2, designs=True, executor=executor)
-    assert len(executor.jobs) == before
+    assert not {seed for _, seed, _ in slots.jobs} & {SEARCH_SEEDS + n for n in range(2, 1_000)}
+    before = len(slots.jobs)
+    run(study, trials=2, designs=True, slots=slots)
+    assert len(slots.jobs) == before
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2", "surrogate"])
@@ -222,7 +194,7 @@ def test_an_interrupted_search_ends_as_if_it_had_not_been(sampler):
     whole, stopped = new_study(), new_study()
     run(whole, settings, trials)
     with pytest.raises(KeyboardInterrupt):
-        run(stopped, settings, trials, executor=Pretending(interrupt_at=2 * trials - 12))
+        run(stopped, settings, trials, slots=PretendingSlots(interrupt_at=2 * trials - 12))
     assert [t.state for t in stopped.trials].count(TrialState.RUNNING) == 1
     run(stopped, settings, trials)
     assert len(finished(whole)) == trials
@@ -232,14 +204,13 @@ def test_an_interrupted_search_ends_as_if_it_had_not_been(sampler):
 def test_interrupted_trials_of_several_slots_keep_their_numbers():
     study = new_study()
     with pytest.raises(KeyboardInterrupt):
-        run(study, trials=12, executor=Pretending(interrupt_at=10), num_slots=3)
+        run(study, trials=12, slots=PretendingSlots(interrupt_at=10, num_slots=3))
     left = {t.number: t.params for t in study.trials if t.state == TrialState.RUNNING}
     assert len(left) == 3
-    run(study, trials=12, num_slots=3)
+    run(study, trials=12, slots=PretendingSlots(num_slots=3))
     assert list(finished(study)) == list(range(12))
     assert all(
-        str(space.architecture(params, MNIST)) == finished(study)[n].architecture
-        for n, params in left.items()
+        str(SPACE.architecture(params)) == finished(study)[n].architecture for n, params in left.items()
     )
 
 
@@ -249,16 +220,16 @@ def test_a_trial_that_was_half_suggested_is_suggested_to_its_end(num_suggested, 
     run(whole, trials=8)
     torn = new_study()
 
-    def die(trial, task):
+    def die(space, trial):
         if trial.number == 5:
-            for name, distribution in list(space.distributions(task).items())[:num_suggested]:
+            for name, distribution in list(space.distributions().items())[:num_suggested]:
                 trial._suggest(name, distribution)
             raise KeyboardInterrupt
-        return suggest(trial, task)
+        return suggest(space, trial)
 
-    suggest = space.suggest
+    suggest = Space.suggest
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(space, "suggest", die)
+        patched.setattr(Space, "suggest", die)
         run(torn, trials=8)
     assert len(torn.trials) == 6 and len(torn.trials[5].params) == num_suggested
     run(torn, trials=8)
@@ -268,9 +239,9 @@ def test_a_trial_that_was_half_suggested_is_suggested_to_its_end(num_suggested, 
 def test_parts_of_two_suggestions_that_are_not_wanted_are_given_up():
     study = new_study()
     run(study, trials=3)
-    known = space.parameters(parse(finished(study)[1].architecture, MNIST))
+    known = SPACE.parameters(parse(finished(study)[1].architecture, MNIST))
     trial = study.ask(fixed_distributions={})
-    for name, distribution in space.distributions(MNIST).items():
+    for name, distribution in SPACE.distributions().items():
         if name != "head":
             study._storage.set_trial_param(
                 trial._trial_id, name, distribution.to_internal_repr(known[name]), distribution
@@ -285,7 +256,7 @@ def test_runs_that_keep_failing_end_the_search():
     with pytest.raises(
         RuntimeError, match="5 runs in a row failed, the last because of MemoryError: no room"
     ):
-        run(study, executor=Pretending(broken=All()))
+        run(study, slots=PretendingSlots(broken=All()))
     assert len(finished(study)) == 4
 
 
@@ -298,12 +269,12 @@ def test_a_named_design_is_not_trained_again_as_a_candidate():
     study = new_study()
     run(study, trials=1, designs=True)
     assert "LightCNN, GAP removed" in finished_designs(study)
-    executor = run(study, trials=40)
-    assert "8-16-32-flatten" not in {architecture for architecture, _, _ in executor.jobs}
+    slots = run(study, trials=40)
+    assert "8-16-32-flatten" not in {architecture for architecture, _, _ in slots.jobs}
 
 
 def test_a_named_design_may_end_before_the_first_trial():
-    class LightLast(Pretending):
+    class LightLast(PretendingSlots):
         def submit(self, fn, run, epoch, state):
             future = super().submit(fn, run, epoch, state)
             if str(run.architecture) != LIGHTCNN:
@@ -313,7 +284,7 @@ def test_a_named_design_may_end_before_the_first_trial():
             return late
 
     study = new_study()
-    run(study, trials=1, designs=True, executor=LightLast(), num_slots=2)
+    run(study, trials=1, designs=True, slots=LightLast(num_slots=2))
     assert (len(finished(study)), len(finished_designs(study))) == (1, len(DESIGNS) - 1)
 
 
@@ -321,16 +292,16 @@ def test_more_trials_can_be_asked_for_later():
     study = new_study()
     run(study, trials=5)
     first = finished(study)
-    executor = run(study, trials=8)
+    slots = run(study, trials=8)
     assert len(finished(study)) == 8
-    assert len(executor.jobs) == 6
+    assert len(slots.jobs) == 6
     assert first.items() <= finished(study).items()
 
 
 def test_the_front_is_what_no_other_beats():
     study = new_study()
     run(study, trials=30)
-    tables = study_tables(study, MNIST, 30_000)
+    tables = study_tables(study, SETTINGS)
     trials, front = tables["trials.csv"], tables["front.csv"]
     beaten = [
         any((trials.num_parameters <= t.num_parameters) & (trials.val_accuracy > t.val_accuracy))

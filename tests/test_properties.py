@@ -5,16 +5,19 @@ import json
 from pathlib import Path
 
 import pytest
+from fakes import SETTINGS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lightcnn.architecture import Task, parse
 from lightcnn.data import DATASETS
+from lightcnn.errors import UserError
 from lightcnn.training import FAST, Epoch
 from search.command import Parser, at_least
 from search.execution.checkpoints import Checkpoints
 from search.execution.runs import Run, RunProgress, TrainingData
-from search.storage import agree, move_aside, only_driver, open_study, study_folder
+from search.settings import SearchSettings, SettingsFile, agree, read
+from search.storage import move_aside, only_driver, open_study, study_folder
 from search.tables import FILES, read_study, read_table
 
 ROOT = Path(__file__).parents[1]
@@ -64,9 +67,9 @@ JSON = st.recursive(
 def test_any_settings_agree_or_are_refused(content, tmp_path):
     (tmp_path / "settings.json").write_text(content, encoding="utf-8", newline="")
     try:
-        agree(tmp_path, {"a": 1}, {})
-        assert json.loads((tmp_path / "settings.json").read_text())["settings"] == {"a": 1}
-    except ValueError as error:
+        agree(tmp_path, SettingsFile(SETTINGS, {}))
+        assert read(tmp_path / "settings.json", SearchSettings).settings == SETTINGS
+    except UserError as error:
         assert "\n" not in str(error)
         assert (tmp_path / "settings.json").read_bytes() == content.encode()
 

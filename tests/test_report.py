@@ -1,12 +1,14 @@
 """The page from a study's files; in a browser: test_page.py. Run: pytest tests/test_report.py"""
 
 import html
+import json
 import math
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import fakes
 import pandas as pd
 import pytest
 
@@ -17,6 +19,7 @@ from search.report.label_placement import label_size, place_labels
 from search.report.page import write_report
 from search.report.pareto_plot import ERRORS_DRAWN, pareto_figure
 from search.report.verdict import early_stopping, standing, verdict
+from search.settings import recorded
 from search.standing import with_retraining
 from search.storage import write_table
 from search.tables import GAPS, RETRAINED, read_study, rows, written
@@ -41,9 +44,8 @@ LightCNN,8-16-32-gap,6218,6218,0.9861,0.986
 MLP,flatten-512-256,535818,550000,0.98,0.9812
 <script>alert('name')</script>,4-pool2,210,,0.74,
 """
-SETTINGS = """\
-{"settings": {"recipe": {"epochs": 8}, "gpu": null}, "about": {"command": "python -m search.run --trials 5"}}
-"""
+ABOUT = {"command": "python -m search.run --trials 5"}
+SETTINGS = json.dumps({"format": 2, "settings": recorded(fakes.SETTINGS), "about": ABOUT})
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def retrain(study, **accuracies):
     names = ("trials.csv", "front.csv", "designs.csv")
     earlier = [*RETRAINED, *GAPS, "probability_better"]
     tables = {name: pd.read_csv(study / name).drop(columns=earlier, errors="ignore") for name in names}
-    tables = with_retraining(tables, runs, task, 30_000)
+    tables = with_retraining(tables, runs, fakes.SETTINGS)
     for name, table in tables.items():
         write_table(table, study / name)
     (study / "test_readings.csv").write_text("read_at,num_runs\n2026-11-24 06:00:00 UTC,9\n")
@@ -93,10 +95,8 @@ def retrain(study, **accuracies):
 def test_tables_hold_what_the_files_say(study):
     tables = read_study(study)
     assert tables.study == "small"
-    assert tables.settings == {
-        "settings": {"recipe": {"epochs": 8}, "gpu": None},
-        "about": {"command": "python -m search.run --trials 5"},
-    }
+    assert tables.settings == fakes.SETTINGS
+    assert tables.about == {"command": "python -m search.run --trials 5"}
     assert [tuple(row) for row in tables.front.itertuples(index=False)] == [
         ("4-6-gap", 332, 30000, 0.95),
         ("8-12-gap", 1076, 150000, 0.9862),
@@ -132,7 +132,7 @@ def test_settings_may_be_absent(study):
 def test_standing_and_verdict_on_validation_accuracy(study):
     tables = read_study(study)
     stand = standing(tables)
-    assert (stand.measure, stand.lightcnn["num_parameters"]) == ("val_accuracy", 6218)
+    assert (stand.measure, stand.reference["num_parameters"]) == ("val_accuracy", 6218)
     assert (stand.smallest["architecture"], stand.best["architecture"]) == ("8-12-gap", "8-16-16-16-gap")
     first, second, third = verdict(tables)
     assert first == (
@@ -147,9 +147,9 @@ def test_standing_and_verdict_on_validation_accuracy(study):
         "At 99.10 % and 10,000 images the standard error is about 0.094 points, so a difference under about "
         "0.28 points is not a finding."
     ) in third
-    change(study, "settings.json", '"gpu": null', '"data": {"num_validation": 100}')
+    change(study, "settings.json", '"num_validation": 10000', '"num_validation": 100')
     _, second, third = verdict(read_study(study))  # 0.5 points of 100 images are half an image
-    assert second.endswith("0.50 points above it, which one run each cannot tell from chance.")
+    assert second.endswith("0.50 points above it, which one run each cannot distinguish from chance.")
     assert (
         "At 99.00 % and 100 images the standard error is about 0.99 points, so a difference under about "
         "3 points is not a finding."
@@ -158,7 +158,9 @@ def test_standing_and_verdict_on_validation_accuracy(study):
 
 def test_verdict_calls_a_small_gain_chance_and_a_loss_a_loss(study):
     change(study, "trials.csv", "0.991", "0.9889")
-    assert "0.29 points above it, which one run each cannot tell from chance." in second_sentence(study)
+    assert "0.29 points above it, which one run each cannot distinguish from chance." in second_sentence(
+        study
+    )
     change(study, "trials.csv", "0.9889", "0.9100")
     change(study, "trials.csv", "0.9862", "0.9000")
     assert "4-6-gap (332 parameters, 95.00 %), 3.60 points below it." in second_sentence(study)
@@ -223,7 +225,7 @@ def test_lightcnn_may_be_on_the_front_or_not_told_apart(study):
     assert second == "No candidate is as accurate."
     retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER})
     first, second, _ = verdict(read_study(study))
-    assert "cannot be told apart from the front: 8-12-gap (1,076 parameters), the most" in first
+    assert "is statistically indistinguishable from the front: 8-12-gap (1,076 parameters), the most" in first
     assert second.startswith("No candidate's mean is as high")
 
 
@@ -234,7 +236,7 @@ def test_one_seed_has_no_intervals(study):
         "The smallest candidate at least as accurate as LightCNN (6,218 parameters, 98.70 %) is 8-12-gap "
         "(1,076 parameters, 98.90 %): 83 % fewer parameters."
     )
-    assert "0.20 points above it, which one run each cannot tell from chance." in second
+    assert "0.20 points above it, which one run each cannot distinguish from chance." in second
     assert third.startswith("Accuracies are means over 1 fresh seed on the test set.")
     write_report(study)
 
@@ -252,7 +254,7 @@ def test_stopped_trials_are_told(study):
     )
     assert early_stopping(read_study(study)) == (
         "2 of 5 trials were stopped early, because candidates no larger were clearly more accurate so far; "
-        "that saved 30 % of the epochs. Of 2 that were due to be stopped but went on by lot, 1 ended on the "
+        "that saved 30 % of the epochs. Of 2 that were due to be stopped but were exempted at random, 1 ended on the "
         "front, where the rule would have been wrong."
     )
     page = outside_script(write_report(study).read_text(encoding="utf-8"))
@@ -383,7 +385,7 @@ def test_page_holds_the_study_and_escapes_what_users_typed(study):
         "&lt;script&gt;alert(&#39;name&#39;)&lt;/script&gt;",
         "&lt;script&gt;alert(&#39;reason&#39;)&lt;/script&gt;",
         "loss is nan after epoch 2",
-        '<th scope="row">recipe</th><td>epochs: 8</td>',
+        '<th scope="row">recipe</th><td>epochs: 2; learning_rate: 0.02; batch_size: 64; warmup: 0.1</td>',
         '<th scope="row">gpu</th><td>–</td>',
         'role="group" aria-label="Scatter plot',
         "The test set was not read.",
@@ -460,7 +462,7 @@ def test_page_loads_nothing_and_is_the_same_bytes_twice(study):
             "{}:3: paper_parameters must be a whole number, but is '~550000'\n",
         ),
         ("settings.json", "}, ", ", ", "{} must be JSON, but "),
-        ("settings.json", SETTINGS, "[1]", "{} must hold an object, but holds list\n"),
+        ("settings.json", SETTINGS, "[1]", "{} must hold a study's settings, but does not\n"),
     ],
 )
 def test_a_broken_file_is_one_line_on_stderr(study, capsys, name, old, new, line):

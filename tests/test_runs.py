@@ -1,6 +1,6 @@
 """The loop that keeps slots busy: order, laziness, retries, divergence; the executor is a scripted one."""
 
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +21,11 @@ def run(seed, epochs=2):
     return Run(parse("4-gap", MNIST), replace(FAST, epochs=epochs), seed, DATA)
 
 
-class Scripted(Executor):
+class Scripted:
     """Answers at once: with `errors` for the (seed, epoch) that they name, else with a made-up piece."""
 
-    def __init__(self, errors=(), diverge_at=()):
+    def __init__(self, errors=(), diverge_at=(), num_slots=2):
+        self.num_slots = num_slots
         self.errors, self.diverge_at, self.jobs = dict(errors), set(diverge_at), []
 
     def submit(self, fn, run, epoch, state):
@@ -46,9 +47,9 @@ class Watching(list):
         self.append((key, len(progress.epochs)))
 
 
-def collect(executor, these, num_slots=2):
+def collect(slots, these):
     watching = Watching()
-    progresses = dict(train_runs(((f"run {r.seed}", r) for r in these), executor, num_slots, watching))
+    progresses = dict(train_runs(((f"run {r.seed}", r) for r in these), slots, watching))
     return progresses, watching
 
 
@@ -78,7 +79,7 @@ def test_a_run_is_asked_for_only_when_a_slot_is_free_and_outcomes_are_taken():
             events.append(f"ask {seed}")
             yield seed, run(seed, epochs=1)
 
-    for key, _ in train_runs(asking(), Scripted(), 1, Watching()):
+    for key, _ in train_runs(asking(), Scripted(num_slots=1), Watching()):
         events.append(f"tell {key}")
     assert events == [f"{verb} {seed}" for seed in range(4) for verb in ("ask", "tell")]
 

@@ -4,13 +4,12 @@ from math import inf, isnan
 
 import pandas as pd
 import pytest
+from fakes import MNIST, SETTINGS
 
-from lightcnn.architecture import Task, parse
+from lightcnn.architecture import parse
 from lightcnn.cost import num_parameters
 from search.standing import contenders, place, rivals, with_retraining
 from search.statistics import Measured
-
-MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 
 
 def trials_of(*rows):
@@ -117,7 +116,7 @@ def test_retraining_decides_the_front_anew():
         for text, own in accuracies.items()
         for seed, accuracy in enumerate(own)
     )
-    done = with_retraining(tables, runs, MNIST, 30_000)
+    done = with_retraining(tables, runs, SETTINGS)
     flags = done["trials.csv"].set_index("architecture")["on_front_after_retraining"]
     assert flags.drop("2-2-gap").to_dict() == {
         **{"8-16-32-gap": True, "8-gap": True, "4-8-gap": False, "10-gap": True}
@@ -132,9 +131,9 @@ def test_retraining_decides_the_front_anew():
     placed = done["designs.csv"].set_index("name").loc["8-12-16-gap"]
     assert (placed["num_parameters"], placed["num_seeds"]) == (2_870, 2)
     assert (placed["accuracy_reference"], placed["parameter_reference"]) == ("10-gap", "8-16-32-gap")
-    assert with_retraining(tables, runs[:0], MNIST, 30_000) == tables
+    assert with_retraining(tables, runs[:0], SETTINGS) == tables
     # A placed design that is a candidate as well has its line all the same, a named one no second.
-    again = with_retraining(tables, runs, MNIST, 30_000, places=["8-gap", "8-16-32-gap"])["designs.csv"]
+    again = with_retraining(tables, runs, SETTINGS, placed=["8-gap", "8-16-32-gap"])["designs.csv"]
     assert list(again["name"]) == ["LightCNN", "8-gap", "8-12-16-gap"]
     assert again["parameter_ratio"].notna().all()
 
@@ -153,7 +152,7 @@ def test_a_single_seed_gives_means_and_no_gaps():
         "front.csv": trials[["architecture", "num_parameters"]],
         "designs.csv": designs,
     }
-    done = with_retraining(tables, runs, MNIST, 30_000)
+    done = with_retraining(tables, runs, SETTINGS)
     assert done["designs.csv"].loc[0, "test_accuracy_mean"] == 0.98
     assert done["designs.csv"][["test_accuracy_low", "accuracy_gap", "parameter_ratio"]].isna().all(axis=None)
     assert done["front.csv"]["probability_better"].isna().all()

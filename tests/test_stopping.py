@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.stopping import StoppingRule, default_rule, is_spared
+from search.stopping import StoppingRule, default_rule, is_exempt
 from studies import early_stopping, tabular_bench
 
 RULE = StoppingRule(rungs=(1, 3), num_better=2, margin=0.1)
@@ -50,10 +50,10 @@ def test_a_rule_without_sense_is_refused(rungs, num_better, margin):
 
 
 def test_a_tenth_is_spared_and_always_the_same():
-    drawn = [is_spared(0, number) for number in range(2_000)]
+    drawn = [is_exempt(0, number) for number in range(2_000)]
     assert 0.08 < np.mean(drawn) < 0.12
-    assert drawn == [is_spared(0, number) for number in range(2_000)]
-    assert drawn != [is_spared(1, number) for number in range(2_000)]
+    assert drawn == [is_exempt(0, number) for number in range(2_000)]
+    assert drawn != [is_exempt(1, number) for number in range(2_000)]
 
 
 class NobodySpared:

@@ -241,7 +241,8 @@ def _tables() -> list[BadInput]:
         ("designs.csv", cell("designs.csv", "name", "HeavyCNN"), " must have a design named LightCNN",
          "LightCNN renamed"),
         ("designs.csv", gone("designs.csv"), " must exist", "a missing file"),
-        ("settings.json", text("settings.json", "[1]"), " must hold an object, but holds list", "a list"),
+        ("settings.json", text("settings.json", "[1]"), " must hold a study's settings, but does not",
+         "a list"),
         ("settings.json", text("settings.json", "{"), " must be JSON, but Expecting property name enclosed "
          "in double quotes: line 1 column 2 (char 1)", "half a file"),
         ("test_readings.csv", text("test_readings.csv", "read_at\n"), " must have a column num_runs, but has "
@@ -269,7 +270,8 @@ def _other_settings() -> list[BadInput]:
         ("--train-images 301", "data.num_train_images=300, but got 301"),
     ]
     damaged = [
-        ("settings.json", "", " must hold a study's settings, but does not; --fresh starts over"),
+        ("settings.json", "", " must be JSON, but Expecting value: line 1 column 1 (char 0); --fresh "
+         "starts over"),
         ("settings.json", "{}", " must hold a study's settings, but does not; --fresh starts over"),
         ("study.journal", b"[1]\n", " must be an Optuna journal, but is damaged (list indices must "
          "be integers or slices, not str); --fresh starts over"),

@@ -101,10 +101,14 @@ def slots_of(options: argparse.Namespace) -> list[Slot]:
     return choose_slots(options.devices, options.workers, options.workers_per_device)
 
 
-def check_train_images(wanted: int, available: int, num_classes: int) -> None:
-    """UserError unless every class can have one of the `wanted` training images, and there are as many."""
+def check_train_images(wanted: int, available: int, num_classes: int, which: str = "") -> None:
+    """UserError unless every class can have one of the `wanted` training images, and there are as many.
+
+    Args:
+        which: what the available images are, for the message.
+    """
     if not num_classes <= wanted <= available:
-        raise UserError(f"--train-images must be from {num_classes} to {available}, but got {wanted}")
+        raise UserError(f"--train-images must be from {num_classes} to {available}{which}, but got {wanted}")
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:

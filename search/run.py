@@ -251,9 +251,7 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
     try:
         reference = Reference.of(options.reference, task)
     except UserError as error:
-        raise UserError(
-            f"--reference must be an architecture that fits the images of {dataset.title}, but {error}"
-        ) from None
+        raise UserError(f"{options.reference} must fit the images of {dataset.title}, but {error}") from None
     least = space.smallest()
     if options.max_parameters < num_parameters(least):
         raise UserError(
@@ -285,7 +283,8 @@ def _data(dataset: Dataset, folder: Path, num_train_images: int | None) -> Train
     num_validation = min(num_images // VALIDATION_SHARE, NUM_VALIDATION)
     available = num_images - num_validation
     if num_train_images is not None:
-        check_train_images(num_train_images, available, num_classes)
+        which = ", the images that validation leaves"
+        check_train_images(num_train_images, available, num_classes, which)
     return TrainingData(dataset, folder, num_validation, num_train_images or min(NUM_TRAINING, available))
 
 

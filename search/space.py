@@ -141,8 +141,8 @@ class Space:
     def coordinates(self, candidate: Architecture) -> list[float]:
         """What a model of accuracy sees: a number for each dimension, sizes by their logarithm.
 
-        A width that the candidate does not have is that of its last block. Heads lie on one scale from 0, gap, to
-        1, flatten: the logarithm of the side pooled to, over that of the maps' own side.
+        A width that the candidate does not have is that of its last block. Heads lie on one scale from 0,
+        gap, to 1, flatten: the logarithm of the side pooled to, over that of the maps' own side.
         """
         widths = [block.channels for block in candidate.blocks]
         widths += widths[-1:] * (self.depth - len(widths))

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from search.cells import percent, written
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
 from search.report.history import progress, timeline
@@ -19,16 +20,7 @@ from search.report.pareto_plot import pareto_figure
 from search.report.plots import importance_figure, learning_figure, progress_figure, timeline_figure
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.storage import write_whole
-from search.tables import (
-    CLAIMS,
-    GAPS,
-    RETRAINED,
-    Tables,
-    percent,
-    read_replays,
-    read_study,
-    written,
-)
+from search.tables import GAPS, PAPER, REPLAYS, RETRAINED, Tables, read_study
 
 
 def write_report(folder: Path) -> Path:
@@ -52,14 +44,14 @@ def write_report(folder: Path) -> Path:
         ],
         figure=html_plot(pareto_figure(tables), "pareto"),
         catalogue=as_columns(catalogue(tables)),
-        parts=_parts(tables, read_replays(folder.resolve().parent)),
+        parts=_parts(tables, REPLAYS.read_if_there(folder.resolve().parent / "samplers")),
         stopping=early_stopping(tables),
         states=", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()),
         front=html_table(tables.front, "architecture"),
         near=html_table(_near(tables), "architecture"),
-        # The gaps are told in words above their table, the re-trained trials have a table of their own.
+        # The gaps stand in words below their table, the re-trained trials have a table of their own.
         designs=html_table(
-            tables.designs.drop(columns=[*GAPS, *([] if claimed else CLAIMS)], errors="ignore"), "name"
+            tables.designs.drop(columns=[*GAPS, *([] if claimed else PAPER)], errors="ignore"), "name"
         ),
         claimed=claimed,
         trials=html_table(tables.trials.drop(columns=RETRAINED, errors="ignore"), "trial"),

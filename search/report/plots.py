@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from search.cells import Row, percent, rows
 from search.execution.runs import RunState
 from search.report.history import Bar, Progress
 from search.report.importance import Importance
 from search.report.pareto_plot import ACCURACY_TICKS, AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
-from search.tables import Row, Tables, percent, rows
+from search.tables import Tables
 
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
 ORANGE, BLACK = "#E69F00", "#555555"

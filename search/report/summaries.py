@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lightcnn.data import DATASETS
+from search.cells import absent, percent, rows, written
 from search.execution.runs import RunState
 from search.report.history import Bar, Progress
 from search.report.importance import Importance
-from search.tables import Tables, absent, percent, rows, written
+from search.tables import Tables
 
 
 def what_this_is(tables: Tables) -> str:

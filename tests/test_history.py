@@ -17,7 +17,7 @@ from search.report.designs import as_columns, catalogue
 from search.report.history import BENCH, BENCH_REFERENCE_POINT, progress, random_band, timeline
 from search.report.importance import importance
 from search.report.plots import importance_figure, learning_figure, progress_figure, timeline_figure
-from search.tables import Tables, read_replays, read_study
+from search.tables import REPLAYS, Tables, read_study
 from studies.tabular_bench import DATASET, SEARCH
 
 REPORTS = Path(__file__).parents[1] / "reports"
@@ -66,7 +66,7 @@ def test_hypervolume_grows_with_the_front_of_complete_trials():
 
 def test_random_searches_stand_beside_the_same_data_and_budget_only():
     assert {"dataset": DATASET, "epochs": SEARCH[0], "num_train_images": SEARCH[1]} == BENCH
-    replays = read_replays(REPORTS)
+    replays = REPLAYS.read(REPORTS / "samplers")
     data = {"dataset": "mnist", "num_train_images": 25_000}
     of_bench = {"settings": {**SETTINGS["settings"], "recipe": {"epochs": 8}, "data": data}}
     trials = [("COMPLETE", "8-gap", 1_000, 0.95, 8, 1)] * 60

@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from test_importance import study_where
 
+from search.cells import rows
 from search.report.__main__ import main
 from search.report.ablation_page import write_ablation_report
 from search.report.page import write_report
 from search.storage import write_table
-from search.tables import read_study, rows
+from search.tables import read_study
 
 REPORTS = Path(__file__).parents[1] / "reports"
 CHROMIUM = shutil.which("chromium")
@@ -238,7 +239,7 @@ def test_a_thousand_trials_are_under_6_megabytes_and_open(browser, tmp_path, stu
 def test_an_ablations_page_is_drawn_too(browser, tmp_path):
     for name in ("runs.csv", "summary.csv", "settings.json"):
         shutil.copy(REPORTS / "gap_removal" / name, tmp_path)
-    with opened(browser, write_ablation_report(tmp_path, "Does it work?", "We expect it to.")) as page:
+    with opened(browser, write_ablation_report(tmp_path)) as page:
         assert page.locator("#seeds .scatterlayer .trace").count() > 2
         summary = page.locator("table.sortable").first
         summary.get_by_role("button", name="parameters").click()

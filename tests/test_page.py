@@ -157,7 +157,7 @@ def test_tables_sort_by_what_they_show(page, study):
     assert trials.locator(f"tbody tr > :nth-child({number})").all_text_contents() == column[::-1]
     assert trials.locator("thead th").nth(number - 1).get_attribute("aria-sort") == "descending"
     assert page.locator("[aria-sort]").count() == 1
-    designs = page.locator("table.sortable", has_text="Hand-made designs")
+    designs = page.locator("table.sortable", has_text="The reference and the designs beside it")
     claims = designs.locator("tbody tr > :nth-child(6)")
     for _ in ("upwards", "downwards"):  # designs without a claim stay last
         designs.get_by_role("button", name="paper's test accuracy").click()

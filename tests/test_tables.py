@@ -9,6 +9,7 @@ from lightcnn.errors import UserError
 from search.execution.runs import RunState
 from search.pareto import Verdict
 from search.report.__main__ import main
+from search.report.ablation_page import ArmSeeds, arm_seeds
 from search.tables import DESIGNS, FRONT, RUNS, TRIALS, read_study
 
 REPORTS = Path(__file__).parents[1] / "reports"
@@ -76,5 +77,23 @@ def test_an_ablations_page_is_made_from_its_files(tmp_path, capsys):
         (folder / "settings.json").write_text(json.dumps(settings))
         assert main([str(folder)]) == 0
         assert f"<h1>{title}</h1>" in (folder / "report.html").read_text()
-    assert main([str(folder), "--pictures"]) == 2
+    with pytest.raises(SystemExit):
+        main([str(folder), "--pictures"])
     assert "--pictures must be for the folder of a search" in capsys.readouterr().err
+
+
+def test_arms_have_their_own_seeds():
+    runs = pd.DataFrame({"arm": ["b", "a", "a"], "seed": [0.0, 0, 1], "test_accuracy": [0.9, 0.98, 0.97]})
+    summary = pd.DataFrame(
+        {
+            "arm": ["a", "b"],
+            "architecture": ["8-gap", "9-gap"],
+            "test_accuracy_mean": [0.975, 0.9],
+            "test_accuracy_low": [0.95, 0.85],
+            "test_accuracy_high": [1.0, 0.95],
+        }
+    )
+    assert arm_seeds(summary, runs) == [
+        ArmSeeds("a", "8-gap", {0: 0.98, 1: 0.97}, 0.975, 0.95, 1.0),
+        ArmSeeds("b", "9-gap", {0: 0.9}, 0.9, 0.85, 0.95),
+    ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -46,26 +46,48 @@ def findings(summary: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def seeds_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
+@dataclass(frozen=True)
+class ArmSeeds:
+    """An arm's test accuracies, fractions."""
+
+    name: str
+    architecture: str
+    seeds: dict[int, float]
+    mean: float
+    low: float  # of the mean's 95 % interval; NaN with a single seed
+    high: float
+
+
+def arm_seeds(summary: pd.DataFrame, runs: pd.DataFrame) -> list[ArmSeeds]:
+    """The arms in the order of `summary`, the baseline first, each with its runs."""
+    means = [f"test_accuracy_{end}" for end in ("mean", "low", "high")]
+    return [
+        ArmSeeds(
+            str(arm["arm"]),
+            str(arm["architecture"]),
+            {int(run["seed"]): run["test_accuracy"] for run in rows(runs[runs["arm"] == arm["arm"]])},
+            *(float(arm[name]) for name in means),
+        )
+        for arm in rows(summary)
+    ]
+
+
+def seeds_figure(arms: Sequence[ArmSeeds]) -> go.Figure:
     """Test accuracy of each run, arm by arm, with the arm's mean and its interval."""
     figure = go.Figure()
-    for i, arm in enumerate(rows(summary)):
-        own = runs[runs["arm"] == arm["arm"]]
-        label = html.escape(str(arm["arm"]))
+    for i, arm in enumerate(arms):
+        label = html.escape(arm.name)
         figure.add_scatter(
-            x=error_percent(own["test_accuracy"]).tolist(),
-            y=[label] * len(own),
+            x=error_percent([*arm.seeds.values()]).tolist(),
+            y=[label] * len(arm.seeds),
             mode="markers",
             marker={"color": GREY, "size": 7, "opacity": 0.7},
             name="one seed",
             showlegend=i == 0,
             hoverinfo="text",
-            hovertext=[f"seed {int(r['seed'])}: {percent(r['test_accuracy'])}" for r in rows(own)],
+            hovertext=[f"seed {seed}: {percent(accuracy)}" for seed, accuracy in arm.seeds.items()],
         )
-        mean, low, high = (
-            float(error_percent(arm[name])) if not absent(arm[name]) else np.nan
-            for name in ("test_accuracy_mean", "test_accuracy_low", "test_accuracy_high")
-        )
+        mean, low, high = (float(error_percent(it)) for it in (arm.mean, arm.low, arm.high))
         figure.add_scatter(
             x=[mean],
             y=[label],
@@ -75,7 +97,7 @@ def seeds_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
             name="baseline: mean and 95 % interval" if i == 0 else "variant: mean and 95 % interval",
             showlegend=i < 2,
             hoverinfo="text",
-            hovertext=[f"{label}<br>{arm['architecture']}<br>mean {percent(arm['test_accuracy_mean'])}"],
+            hovertext=[f"{label}<br>{arm.architecture}<br>mean {percent(arm.mean)}"],
         )
     ticks = [50, 70, 80, 90, 95, 97, 98, 98.5, 98.8, 99, 99.2, 99.4, 99.6]
     figure.update_layout(
@@ -105,14 +127,13 @@ def write_ablation_report(folder: Path) -> Path:
     claims = CLAIMS.read_if_there(folder)
     title, text = _question(folder, file.about)
     about = {key: value for key, value in file.about.items() if key not in ("question", "text")}
-    names = set(summary["arm"])
     page = render(
         "ablation.html.j2",
         title=title,
         paragraphs=[" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()],
         findings=findings(summary),
         claims=rows(claims),
-        figure=html_plot(seeds_figure(summary, runs[runs["arm"].isin(list(names))]), "seeds"),
+        figure=html_plot(seeds_figure(arm_seeds(summary, runs)), "seeds"),
         summary=html_table(summary, "arm"),
         runs=html_table(runs, "arm"),
         readings=html_table(TEST_READINGS.read_if_there(folder), "read_at"),

@@ -17,7 +17,7 @@ from search.report.history import progress, timeline
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.importance import importance
 from search.report.pareto_plot import pareto_figure
-from search.report.plots import importance_figure, learning_figure, progress_figure, timeline_figure
+from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.storage import write_whole
 from search.tables import GAPS, PAPER, REPLAYS, RETRAINED, Tables, read_study
@@ -78,8 +78,8 @@ def _near(tables: Tables) -> pd.DataFrame:
 def _parts(tables: Tables, replays: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The page's later plots by name, those that the study has the data for, with their summaries."""
     parts: dict[str, dict[str, Any]] = {}
-    if (learning := learning_figure(tables)) is not None:
-        parts["learning"] = {"summary": summaries.learning(tables), "figure": learning}
+    if (shown := learning(tables)) is not None:
+        parts["learning"] = {"summary": summaries.learning(tables), "figure": learning_figure(shown)}
     if (mattered := importance(tables)) is not None:
         effects = [
             (effect.dimension.title, [(value, percent(it)) for value, it in effect.accuracies.items()])

@@ -10,6 +10,7 @@ from search.execution.runs import RunState
 from search.pareto import Verdict
 from search.report.__main__ import main
 from search.report.ablation_page import ArmSeeds, arm_seeds
+from search.report.plots import learning
 from search.tables import DESIGNS, FRONT, RUNS, TRIALS, read_study
 
 REPORTS = Path(__file__).parents[1] / "reports"
@@ -97,3 +98,12 @@ def test_arms_have_their_own_seeds():
         ArmSeeds("a", "8-gap", {0: 0.98, 1: 0.97}, 0.975, 0.95, 1.0),
         ArmSeeds("b", "9-gap", {0: 0.9}, 0.9, 0.85, 0.95),
     ]
+
+
+def test_learning_curves_are_the_fronts_the_references_and_the_stopped():
+    shown = learning(read_study(REPORTS / "mnist-defaults"))
+    (reference,) = shown.reference
+    assert (shown.reference_name, reference.architecture) == ("LightCNN", "8-16-32-gap")
+    assert (reference.epochs, reference.accuracies[-1]) == (tuple(range(1, 9)), 0.9812)
+    assert "8-16-32-gap" not in {curve.architecture for curve in shown.on_front}
+    assert all(len(curve.epochs) < 8 for curve in shown.stopped)

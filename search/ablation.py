@@ -14,6 +14,7 @@ from lightcnn.network import build
 from lightcnn.training import Recipe
 from search.evaluation import Arm
 from search.statistics import difference, holm, seed_columns
+from search.tables import SUMMARY
 
 BUDGET_TOLERANCE = 0.03  # how far a variant at the baseline's budget may be from it
 
@@ -117,12 +118,7 @@ def summarise(ablation: Ablation, runs: pd.DataFrame) -> pd.DataFrame:
                 "p_holm": gain.p_value,
             }
         rows.append(row)
-    columns = [
-        *("arm", "architecture", "num_parameters", "num_seeds"),
-        *("test_accuracy_mean", "test_accuracy_low", "test_accuracy_high"),
-        *("difference", "difference_low", "difference_high", "p_holm"),
-    ]
-    summary = pd.DataFrame(rows, columns=columns)
+    summary = SUMMARY.frame(rows)
     compared = summary["p_holm"].notna()
     if compared.any():
         summary.loc[compared, "p_holm"] = holm(summary.loc[compared, "p_holm"].to_numpy(dtype=float))

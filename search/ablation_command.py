@@ -28,7 +28,7 @@ from search.execution.runs import TrainingData
 from search.execution.slots import open_slots
 from search.report.ablation_page import findings, write_ablation_report
 from search.settings import AblationSettings, SettingsFile, held_study
-from search.storage import write_table
+from search.tables import CLAIMS, SUMMARY
 
 DATASET = "mnist"
 
@@ -88,17 +88,18 @@ def _run(
         options.train_images or available,
         {file.name: file.sha256 for file in dataset.files},
     )
-    file = SettingsFile(settings, about_this_run(f"studies.{ablation.name}", arguments))
+    about = about_this_run(f"studies.{ablation.name}", arguments) | {"question": question, "text": text}
+    file = SettingsFile(settings, about)
     with held_study(options.out, ablation.name, options.fresh, file, log_line) as folder:
         with open_slots(slots, options.epoch_timeout) as executor:
             num_seeds = dict.fromkeys(ablation.arms, ablation.num_seeds)
             runs = retrain(ablation.name, num_seeds, ablation.recipe, data, executor, folder)
         summary = summarise(ablation, runs)
-        write_table(summary, folder / "summary.csv")
+        SUMMARY.write(summary, folder)
         answers = None if claims is None else claims(runs, summary)
         if answers is not None:
-            write_table(answers, folder / "claims.csv")
-        page = write_ablation_report(folder, question, text, answers)
+            CLAIMS.write(answers, folder)
+        page = write_ablation_report(folder)
     for sentence in findings(summary):
         print(sentence)
     if answers is not None:

@@ -20,7 +20,7 @@ from joblib import cpu_count
 from lightcnn.errors import Failure, UserError
 from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
 
-GOES_ON = "what was finished is kept, and the same command goes on from there"
+RESUMES = "what was finished is kept, and the same command resumes it"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
 
 
@@ -157,16 +157,16 @@ def run_command(parser: Parser, work: Callable[[], None]) -> int:
     except UserError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        print(f"interrupted; {GOES_ON}", file=sys.stderr)
+        print(f"interrupted; {RESUMES}", file=sys.stderr)
         return 130
     except (OSError, Failure) as error:
         is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        print(f"failed: {error}; {GOES_ON}" if is_full else f"failed: {error}", file=sys.stderr)
+        print(f"failed: {error}; {RESUMES}" if is_full else f"failed: {error}", file=sys.stderr)
         return 1
     except Exception:
         traceback.print_exc()
         print(
-            f"this is a fault of the program, please report it with the lines above; {GOES_ON}",
+            f"this is a fault of the program, please report it with the lines above; {RESUMES}",
             file=sys.stderr,
         )
         return 1

@@ -21,18 +21,15 @@ from lightcnn.cost import num_parameters
 from lightcnn.data import Dataset, LabelledImages, load_test_images
 from lightcnn.errors import Failure, UserError
 from lightcnn.training import EVALUATION_BATCH, Recipe, measure, trained_network, weights_alone
+from search.cells import absent, rows
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display
 from search.execution.runs import Run, RunProgress, TrainingData, images_of, slot_device
 from search.execution.schedule import train_runs
 from search.execution.slots import SlotExecutor
-from search.storage import uninterrupted, write_table, write_whole
-from search.tables import absent, read_table, read_test_readings, rows
+from search.storage import uninterrupted, write_whole
+from search.tables import RUNS, TEST_READINGS
 
-RUN_COLUMNS = [
-    *("arm", "architecture", "num_parameters", "seed", "epochs"),
-    *("train_accuracy", "test_accuracy", "seconds"),
-]
 MAX_FAILURES = 4  # runs that fail, each twice, before the cause is looked for elsewhere
 
 
@@ -116,7 +113,7 @@ def retrain(
     _read_test_set(folder, kept, [row for row in wanted if absent(row["test_accuracy"])], recipe, data, slots)
     if failures:
         raise Failure(f"{'; '.join(failures)}; the same command tries again")
-    table = pd.DataFrame(wanted, columns=RUN_COLUMNS)
+    table = RUNS.frame(wanted)
     return table.assign(arm=[arms[text].name for text in table["architecture"]])
 
 
@@ -195,7 +192,7 @@ def right_on_test_images(
     Returns:
         For each predictor (num_test_images,), in the order of the test set.
     """
-    earlier = rows(read_test_readings(folder))
+    earlier = rows(TEST_READINGS.read_if_there(folder))
     test = load_test_images(data.dataset, data.folder)
     with torch.inference_mode():
         starts = range(0, len(test), EVALUATION_BATCH)
@@ -210,8 +207,7 @@ def right_on_test_images(
 
 def kept_runs(folder: Path) -> pd.DataFrame:
     """The table of `folder`/runs.csv; empty if there is none yet. UserError if it was damaged by hand."""
-    path = folder / "runs.csv"
-    return read_table(path) if path.exists() else pd.DataFrame(columns=RUN_COLUMNS)
+    return RUNS.read_if_there(folder)
 
 
 def _keep(folder: Path, kept: list[dict[str, Any]], arm: Arm, progress: RunProgress) -> None:
@@ -229,7 +225,7 @@ def _keep(folder: Path, kept: list[dict[str, Any]], arm: Arm, progress: RunProgr
     with uninterrupted():
         _keep_weights(_weights(folder, row), progress.state)
         kept.append(row)
-        _write(folder, kept)
+        RUNS.write(RUNS.frame(kept), folder)
 
 
 def _read_test_set(
@@ -243,7 +239,7 @@ def _read_test_set(
     """Fill in the accuracies of the `untested` among the `kept` runs; no reading where there are none."""
     if not untested:
         return
-    earlier = rows(read_test_readings(folder))
+    earlier = rows(TEST_READINGS.read_if_there(folder))
     task = data.dataset.task
 
     def submit(row: dict[str, Any]) -> Future[Accuracies]:
@@ -266,22 +262,19 @@ def _read_test_set(
         row |= {"train_accuracy": accuracies.train, "test_accuracy": accuracies.test}
     with uninterrupted():
         _record_reading(folder, earlier, len(untested))
-        _write(folder, kept)
+        RUNS.write(RUNS.frame(kept), folder)
 
 
 def _record_reading(
     folder: Path, earlier: list[dict[str, Any]], num_runs: int, exported: str | None = None
 ) -> None:
-    reading = {"read_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"), "num_runs": num_runs}
+    reading: dict[str, Any] = {
+        "read_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "num_runs": num_runs,
+    }
     if exported is not None:
         reading["exported"] = exported
-    readings = pd.DataFrame([*earlier, reading]).astype({"num_runs": int})
-    write_table(readings, folder / "test_readings.csv")
-
-
-def _write(folder: Path, kept: list[dict[str, Any]]) -> None:
-    whole_numbers = dict.fromkeys(("num_parameters", "seed", "epochs"), int)
-    write_table(pd.DataFrame(kept, columns=RUN_COLUMNS).astype(whole_numbers), folder / "runs.csv")
+    TEST_READINGS.write(TEST_READINGS.frame([*earlier, reading]), folder)
 
 
 def _keep_weights(path: Path, state: bytes) -> None:

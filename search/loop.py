@@ -44,8 +44,8 @@ def search(
     """Bring `study` to `num_trials` finished trials, then train the designs beside them.
 
     The reference is the first trial if the space holds it, whatever the budget, and beside the trials if not.
-    Every run is told to the study as it ends; a trial that an earlier driver left
-    unfinished goes on, under its own number, from the last epoch that `unfinished` has of it. Fewer trials
+    Every run is reported to the study as it ends; a trial that an earlier driver left
+    unfinished is resumed, under its own number, from the last epoch that `unfinished` has of it. Fewer trials
     come out if the space holds no more candidates within the budget.
     """
     referee = _Referee(settings, finished(study))

@@ -5,8 +5,49 @@ and DataFrame columns alike (`table.iloc[front(table["num_parameters"], table["v
 whose accuracy or size is NaN (it failed) is never in an answer.
 """
 
+from __future__ import annotations
+
+from enum import StrEnum
+from math import isnan
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from search.statistics import SIGNIFICANT
+
+
+class Verdict(StrEnum):
+    """Where a design stands beside the front of the candidates no larger than it, over seeds."""
+
+    ON_FRONT = "ON_FRONT"
+    DOMINATED = "DOMINATED"
+    INDISTINGUISHABLE = "INDISTINGUISHABLE"
+
+    @staticmethod
+    def of(gap: float, p: float) -> Verdict | None:
+        """INDISTINGUISHABLE if p is not below SIGNIFICANT; else ON_FRONT if as accurate, DOMINATED if less.
+
+        Args:
+            gap: the design's mean accuracy less that of the most accurate candidate no larger, fractions.
+            p: that there is no difference, corrected for all candidates no larger.
+
+        Returns:
+            None where gap or p is NaN: no candidate is as small, so none is set against the design.
+        """
+        if isnan(gap) or isnan(p):
+            return None
+        if p >= SIGNIFICANT:
+            return Verdict.INDISTINGUISHABLE
+        return Verdict.DOMINATED if gap < 0 else Verdict.ON_FRONT
+
+    @property
+    def says(self) -> str:
+        """What a sentence makes of it, after "the design is"."""
+        return {
+            Verdict.ON_FRONT: "on the front",
+            Verdict.DOMINATED: "dominated",
+            Verdict.INDISTINGUISHABLE: "statistically indistinguishable from the front",
+        }[self]
 
 
 def _measured(
@@ -58,9 +99,9 @@ def shortfall(num_parameters: ArrayLike, accuracy: ArrayLike) -> NDArray[np.floa
 def hypervolume(
     num_parameters: ArrayLike, accuracy: ArrayLike, max_parameters: float, least_accuracy: float
 ) -> float:
-    """Area that the front covers in (log10 of the parameters, accuracy), up to a corner.
+    """Area that the front covers in (log10 of the parameters, accuracy), up to the reference point.
 
-    What is larger than `max_parameters` or less accurate than `least_accuracy` covers nothing.
+    That is (`max_parameters`, `least_accuracy`): what is larger or less accurate covers nothing.
 
         >>> round(hypervolume([100, 1_000], [0.95, 0.98], 10_000, 0.90), 3)
         0.13

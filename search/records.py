@@ -12,8 +12,6 @@ from optuna.study import Study
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from search.execution.runs import RunProgress, RunState
 
-CURVE = ("train_loss", "val_accuracy", "val_loss")  # after each epoch
-
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -32,7 +30,7 @@ class RunRecord:
     seconds: float
     seed: int
     reason: str | None
-    curve: list[list[float | None]]  # for each epoch: CURVE
+    curve: list[list[float | None]]  # after each epoch: training loss, validation accuracy and loss
     spared_at: int | None = None  # the epoch at which it was due to be stopped, but was exempted at random
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from optuna.study import Study
 from lightcnn.cost import num_parameters
 from search.evaluation import kept_runs
 from search.pareto import front
-from search.records import CURVE, RunRecord, finished, finished_designs
+from search.records import finished, finished_designs
 from search.settings import SearchSettings, read
 from search.standing import candidates, with_retraining
-from search.storage import SETTINGS, look_at_study, write_table
+from search.storage import SETTINGS, look_at_study
+from search.tables import CURVES, DESIGNS, FRONT, TIMES, TRIALS
 
 
 def study_tables(study: Study, settings: SearchSettings) -> dict[str, pd.DataFrame]:
@@ -29,10 +30,7 @@ def study_tables(study: Study, settings: SearchSettings) -> dict[str, pd.DataFra
     each was over; not in trials.csv, which a second run repeats bit for bit.
     """
     records = finished(study)
-    columns = ["trial", *(field.name for field in fields(RunRecord) if field.name != "curve")]
-    trials = pd.DataFrame(
-        [{"trial": number, **asdict(record)} for number, record in sorted(records.items())], columns=columns
-    )
+    trials = TRIALS.frame({"trial": number, **asdict(it)} for number, it in sorted(records.items()))
     judged = candidates(trials, settings.max_parameters)
     on_front = judged.iloc[front(judged["num_parameters"], judged["val_accuracy"].astype(float))]
 
@@ -54,7 +52,7 @@ def study_tables(study: Study, settings: SearchSettings) -> dict[str, pd.DataFra
             }
         )
     curves = [
-        {"trial": number, "epoch": epoch, **dict(zip(CURVE, values, strict=True))}
+        dict(zip(CURVES.required, (number, epoch, *values), strict=True))
         for number, record in sorted(records.items())
         for epoch, values in enumerate(record.curve, start=1)
     ]
@@ -67,11 +65,11 @@ def study_tables(study: Study, settings: SearchSettings) -> dict[str, pd.DataFra
         if trial.number in records and trial.datetime_complete is not None
     ]
     return {
-        "trials.csv": trials,
-        "front.csv": on_front[["architecture", "num_parameters", "num_macs", "val_accuracy"]],
-        "designs.csv": pd.DataFrame(designs).astype({"paper_parameters": "Int64"}),
-        "curves.csv": pd.DataFrame(curves, columns=["trial", "epoch", *CURVE]),
-        "times.csv": pd.DataFrame(times, columns=["trial", "ended_at"]),
+        TRIALS.file: trials,
+        FRONT.file: on_front[FRONT.required],
+        DESIGNS.file: DESIGNS.frame(designs).astype({"paper_parameters": "Int64"}),
+        CURVES.file: CURVES.frame(curves),
+        TIMES.file: TIMES.frame(times),
     }
 
 
@@ -83,8 +81,8 @@ def write_tables(folder: Path, study: Study, settings: SearchSettings, placed: I
     """
     tables = study_tables(study, settings)
     tables |= with_retraining(tables, kept_runs(folder), settings, placed)
-    for name, table in tables.items():
-        write_table(table, folder / name)
+    for table in (TRIALS, FRONT, DESIGNS, CURVES, TIMES):
+        table.write(tables[table.file], folder)
 
 
 def rebuild_tables(folder: Path) -> None:

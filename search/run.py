@@ -193,7 +193,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     file = SettingsFile(settings, about, placed_texts)
     with held_study(options.out, options.name or data.dataset.name, options.fresh, file, log_line) as folder:
         study = open_study(folder, log_line)
-        kept_runs(folder)  # damage by hand is better told now than when the search is done
+        kept_runs(folder)  # damage by hand is better reported now than when the search is done
         with_designs = not options.no_baselines
         with finally_written(folder, study), open_slots(slots, options.epoch_timeout) as executor:
             with Display("search", *num_runs(study, settings, options.trials, with_designs)) as display:
@@ -298,7 +298,7 @@ def _left_out(settings: SearchSettings) -> str:
 
 
 def _about(dataset: Dataset, settings: SearchSettings) -> dict[str, str]:
-    """What the page tells of a user's own images."""
+    """What the page says of a user's own images."""
     about = {
         "folder": dataset.title,
         "images": dataset.preparation,

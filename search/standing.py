@@ -10,10 +10,10 @@ import pandas as pd
 
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
-from lightcnn.designs import DESIGNS
+from lightcnn.designs import DESIGNS as NAMED
 from search.evaluation import Arm
 from search.execution.runs import RunState
-from search.pareto import front, shortfall
+from search.pareto import Verdict, front, shortfall
 from search.settings import SearchSettings
 from search.statistics import (
     Measured,
@@ -25,7 +25,7 @@ from search.statistics import (
     seed_columns,
     standard_error,
 )
-from search.tables import GAPS
+from search.tables import DESIGNS, FRONT, GAPS, TRIALS
 
 FEW_SEEDS = 2  # of a re-trained design that decides nothing about the reference or the user's own
 NOISE = 2  # standard errors of a validation accuracy within which a candidate may belong to the front
@@ -134,10 +134,10 @@ def with_retraining(
     )
     if means.empty:
         return dict(tables)
-    trials, on_front, designs = (tables[name] for name in ("trials.csv", "front.csv", "designs.csv"))
+    trials, on_front, designs = (tables[table.file] for table in (TRIALS, FRONT, DESIGNS))
 
     unknown = [text for text in tested["architecture"] if text not in set(trials["architecture"])]
-    names = {design.text: design.name for design in DESIGNS}
+    names = {design.text: design.name for design in NAMED}
     added = [
         {
             "name": names.get(text, text),
@@ -176,14 +176,16 @@ def with_retraining(
     among = [measured[text] for text in retrained["architecture"] if text in measured]
     gaps = [place(measured[text], among) if text in measured else {} for text in designs["architecture"]]
     designs = designs.join(pd.DataFrame(gaps, index=designs.index, columns=GAPS))
-    return {"trials.csv": trials, "front.csv": on_front, "designs.csv": designs}
+    return {TRIALS.file: trials, FRONT.file: on_front, DESIGNS.file: designs}
 
 
 def place(design: Measured, among: Iterable[Measured]) -> dict[str, Any]:
     """The gaps of `design` to the front of the candidates `among`, itself left out, as columns `GAPS`.
 
-    At equal parameters: its accuracy less that of the most accurate candidate no larger, with interval, and
-    the p-value after Holm's correction over all candidates no larger, as it was chosen among them. At equal
+    At equal parameters: its accuracy less that of the most accurate candidate no larger, with interval, the
+    p-value after Holm's correction over all candidates no larger, as it was chosen among them, and the
+    verdict that follows: INDISTINGUISHABLE from the front if p is not below 0.05, else ON_FRONT if the design
+    is the more accurate, DOMINATED if not; none where no candidate is as small. At equal
     accuracy: parameters of the smallest candidate as accurate over its own, with interval; inf where there is
     none.
     """
@@ -195,12 +197,14 @@ def place(design: Measured, among: Iterable[Measured]) -> dict[str, Any]:
     if gap is not None:
         smaller = [m for m in others if m.num_parameters <= design.num_parameters]
         p_values = holm([difference(m.accuracies, design.accuracies).p_value for m in smaller])
+        p = p_values[[m.name for m in smaller].index(gap.reference)]
         row |= {
+            "verdict": Verdict.of(gap.difference.mean, p),
             "accuracy_reference": gap.reference,
             "accuracy_gap": gap.difference.mean,
             "accuracy_gap_low": gap.difference.low,
             "accuracy_gap_high": gap.difference.high,
-            "accuracy_gap_p": p_values[[m.name for m in smaller].index(gap.reference)],
+            "accuracy_gap_p": p,
         }
     if members:
         ratio = parameter_gap_at_equal_accuracy(members, design)

@@ -10,6 +10,8 @@ p-value 0 where two such arms differ and 1 where they do not. No seed moved the 
 ValueError, from every function of seeds: fewer than 2 in an arm (one has no interval), or a value not finite.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from math import inf, nan, sqrt
 from typing import Literal, NamedTuple
@@ -21,7 +23,7 @@ from scipy import stats
 Values = Sequence[float] | NDArray[np.float64]
 
 CONFIDENCE = 0.95
-SIGNIFICANT = 0.05  # p, corrected for all comparisons made, below which two designs are told apart
+SIGNIFICANT = 0.05  # p, corrected for all comparisons made, below which two designs are distinguishable
 PAIRING_LEVEL = 0.05  # the correlation over seeds must be this significant before arms are paired
 
 

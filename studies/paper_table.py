@@ -18,9 +18,9 @@ from lightcnn.designs import DESIGNS
 from lightcnn.training import PAPER
 from search.ablation import Ablation
 from search.ablation_command import main
+from search.cells import percent
 from search.evaluation import Arm
 from search.statistics import difference, mean_interval
-from search.tables import percent
 
 TASK = DATASETS["mnist"].task
 ARMS = tuple(Arm(design.name, design.architecture(TASK)) for design in DESIGNS)

@@ -9,7 +9,7 @@ Replays LightCNN-Bench (`python -m studies.tabular_bench`, which must have run):
 suggests candidates of the whole space, and the nearest network of the table that it has not met answers
 with the accuracy that it had; the surrogate, which chooses from a pool, has those networks as its pool. The
 hypervolume found is compared with that of random draws. NSGA-II draws its first 50 at random, the others
-their first 10. Keeps each repetition as it ends, and goes on where it was. The GP takes most of the time,
+their first 10. Keeps each repetition as it ends, and resumes where it was. The GP takes most of the time,
 hours on 2 cores.
 """
 
@@ -34,6 +34,7 @@ from optuna.trial import FrozenTrial
 
 from lightcnn.architecture import Architecture, parse
 from lightcnn.errors import UserError
+from search.cells import rows
 from search.command import Parser, at_least, run_command
 from search.execution.runs import RunState
 from search.pareto import hypervolume
@@ -43,6 +44,7 @@ from search.space import Space
 from search.statistics import mean_interval, paired_difference
 from search.storage import only_driver, study_folder, write_table
 from search.surrogate import Pool
+from search.tables import REPLAYS
 from studies.early_stopping import REFERENCE
 from studies.tabular_bench import TABLE, TASK, first_runs, read
 
@@ -191,18 +193,16 @@ def study(out: Path, names: Sequence[str], repetitions: int, num_trials: int, wo
         )
     folder = study_folder(out, "samplers")
     with only_driver(folder):
-        kept = folder / "replays.csv"
-        lines = pd.read_csv(kept) if kept.exists() else pd.DataFrame()
-        reached = lines[lines["num_trials"] == num_trials] if len(lines) else lines
-        done = set(zip(reached["sampler"], reached["repetition"], strict=True)) if len(reached) else set()
+        kept = rows(REPLAYS.read_if_there(folder))
+        done = {(it["sampler"], it["repetition"]) for it in kept if it["num_trials"] == num_trials}
         names = list(dict.fromkeys(["random", *names]))  # what the others are compared with
         missing = [(name, i) for i in range(repetitions) for name in names if (name, i) not in done]
         jobs = (delayed(replay)(name, records, i, num_trials) for name, i in missing)
         for result in Parallel(n_jobs=workers or cpu_count(), return_as="generator_unordered")(jobs):
-            lines = pd.concat([lines, pd.DataFrame(result)]).drop_duplicates(KEYS)
-            lines = lines.sort_values(KEYS, ignore_index=True)
-            write_table(lines, kept)
-        summary = summarise(lines)
+            kept += result
+            lines = REPLAYS.frame(kept).drop_duplicates(KEYS).sort_values(KEYS, ignore_index=True)
+            REPLAYS.write(lines, folder)
+        summary = summarise(REPLAYS.read(folder))
         write_table(summary, folder / "summary.csv")
     print(summary.to_string(index=False))
 

@@ -16,7 +16,7 @@ from lightcnn.training import FAST
 from search import ablation_command as study
 from search.ablation import Ablation, at_budget, summarise
 from search.evaluation import Arm
-from search.report.ablation_page import findings, seeds_figure
+from search.report.ablation_page import arm_seeds, findings, seeds_figure
 from studies import gap_removal, paper_table
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
@@ -119,7 +119,7 @@ def test_findings_say_what_the_figures_say():
 
 def test_the_plot_holds_every_seed():
     runs = runs_of(SMALL, {"GAP": (0.97, 0.98), "flatten": (0.96, 0.95)})
-    figure = seeds_figure(summarise(SMALL, runs), runs)
+    figure = seeds_figure(arm_seeds(summarise(SMALL, runs), runs))
     dots = [trace for trace in figure.data if trace.name == "one seed"]
     assert [list(trace.x) for trace in dots] == [pytest.approx([3, 2]), pytest.approx([4, 5])]
     assert [trace.y[0] for trace in dots] == ["GAP", "flatten"]

@@ -16,9 +16,15 @@ from search.report import summaries
 from search.report.designs import as_columns, catalogue
 from search.report.history import BENCH, BENCH_REFERENCE_POINT, progress, random_band, timeline
 from search.report.importance import importance
-from search.report.plots import importance_figure, learning_figure, progress_figure, timeline_figure
+from search.report.plots import (
+    importance_figure,
+    learning,
+    learning_figure,
+    progress_figure,
+    timeline_figure,
+)
 from search.results import rebuild_tables
-from search.tables import read_replays, read_study
+from search.tables import REPLAYS, read_study
 from studies.tabular_bench import DATASET, SEARCH
 
 REPORTS = Path(__file__).parents[1] / "reports"
@@ -46,7 +52,7 @@ def test_hypervolume_grows_with_the_front_of_complete_trials():
 
 def test_random_searches_stand_beside_the_same_data_and_budget_only():
     assert {"dataset": DATASET, "epochs": SEARCH[0], "num_train_images": SEARCH[1]} == BENCH
-    replays = read_replays(REPORTS)
+    replays = REPLAYS.read(REPORTS / "samplers")
     data = replace(SETTINGS.data, num_train_images=25_000)
     of_bench = replace(SETTINGS, recipe=replace(SETTINGS.recipe, epochs=8), data=data)
     trials = [("COMPLETE", "8-gap", 1_000, 0.95, 8, 1)] * 60
@@ -102,14 +108,14 @@ def test_learning_curves_of_the_front_lightcnn_and_the_stopped():
         front=["8-gap", "8-16-32-gap"],
         curves=curves,
     )
-    traces = {trace.name: trace for trace in learning_figure(tables).data}
+    traces = {trace.name: trace for trace in learning_figure(learning(tables)).data}
     assert list(traces) == ["stopped early", "on the search's front", "LightCNN"]
     assert list(traces["on the search's front"].x) == [1, 2, None]
     assert list(traces["on the search's front"].y) == [10, 5, None]
     assert traces["stopped early"].hovertext[0] == "&lt;b&gt;-gap<br>80.00 %"
     assert traces["LightCNN"].marker.symbol == "star"
     assert summaries.learning(tables).endswith("1 was stopped early: 1 after epoch 1.")
-    assert learning_figure(study_of([])) is None
+    assert learning(study_of([])) is None
 
 
 def test_the_catalogue_has_each_design_once_with_its_layers():

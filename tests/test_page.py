@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from test_importance import study_where
 
+from search.cells import rows
 from search.report.__main__ import main
 from search.report.ablation_page import write_ablation_report
 from search.report.page import write_report
 from search.storage import write_table
-from search.tables import read_study, rows
+from search.tables import read_study
 
 REPORTS = Path(__file__).parents[1] / "reports"
 CHROMIUM = shutil.which("chromium")
@@ -156,7 +157,7 @@ def test_tables_sort_by_what_they_show(page, study):
     assert trials.locator(f"tbody tr > :nth-child({number})").all_text_contents() == column[::-1]
     assert trials.locator("thead th").nth(number - 1).get_attribute("aria-sort") == "descending"
     assert page.locator("[aria-sort]").count() == 1
-    designs = page.locator("table.sortable", has_text="Hand-made designs")
+    designs = page.locator("table.sortable", has_text="The reference and the designs beside it")
     claims = designs.locator("tbody tr > :nth-child(6)")
     for _ in ("upwards", "downwards"):  # designs without a claim stay last
         designs.get_by_role("button", name="paper's test accuracy").click()
@@ -238,7 +239,7 @@ def test_a_thousand_trials_are_under_6_megabytes_and_open(browser, tmp_path, stu
 def test_an_ablations_page_is_drawn_too(browser, tmp_path):
     for name in ("runs.csv", "summary.csv", "settings.json"):
         shutil.copy(REPORTS / "gap_removal" / name, tmp_path)
-    with opened(browser, write_ablation_report(tmp_path, "Does it work?", "We expect it to.")) as page:
+    with opened(browser, write_ablation_report(tmp_path)) as page:
         assert page.locator("#seeds .scatterlayer .trace").count() > 2
         summary = page.locator("table.sortable").first
         summary.get_by_role("button", name="parameters").click()

@@ -18,7 +18,21 @@ from search.execution.checkpoints import Checkpoints
 from search.execution.runs import Run, RunProgress, TrainingData
 from search.settings import SearchSettings, SettingsFile, agree, read
 from search.storage import move_aside, only_driver, open_study, study_folder
-from search.tables import FILES, read_study, read_table
+from search.tables import (
+    CURVES,
+    DESIGNS,
+    FRONT,
+    REPLAYS,
+    RUNS,
+    SUMMARY,
+    TEST_READINGS,
+    TIMES,
+    TRIALS,
+    read_study,
+)
+
+TABLES = (TRIALS, FRONT, DESIGNS, RUNS, SUMMARY, TEST_READINGS, CURVES, TIMES, REPLAYS)
+FILES = {table.file: table for table in TABLES}
 
 ROOT = Path(__file__).parents[1]
 many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -39,7 +53,7 @@ def or_one_line(function, *arguments):
 @many
 def test_any_bytes_are_a_table_or_refused(content, name, tmp_path):
     (tmp_path / name).write_bytes(content)
-    or_one_line(read_table, tmp_path / name)
+    or_one_line(FILES[name].read, tmp_path)
 
 
 CELLS = st.text(max_size=8) | st.sampled_from(["", "nan", "inf", "-1", "0.5", "1e999", "COMPLETE", "8-gap"])
@@ -48,10 +62,10 @@ CELLS = st.text(max_size=8) | st.sampled_from(["", "nan", "inf", "-1", "0.5", "1
 @given(data=st.data(), name=st.sampled_from([*FILES]))
 @many
 def test_any_cells_are_a_table_or_refused(data, name, tmp_path):
-    header = FILES[name][0].split()
+    header = FILES[name].required
     lines = [data.draw(st.lists(CELLS, min_size=len(header), max_size=len(header))) for _ in range(2)]
     (tmp_path / name).write_text("\n".join(map(",".join, [header, *lines])), encoding="utf-8", newline="")
-    or_one_line(read_table, tmp_path / name)
+    or_one_line(FILES[name].read, tmp_path)
 
 
 JSON = st.recursive(
@@ -157,7 +171,7 @@ def test_a_study_without_some_of_its_files_is_refused(names, tmp_path):
     for name in ("trials.csv", "front.csv", "designs.csv"):
         (tmp_path / name).unlink(missing_ok=True)
     for name in names:
-        (tmp_path / name).write_text(",".join(FILES[name][0].split()) + "\n")
+        (tmp_path / name).write_text(",".join(FILES[name].required) + "\n")
     assert or_one_line(read_study, tmp_path) is None  # at best a study without LightCNN
 
 

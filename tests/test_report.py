@@ -14,6 +14,7 @@ import pytest
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
+from search.cells import rows, written
 from search.report.__main__ import main
 from search.report.label_placement import label_size, place_labels
 from search.report.page import write_report
@@ -22,7 +23,7 @@ from search.report.verdict import early_stopping, standing, verdict
 from search.settings import recorded
 from search.standing import with_retraining
 from search.storage import write_table
-from search.tables import GAPS, RETRAINED, read_study, rows, written
+from search.tables import GAPS, RETRAINED, read_study
 
 TRIALS = """\
 trial,state,architecture,num_parameters,num_macs,peak_activation_bytes,num_blocks,head,val_accuracy,val_loss,epochs,seconds,seed,reason
@@ -254,8 +255,8 @@ def test_stopped_trials_are_told(study):
     )
     assert early_stopping(read_study(study)) == (
         "2 of 5 trials were stopped early, because candidates no larger were clearly more accurate so far; "
-        "that saved 30 % of the epochs. Of 2 that were due to be stopped but were exempted at random, 1 ended on the "
-        "front, where the rule would have been wrong."
+        "that saved 30 % of the epochs. Of 2 that were due to be stopped but were exempted at random, 1 "
+        "ended on the front, where the rule would have been wrong."
     )
     page = outside_script(write_report(study).read_text(encoding="utf-8"))
     assert "2 of 5 trials were stopped early" in page and "2 pruned" in page
@@ -358,7 +359,7 @@ def test_labels_are_apart_from_each_other_and_from_all_marks():
         (0.98614, "fraction", "98.61 %"),
         (0.04512, "number", "0.04512"),
         (61.5, "number", "61.5"),
-        ("True", "flag", "yes"),
+        (True, "flag", "yes"),
         (0.97, "limit", "97.00 %"),
         (-5.0, "limit", "< 0 %"),  # of an interval of two seeds
         (1.01, "limit", "> 100 %"),

@@ -24,7 +24,7 @@ class Slots(Protocol):
 
 
 class Watcher(Protocol):
-    """Who is told how the runs go."""
+    """Who is shown how the runs go."""
 
     def show(self, key: Hashable, progress: RunProgress) -> None:
         """A run has started, has trained one more epoch, or is over."""

@@ -25,6 +25,7 @@ from lightcnn.data import load_training_images, recorded_sums, stratified_subset
 from lightcnn.designs import DESIGNS
 from lightcnn.errors import UserError
 from lightcnn.fetching import find_dataset
+from search.cells import Row, absent, rows
 from search.command import Parser, at_least, run_command
 from search.evaluation import one_network, right_on_test_images
 from search.execution.runs import TrainingData
@@ -44,7 +45,7 @@ from search.export.formats import (
 )
 from search.export.model_card import INT8_NAME, NETWORK_NAME, Card, model_card
 from search.storage import SETTINGS, only_driver, write_whole
-from search.tables import Row, Tables, absent, read_study, rows
+from search.tables import Tables, read_study
 
 NUM_IMAGES = 1_000  # training images that formats are checked on and int8 ranges taken from
 

@@ -16,7 +16,7 @@ from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from lightcnn.data import Dataset
 from lightcnn.operations import Relu
 from lightcnn.training import Recipe
-from search.tables import Row, absent, percent
+from search.cells import Row, absent, percent
 
 INT8_NAME, NETWORK_NAME = "int8", "network"  # what was tested
 Right = NDArray[np.bool_]  # (num_test_images,): whether each was classed rightly
@@ -24,7 +24,7 @@ Right = NDArray[np.bool_]  # (num_test_images,): whether each was classed rightl
 
 @dataclass(frozen=True)
 class Card:
-    """What a model card tells."""
+    """What a model card says."""
 
     study: str
     architecture: Architecture

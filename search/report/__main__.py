@@ -4,17 +4,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lightcnn.errors import UserError
 from search.command import Parser, run_command
+from search.report.ablation_page import write_ablation_report
 from search.report.page import open_page, write_report
 from search.report.pictures import write_pictures
 from search.results import rebuild_tables
 from search.storage import JOURNAL
-from search.tables import read_study
+from search.tables import SUMMARY, TRIALS, read_study
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = Parser("python -m search.report", "Rebuild a study's page from its files.")
+    parser = Parser("python -m search.report", "Rebuild the page of a search or an ablation from its files.")
     parser.add_argument(
         "folder", type=Path, help="the study's folder, e.g. reports/mnist; report.html goes there"
     )
@@ -31,7 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _rebuild(folder: Path, with_pictures: bool, then_open: bool) -> None:
     if (folder / JOURNAL).exists():  # so that the page of a search that is running is of this moment
         rebuild_tables(folder)
-    page = write_report(folder)
+    is_ablation = not (folder / TRIALS.file).exists() and (folder / SUMMARY.file).exists()
+    if is_ablation and with_pictures:
+        raise UserError(f"--pictures must be for the folder of a search, but {folder} is an ablation's")
+    page = write_ablation_report(folder) if is_ablation else write_report(folder)
     print(page)
     if then_open:
         open_page(page)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from search.cells import absent, percent, rows
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.pareto_plot import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
 from search.settings import AblationSettings, read
 from search.statistics import SIGNIFICANT
 from search.storage import SETTINGS, write_whole
-from search.tables import absent, percent, read_table, read_test_readings, rows
+from search.tables import CLAIMS, RUNS, SUMMARY, TEST_READINGS
 
 
 def findings(summary: pd.DataFrame) -> list[str]:
@@ -27,40 +31,63 @@ def findings(summary: pd.DataFrame) -> list[str]:
         sized = "as many" if abs(ratio - 1) <= 0.03 else f"{ratio:.2g} times the"
         text = f"{row['arm']} ({int(row['num_parameters']):,}, {sized} parameters) reaches {_mean(row)}"
         if absent(row["difference"]):
-            sentences.append(f"{text}; one seed tells no difference.")
+            sentences.append(f"{text}; one seed shows no difference.")
             continue
         gap = (
             f"{abs(100 * row['difference']):.2f} points {'more' if row['difference'] > 0 else 'less'} "
             f"(95 % interval {100 * row['difference_low']:+.2f} to {100 * row['difference_high']:+.2f}, "
             f"p = {row['p_holm']:.2g} after Holm's correction)"
         )
-        told = row["p_holm"] < SIGNIFICANT
+        significant = row["p_holm"] < SIGNIFICANT
         sentences.append(
-            f"{text}, {gap}" + ("." if told else ", which these seeds do not tell from no difference.")
+            f"{text}, {gap}"
+            + ("." if significant else ", statistically indistinguishable from no difference.")
         )
     return sentences
 
 
-def seeds_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
+@dataclass(frozen=True)
+class ArmSeeds:
+    """An arm's test accuracies, fractions."""
+
+    name: str
+    architecture: str
+    seeds: dict[int, float]
+    mean: float
+    low: float  # of the mean's 95 % interval; NaN with a single seed
+    high: float
+
+
+def arm_seeds(summary: pd.DataFrame, runs: pd.DataFrame) -> list[ArmSeeds]:
+    """The arms in the order of `summary`, the baseline first, each with its runs."""
+    means = [f"test_accuracy_{end}" for end in ("mean", "low", "high")]
+    return [
+        ArmSeeds(
+            str(arm["arm"]),
+            str(arm["architecture"]),
+            {int(run["seed"]): run["test_accuracy"] for run in rows(runs[runs["arm"] == arm["arm"]])},
+            *(float(arm[name]) for name in means),
+        )
+        for arm in rows(summary)
+    ]
+
+
+def seeds_figure(arms: Sequence[ArmSeeds]) -> go.Figure:
     """Test accuracy of each run, arm by arm, with the arm's mean and its interval."""
     figure = go.Figure()
-    for i, arm in enumerate(rows(summary)):
-        own = runs[runs["arm"] == arm["arm"]]
-        label = html.escape(str(arm["arm"]))
+    for i, arm in enumerate(arms):
+        label = html.escape(arm.name)
         figure.add_scatter(
-            x=error_percent(own["test_accuracy"]).tolist(),
-            y=[label] * len(own),
+            x=error_percent([*arm.seeds.values()]).tolist(),
+            y=[label] * len(arm.seeds),
             mode="markers",
             marker={"color": GREY, "size": 7, "opacity": 0.7},
             name="one seed",
             showlegend=i == 0,
             hoverinfo="text",
-            hovertext=[f"seed {int(r['seed'])}: {percent(r['test_accuracy'])}" for r in rows(own)],
+            hovertext=[f"seed {seed}: {percent(accuracy)}" for seed, accuracy in arm.seeds.items()],
         )
-        mean, low, high = (
-            float(error_percent(arm[name])) if not absent(arm[name]) else np.nan
-            for name in ("test_accuracy_mean", "test_accuracy_low", "test_accuracy_high")
-        )
+        mean, low, high = (float(error_percent(it)) for it in (arm.mean, arm.low, arm.high))
         figure.add_scatter(
             x=[mean],
             y=[label],
@@ -70,7 +97,7 @@ def seeds_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
             name="baseline: mean and 95 % interval" if i == 0 else "variant: mean and 95 % interval",
             showlegend=i < 2,
             hoverinfo="text",
-            hovertext=[f"{label}<br>{arm['architecture']}<br>mean {percent(arm['test_accuracy_mean'])}"],
+            hovertext=[f"{label}<br>{arm.architecture}<br>mean {percent(arm.mean)}"],
         )
     ticks = [50, 70, 80, 90, 95, 97, 98, 98.5, 98.8, 99, 99.2, 99.4, 99.6]
     figure.update_layout(
@@ -89,35 +116,49 @@ def seeds_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def write_ablation_report(folder: Path, title: str, text: str, claims: pd.DataFrame | None = None) -> Path:
-    """Write `folder`/report.html from runs.csv, summary.csv and settings.json beside it.
-
-    Args:
-        title: the study's question.
-        text: what was expected and how it is answered, paragraphs separated by empty lines.
-        claims: columns `claim`, `measured`, `verdict`; shown after the findings.
+def write_ablation_report(folder: Path) -> Path:
+    """Write `folder`/report.html from runs.csv, summary.csv, settings.json and, if there, claims.csv.
 
     Raises:
         UserError: a file is missing or was damaged by hand.
     """
-    runs, summary = read_table(folder / "runs.csv"), read_table(folder / "summary.csv")
+    runs, summary = RUNS.read(folder), SUMMARY.read(folder)
     file = read(folder / SETTINGS, AblationSettings)
-    names = set(summary["arm"])
+    claims = CLAIMS.read_if_there(folder)
+    title, text = _question(folder, file.about)
+    about = {key: value for key, value in file.about.items() if key not in ("question", "text")}
     page = render(
         "ablation.html.j2",
         title=title,
         paragraphs=[" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()],
         findings=findings(summary),
-        claims=None if claims is None else rows(claims),
-        figure=html_plot(seeds_figure(summary, runs[runs["arm"].isin(list(names))]), "seeds"),
+        claims=rows(claims),
+        figure=html_plot(seeds_figure(arm_seeds(summary, runs)), "seeds"),
         summary=html_table(summary, "arm"),
         runs=html_table(runs, "arm"),
-        readings=html_table(read_test_readings(folder), "read_at"),
-        settings=how_it_was_made(file.settings, file.about),
+        readings=html_table(TEST_READINGS.read_if_there(folder), "read_at"),
+        settings=how_it_was_made(file.settings, about),
     )
     target = folder / "report.html"
     write_whole(target, page)
     return target
+
+
+def _question(folder: Path, about: Mapping[str, Any]) -> tuple[str, str]:
+    """The study's question, and what is expected and why, paragraphs separated by empty lines.
+
+    An earlier version did not record them: then they are the docstring of the study file of the folder's
+    name, or that name alone.
+    """
+    if "question" in about:
+        return str(about["question"]), str(about.get("text", ""))
+    name = folder.resolve().name
+    try:
+        doc = import_module(f"studies.{name}").__doc__ if name.isidentifier() else None
+    except ImportError:
+        doc = None
+    question, _, text = (doc or name).partition("\n")
+    return question, text
 
 
 def _mean(row: dict[str, object]) -> str:

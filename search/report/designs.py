@@ -9,8 +9,9 @@ from typing import Any
 from lightcnn.architecture import Architecture, Task, parse, plan
 from lightcnn.cost import BYTES_PER_VALUE, num_macs, num_parameters, peak_activation_bytes
 from lightcnn.operations import Operation, Relu
+from search.cells import Row, absent, rows
 from search.execution.runs import RunState
-from search.tables import Row, Tables, absent, rows
+from search.tables import Tables
 
 STATES = {RunState.PRUNED: "stopped early", RunState.DIVERGED: "diverged", RunState.FAILED: "failed"}
 
@@ -57,7 +58,7 @@ def catalogue(tables: Tables) -> list[Design]:
         _add(found, {**known, **design}, design["name"], "named", task)
     for text, trial in sorted(best.items(), key=lambda item: item[1]["num_parameters"]):
         again = trial.get("on_front_after_retraining")
-        on_front = again == "True" if "on_front_after_retraining" in trial else text in searched
+        on_front = again is True if "on_front_after_retraining" in trial else text in searched
         state = STATES.get(trial["state"], "front" if on_front else "candidate")
         _add(found, trial, None, state, task)
     return list(found.values())

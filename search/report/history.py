@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lightcnn.errors import UserError
+from search.cells import Row, absent, rows
 from search.execution.runs import RunState
 from search.pareto import hypervolume
 from search.surrogate import REFERENCE_ERROR
-from search.tables import Row, Tables, absent, rows
+from search.tables import Tables
 
 # What random searches were replayed with (`python -m studies.samplers`): data set and budget of
 # LightCNN-Bench, and the reference_point of their hypervolumes, parameters and accuracy.
@@ -56,7 +57,7 @@ def progress(tables: Tables, replays: pd.DataFrame) -> Progress | None:
     """The hypervolume over trials; None where no trial was trained to its end.
 
     Args:
-        replays: of `search.tables.read_replays`.
+        replays: the table `REPLAYS`; empty if no searches were replayed.
     """
     trials = tables.trials.sort_values("trial")
     complete = (trials["state"] == RunState.COMPLETE).to_numpy()
@@ -102,8 +103,8 @@ def _is_as_in_the_bench(tables: Tables) -> bool:
 def timeline(tables: Tables) -> tuple[list[Bar], list[tuple[float, float]]]:
     """The trials' time in training on slots, and the pauses cut out: (where, how long), seconds.
 
-    A trial's time is what its epochs took, up to when it was told to the study. Slots are not recorded: each
-    trial takes the first that is free, as many as trained at one time.
+    A trial's time is what its epochs took, up to when it was reported to the study. Slots are not recorded:
+    each trial takes the first that is free, as many as trained at one time.
 
     Raises:
         UserError: an `ended_at` of times.csv is no time.

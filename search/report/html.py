@@ -10,19 +10,20 @@ import plotly.graph_objects as go
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
+from search.cells import KINDS, rows, written
 from search.settings import recorded
-from search.tables import COLUMNS, RULES, rows, written
+from search.tables import COLUMNS
 
 
 def html_table(table: pd.DataFrame, first: str) -> dict[str, Any]:
     """Headings and cells of a table for the template; `first` names the column that heads each row."""
     names = [first, *(name for name in COLUMNS if name in table and name != first)]
-    kinds = [COLUMNS[name][1] for name in names]
+    kinds = [COLUMNS[name].kind for name in names]
     cells = [
         [written(row[name], kind) for name, kind in zip(names, kinds, strict=True)] for row in rows(table)
     ]
-    numeric = [kind in RULES for kind in kinds]
-    return {"headings": [COLUMNS[name][0] for name in names], "numeric": numeric, "rows": cells}
+    numeric = [KINDS[kind].is_number for kind in kinds]
+    return {"headings": [COLUMNS[name].heading for name in names], "numeric": numeric, "rows": cells}
 
 
 def how_it_was_made(settings: Any, about: Mapping[str, Any]) -> dict[str, str] | None:

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
+from search.cells import rows
 from search.execution.runs import RunState
 from search.space import Dimension, Space
 from search.surrogate import GaussianProcess, features, final_accuracies, log_error
-from search.tables import Tables, rows
+from search.tables import Tables
 
 Array = NDArray[np.float64]
 Parameters = Mapping[str, Any]

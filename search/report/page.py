@@ -10,25 +10,17 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from search.cells import percent, written
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
 from search.report.history import progress, timeline
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.importance import importance
 from search.report.pareto_plot import pareto_figure
-from search.report.plots import importance_figure, learning_figure, progress_figure, timeline_figure
+from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.storage import write_whole
-from search.tables import (
-    CLAIMS,
-    GAPS,
-    RETRAINED,
-    Tables,
-    percent,
-    read_replays,
-    read_study,
-    written,
-)
+from search.tables import GAPS, PAPER, REPLAYS, RETRAINED, Tables, read_study
 
 
 def write_report(folder: Path) -> Path:
@@ -52,14 +44,14 @@ def write_report(folder: Path) -> Path:
         ],
         figure=html_plot(pareto_figure(tables), "pareto"),
         catalogue=as_columns(catalogue(tables)),
-        parts=_parts(tables, read_replays(folder.resolve().parent)),
+        parts=_parts(tables, REPLAYS.read_if_there(folder.resolve().parent / "samplers")),
         stopping=early_stopping(tables),
         states=", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()),
         front=html_table(tables.front, "architecture"),
         near=html_table(_near(tables), "architecture"),
-        # The gaps are told in words above their table, the re-trained trials have a table of their own.
+        # The gaps stand in words below their table, the re-trained trials have a table of their own.
         designs=html_table(
-            tables.designs.drop(columns=[*GAPS, *([] if claimed else CLAIMS)], errors="ignore"), "name"
+            tables.designs.drop(columns=[*GAPS, *([] if claimed else PAPER)], errors="ignore"), "name"
         ),
         claimed=claimed,
         trials=html_table(tables.trials.drop(columns=RETRAINED, errors="ignore"), "trial"),
@@ -86,8 +78,8 @@ def _near(tables: Tables) -> pd.DataFrame:
 def _parts(tables: Tables, replays: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The page's later plots by name, those that the study has the data for, with their summaries."""
     parts: dict[str, dict[str, Any]] = {}
-    if (learning := learning_figure(tables)) is not None:
-        parts["learning"] = {"summary": summaries.learning(tables), "figure": learning}
+    if (shown := learning(tables)) is not None:
+        parts["learning"] = {"summary": summaries.learning(tables), "figure": learning_figure(shown)}
     if (mattered := importance(tables)) is not None:
         effects = [
             (effect.dimension.title, [(value, percent(it)) for value, it in effect.accuracies.items()])

@@ -10,9 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
+from search.cells import Row, absent, rows, written
 from search.execution.runs import RunState
 from search.report.label_placement import place_labels
-from search.tables import COLUMNS, Row, Tables, absent, rows, written
+from search.tables import COLUMNS, Tables
 
 GREY, BLUE, VERMILLION = "#888888", "#0072B2", "#D55E00"  # the colours are Okabe and Ito's
 # Of every plot: transparent and grey, so that it can be read on a light page and on a dark one.
@@ -42,19 +43,23 @@ ERRORS_DRAWN = (0.01, 50)
 ACCURACY_TICKS = [50, 60, 70, 80, 90, 95, 97, 98, 98.5, 99, 99.3, 99.5, 99.7, 99.8, 99.9, 99.95, 99.98]
 DESK = (780, 450)  # the plotting area in pixels that labels are placed for
 
+NOT_IN_HOVER = {"name", "seed", "seconds", "num_blocks", "head", "reason", "verdict"}
+
 
 def hover(row: Row) -> str:
     """What is known of a design, for Plotly, which reads tags: what users typed is escaped."""
     units = {"num_parameters": "parameters", "num_macs": "MACs", "epochs": "epochs", "num_seeds": "seeds"}
     title = str(row.get("name") or row["architecture"])
     lines = [f"<b>{html.escape(title)}</b>"]
-    for name, (heading, kind) in COLUMNS.items():
-        if name in ("name", "seed", "seconds", "num_blocks", "head", "reason") or absent(row.get(name)):
+    for name, column in COLUMNS.items():
+        if name in ("name", "seed", "seconds", "num_blocks", "head", "reason", "verdict") or absent(
+            row.get(name)
+        ):
             continue
         if row[name] == title:
             continue
-        text = html.escape(written(row[name], kind))
-        lines.append(f"{text} {units[name]}" if name in units else f"{heading}: {text}")
+        text = html.escape(written(row[name], column.kind))
+        lines.append(f"{text} {units[name]}" if name in units else f"{column.heading}: {text}")
     return "<br>".join(lines)
 
 
@@ -210,19 +215,19 @@ def pareto_figure(tables: Tables) -> go.Figure:
     line = {"color": BLUE, "shape": "hv", "width": 2}
     if retrained:
         searched = {"mode": "lines", "line": {**line, "dash": "dot", "width": 1.5}}
-        corners = draw(figure, front, "val_accuracy", "front of the search, validation", {}, **searched)
+        steps_at = draw(figure, front, "val_accuracy", "front of the search, validation", {}, **searched)
         bar = {"color": GREY, "size": 8, "symbol": "line-ew-open", "line": {"width": 2}}
-        best = [row for row in retrained if row.get("on_front_after_retraining") == "True"]
-        rest = (row for row in retrained if row.get("on_front_after_retraining") != "True")
+        best = [row for row in retrained if row.get("on_front_after_retraining") is True]
+        rest = (row for row in retrained if row.get("on_front_after_retraining") is not True)
         dots += draw(figure, rest, "test_accuracy_mean", "re-trained, test accuracy, 95 % interval", bar)
         steps = {"mode": "lines+markers", "line": line}
-        corners += draw(
+        steps_at += draw(
             figure, best, "test_accuracy_mean", "front after re-training", {"color": BLUE, "size": 7}, **steps
         )
     else:
         steps = {"mode": "lines+markers", "line": line}
-        corners = draw(figure, front, "val_accuracy", "front", {"color": BLUE, "size": 7}, **steps)
-    dots += corners
+        steps_at = draw(figure, front, "val_accuracy", "front", {"color": BLUE, "size": 7}, **steps)
+    dots += steps_at
     designs = rows(tables.designs)
     named = draw_designs(figure, designs, tables.reference.name)
 
@@ -235,7 +240,7 @@ def pareto_figure(tables: Tables) -> go.Figure:
         scaled = (np.array(spots).reshape(-1, 2) - low) / (high - low) * DESK
         return [(float(x), float(y)) for x, y in scaled]
 
-    for left, right in pairwise(corners):  # labels keep clear of the line too: it counts as many dots
+    for left, right in pairwise(steps_at):  # labels keep clear of the line too: it counts as many dots
         dots += [(float(x), left[1]) for x in np.linspace(left[0], right[0], 24)]
     texts = ["<br>".join(map(html.escape, textwrap.wrap(label, 24))) for label, _ in named]
     marks = [places[0] for _, places in named]

@@ -1,17 +1,18 @@
 """The page's plots besides the Pareto plot: learning curves, what mattered, how the search went."""
 
 import html
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
+from search.cells import Row, percent, rows
 from search.execution.runs import RunState
 from search.report.history import Bar, Progress
 from search.report.importance import Importance
 from search.report.pareto_plot import ACCURACY_TICKS, AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
-from search.tables import Row, Tables, percent, rows
+from search.tables import Tables
 
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
 ORANGE, BLACK = "#E69F00", "#555555"
@@ -23,33 +24,64 @@ STATES = {  # of a trial: what the legend says, colour and hatching
 }
 
 
-def learning_figure(tables: Tables) -> go.Figure | None:
-    """Validation accuracy after each epoch: the search's front, the reference, and what was stopped."""
+@dataclass(frozen=True)
+class Curve:
+    """Validation accuracy of one run after each of its epochs, fractions."""
+
+    architecture: str
+    epochs: tuple[int, ...]
+    accuracies: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Learning:
+    """The learning curves that are shown."""
+
+    stopped: tuple[Curve, ...]  # early
+    on_front: tuple[Curve, ...]  # of the search, the reference left out
+    reference: tuple[Curve, ...]  # of its trials
+    reference_name: str
+
+
+def learning(tables: Tables) -> Learning | None:
+    """The curves of the search's front, the reference, and what was stopped; None without curves.csv."""
     if tables.curves.empty:
         return None
     curves = {int(own["trial"].iloc[0]): own for _, own in tables.curves.groupby("trial")}
-    trials = [row for row in rows(tables.trials) if row["trial"] in curves]
     reference = tables.reference
     front = set(tables.front["architecture"]) - {reference.architecture}
+
+    def chosen(are_wanted: Callable[[Row], bool]) -> tuple[Curve, ...]:
+        return tuple(
+            Curve(
+                str(row["architecture"]),
+                tuple(curves[row["trial"]]["epoch"].astype(int)),
+                tuple(curves[row["trial"]]["val_accuracy"]),
+            )
+            for row in rows(tables.trials)
+            if row["trial"] in curves and are_wanted(row)
+        )
+
+    return Learning(
+        chosen(lambda row: row["state"] == RunState.PRUNED),
+        chosen(lambda row: row["state"] == RunState.COMPLETE and row["architecture"] in front),
+        chosen(lambda row: row["architecture"] == reference.architecture),
+        reference.name,
+    )
+
+
+def learning_figure(shown: Learning) -> go.Figure:
+    """Validation accuracy after each epoch: the search's front, the reference, and what was stopped."""
     stopped = {"color": GREY, "width": 1, "dash": "dot"}
     marks = {"color": GREY, "size": 5, "symbol": "x-thin-open"}
+    star = {"color": VERMILLION, "size": 10, "symbol": "star"}
+    blue = {"color": BLUE, "width": 1.5}
     figure = go.Figure()
-    for name, own, line, marker in [
-        ("stopped early", [row for row in trials if row["state"] == RunState.PRUNED], stopped, marks),
-        (
-            "on the search's front",
-            [row for row in trials if row["state"] == RunState.COMPLETE and row["architecture"] in front],
-            {"color": BLUE, "width": 1.5},
-            {"color": BLUE, "size": 4},
-        ),
-        (
-            html.escape(reference.name),
-            [row for row in trials if row["architecture"] == reference.architecture],
-            {"color": VERMILLION, "width": 2.5},
-            {"color": VERMILLION, "size": 10, "symbol": "star"},
-        ),
-    ]:
-        _add_curves(figure, name, own, curves, line, marker)
+    _add_curves(figure, "stopped early", shown.stopped, stopped, marks)
+    _add_curves(figure, "on the search's front", shown.on_front, blue, {"color": BLUE, "size": 4})
+    name = html.escape(shown.reference_name)
+    _add_curves(figure, name, shown.reference, {"color": VERMILLION, "width": 2.5}, star)
+    last = max(epoch for trace in figure.data for epoch in trace.x if epoch) if figure.data else 0
     figure.update_layout(
         **LAYOUT,
         hovermode="closest",
@@ -57,7 +89,7 @@ def learning_figure(tables: Tables) -> go.Figure | None:
         xaxis={
             **AXIS,
             "title": {"text": "epoch"},
-            "dtick": 1 if tables.curves["epoch"].max() <= 20 else None,
+            "dtick": 1 if last <= 20 else None,
         },
         yaxis={
             **AXIS,
@@ -71,25 +103,22 @@ def learning_figure(tables: Tables) -> go.Figure | None:
     return figure
 
 
-def _add_curves(
-    figure: go.Figure, name: str, trials: Sequence[Row], curves: dict[int, Any], line: Row, marker: Row
-) -> None:
-    """One trace for all these trials, gaps between them."""
-    if not trials:
+def _add_curves(figure: go.Figure, name: str, curves: Sequence[Curve], line: Row, marker: Row) -> None:
+    """One trace for all these curves, gaps between them."""
+    if not curves:
         return
     epochs: list[float | None] = []
     errors: list[float | None] = []
     texts: list[str] = []
-    for row in trials:
-        own = curves[int(row["trial"])]
-        epochs += [*own["epoch"].astype(int).tolist(), None]
-        errors += [*np.round(error_percent(own["val_accuracy"]), 4).tolist(), None]
-        label = html.escape(str(row["architecture"]))
-        texts += [f"{label}<br>{percent(accuracy)}" for accuracy in own["val_accuracy"]] + [""]
+    for curve in curves:
+        epochs += [*curve.epochs, None]
+        errors += [*np.round(error_percent(curve.accuracies), 4).tolist(), None]
+        label = html.escape(curve.architecture)
+        texts += [f"{label}<br>{percent(accuracy)}" for accuracy in curve.accuracies] + [""]
     figure.add_scatter(
         x=epochs,
         y=errors,
-        name=f"{name} ({len(trials)})" if len(trials) > 1 else name,
+        name=f"{name} ({len(curves)})" if len(curves) > 1 else name,
         mode="lines+markers",
         line=dict(line),
         marker=dict(marker),

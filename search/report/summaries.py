@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lightcnn.data import DATASETS
+from search.cells import absent, percent, rows, written
 from search.execution.runs import RunState
 from search.report.history import Bar, Progress
 from search.report.importance import Importance
-from search.tables import Tables, absent, percent, rows, written
+from search.tables import Tables
 
 
 def what_this_is(tables: Tables) -> str:
@@ -18,7 +19,7 @@ def what_this_is(tables: Tables) -> str:
     size = int(tables.reference_row["num_parameters"])
     return (
         f"{len(tables.trials):,} small convolutional networks were trained on {data}. Which are worth their "
-        f"size, and where does {tables.reference.name}, a hand-made design of {size:,} parameters, "
+        f"size, and where does {tables.reference.name}, the reference design of {size:,} parameters, "
         "stand among them? The front is the networks that no other beats in both accuracy and size."
     )
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from search.cells import Row, rows, written
 from search.report.verdict import early_stopping, placed, verdict
-from search.tables import Row, read_study, rows, written
+from search.tables import read_study
 
 
 def print_findings(folder: Path, places: list[str]) -> None:

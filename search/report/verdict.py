@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from math import isinf
 from typing import NamedTuple
 
+from search.cells import Row, absent, percent, rows, written
 from search.execution.runs import RunState
 from search.pareto import most_accurate_no_larger, smallest_as_accurate
-from search.statistics import SIGNIFICANT, standard_error
-from search.tables import Row, Tables, absent, percent, rows, written
+from search.statistics import standard_error
+from search.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,8 @@ def _accuracy_gap(row: Row, known: Mapping[str, str]) -> str:
     if absent(reference):
         return f"{design} has no candidate of its size or smaller beside it."
     gap, p = row["accuracy_gap"], row["accuracy_gap_p"]
-    if p >= SIGNIFICANT:
-        says = "is statistically indistinguishable from the front"
-    else:
-        says = "is dominated" if gap < 0 else "is on the front"
     return (
-        f"{design} {says}: {known.get(reference, reference)}, the most accurate candidate "
+        f"{design} is {row['verdict'].says}: {known.get(reference, reference)}, the most accurate candidate "
         f"no larger, is {abs(100 * gap):.2f} points {'more' if gap < 0 else 'less'} accurate (95 % interval "
         f"{-100 * row['accuracy_gap_high']:+.2f} to {-100 * row['accuracy_gap_low']:+.2f}, p = {p:.2g} after "
         "Holm's correction)."
@@ -148,8 +145,8 @@ def verdict(tables: Tables) -> list[str]:
         gain = 0.0 if absent(accuracy) else round(100 * (best[stand.measure] - accuracy), 2)
         if not absent(accuracy):
             second += f", {abs(gain):.2f} points {'above' if gain >= 0 else 'below'} it"
-            told_apart = abs(gain) >= 300 * _noise(tables).standard_error
-            second += "" if told_apart else ", which one run each cannot distinguish from chance"
+            distinguishable = abs(gain) >= 300 * _noise(tables).standard_error
+            second += "" if distinguishable else ", which one run each cannot distinguish from chance"
         second += "."
     return [first, second, _trust(tables, stand)]
 

@@ -37,7 +37,7 @@ SEARCH_ONLY = ["--trials", 8, "--epochs", 3, "--seeds", 0, *SMALL]
 WITH_RETRAINING = ["--trials", 3, "--epochs", 1, "--seeds", 1, *SMALL]
 
 LINE = re.compile(r"^(search|re-training) \d+/\d+: (\S+), [\d,]+ parameters, (.*), \d+ s$", re.MULTILINE)
-GOES_ON = "what was finished is kept, and the same command goes on from there"
+GOES_ON = "what was finished is kept, and the same command resumes it"
 KEPT = f"interrupted; {GOES_ON}"
 
 

@@ -38,7 +38,7 @@ function accuracy(design) {
 
 // The side panel, and a ring around the design in the plot.
 function show(design) {
-  const states = {named: "a hand-made design", front: "on the front", candidate: "a candidate"};
+  const states = {named: "a named design", front: "on the front", candidate: "a candidate"};
   element("design-choice").value = design.architecture;
   element("design-name").textContent = design.name ?? design.architecture;
   element("design-facts").replaceChildren(...[
@@ -123,7 +123,7 @@ function listen() {
     slide();
     choose();
   });
-  const groups = {named: "hand-made designs", front: "the front", candidate: "other candidates"};
+  const groups = {named: "named designs", front: "the front", candidate: "other candidates"};
   for (const state of [...Object.keys(groups), "stopped early", "diverged", "failed"]) {
     const own = designs.filter(design => design.state === state);
     const group = node("optgroup", "", {label: groups[state] ?? state});

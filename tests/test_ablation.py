@@ -108,12 +108,12 @@ def test_findings_say_what_the_figures_say():
     assert second.endswith("after Holm's correction).")
     close = {"GAP": (0.97, 0.98), "flatten": (0.971, 0.981)}
     assert findings(summarise(SMALL, runs_of(SMALL, close)))[1].endswith(
-        "which these seeds do not tell from no difference."
+        "statistically indistinguishable from no difference."
     )
     one = replace(SMALL, num_seeds=1)
     single = summarise(one, runs_of(one, {"GAP": [0.97], "flatten": [0.98]}))
     assert findings(single)[1].endswith(
-        "reaches 98.00 % on the test set (1 seed); one seed tells no difference."
+        "reaches 98.00 % on the test set (1 seed); one seed shows no difference."
     )
 
 
@@ -187,7 +187,7 @@ def test_a_study_as_a_user_runs_it(tmp_path, capsys, mnist_folder):
     options = ["--epochs", "1", "--train-images", "300", "--out", str(tmp_path), "--workers", "2"]
     question = "Does it work?\n\nWe expect it to.\n\npython -m studies.small"
     assert study.main(SMALL, question, argv=[*options, "--seeds", "1"]) == 0
-    assert "one seed tells no difference." in capsys.readouterr().out
+    assert "one seed shows no difference." in capsys.readouterr().out
     first = pd.read_csv(tmp_path / "small" / "runs.csv")
     assert list(first.columns) == [
         *("arm", "architecture", "num_parameters", "seed"),

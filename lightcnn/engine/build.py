@@ -1,4 +1,4 @@
-"""The engine is compiled into the user's cache at first use, and compared with PyTorch before it is trusted."""
+"""The engine is compiled into the cache at first use, and compared with PyTorch before it is trusted."""
 
 from __future__ import annotations
 

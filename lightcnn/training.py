@@ -169,7 +169,8 @@ class TorchRun:
         self._network.train()
         losses = []
         order = order.to(training.labels.device)
-        for batch, rate in zip(order.split(batch_size), rates, strict=True):
+        for i, rate in enumerate(rates):
+            batch = order[i * batch_size : (i + 1) * batch_size]
             images = training.images[batch].contiguous(memory_format=torch.channels_last)
             self._adam.param_groups[0]["lr"] = rate
             self._adam.zero_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import importlib.util
+import math
 import os
 import platform
 import shlex
@@ -81,10 +82,10 @@ def load(path: Path) -> ctypes.CDLL:
         library = open_library(path)
     except AttributeError as error:
         raise EngineError(f"{path} is not an engine ({error}); removing it mends it") from error
-    error = gradient_error(library)
-    if not error < 1e-4:  # not a number, too
+    inexact = gradient_error(library)
+    if inexact > 1e-4:
         raise EngineError(
-            f"the engine that was compiled computes wrong gradients (relative error {error:.1g}); another "
+            f"the engine that was compiled computes wrong gradients (relative error {inexact:.1g}); another "
             "compiler in CXX, or without any `pip install ziglang`, mends it"
         )
     return library
@@ -155,10 +156,11 @@ def gradient_error(library: ctypes.CDLL) -> float:
         expected = torch.cat([parameter.grad.flatten() for parameter in network.parameters()])  # type: ignore[union-attr]
         parameters = parameters_to_vector(network.parameters()).detach()
         native_loss, gradient = NativeNetwork(architecture, library).gradient(data, parameters)
-        errors = (gradient - expected).abs().max() / expected.abs().max(), abs(loss.item() - native_loss)
-        if any(error != error for error in map(float, errors)):
-            return float("nan")
-        worst = max(worst, *map(float, errors))
+        errors = [
+            ((gradient - expected).abs().max() / expected.abs().max()).item(),
+            abs(loss.item() - native_loss),
+        ]
+        worst = max(worst, *errors) if not any(map(math.isnan, errors)) else math.inf
     return worst
 
 

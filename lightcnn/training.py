@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from torch.nn import functional
 
 from lightcnn.architecture import Architecture
 from lightcnn.data import LabelledImages
+from lightcnn.engine.build import load
+from lightcnn.engine.native import NativeRun, supports
 from lightcnn.network import build
 
 # Bounds memory. Maps of 250 images are about what a cache holds: 1,000 take twice as long with wide networks.
@@ -83,21 +87,27 @@ def train(
     stop: int | None = None,
     state: bytes | None = None,
     device: str = "cpu",
+    engine: Path | None = None,
 ) -> Piece:
     """Train epochs [start, stop) of a run of `recipe.epochs`.
 
     The initial weights are drawn from `seed`, the order of the images from (seed, epoch), and the learning
-    rate follows from the step, so a run in pieces equals a run in one; bit for bit on the CPU with a fixed
-    number of threads.
+    rate follows from the step, so a run in pieces equals a run in one: bit for bit with the compiled engine,
+    and with PyTorch on the CPU with a fixed number of threads. From one engine to the other only the sums are
+    rounded differently, which a run magnifies.
 
     Args:
         training: already on `device`, as is `validation`.
         start: epochs already trained, those of `state`.
         stop: `recipe.epochs` if None.
         state: of the piece that ended at `start`; None at the start.
+        engine: the compiled one, as `lightcnn.engine.build.prepare` gives it. None: PyTorch, which also
+            serves GPUs and the networks that the engine does not train.
 
     Raises:
-        ValueError: an epoch range outside the recipe, or a start without its state.
+        ValueError: an epoch range outside the recipe, a start without its state, or the state of the other
+            engine.
+        EngineError: `engine` is damaged or computes something else than PyTorch.
     """
     stop = recipe.epochs if stop is None else stop
     if not 0 <= start < stop <= recipe.epochs or (start > 0) != (state is not None):
@@ -106,36 +116,78 @@ def train(
             f"but got start={start}, stop={stop}, state={'none' if state is None else 'given'}"
         )
     began = time.perf_counter()
-    network = _initial_network(architecture, seed).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
+    library = engine if device == "cpu" and supports(architecture) else None
+    network, optimizer = _initial_network(architecture, seed), None
+    name = "PyTorch" if library is None else "the compiled engine"
     if state is not None:
         content = torch.load(io.BytesIO(state), map_location=device, weights_only=True)
+        if content.get("engine", "PyTorch") != name:
+            raise ValueError(f"{name} cannot go on from a state that was made by {content['engine']}")
         network.load_state_dict(content["network"])
-        optimizer.load_state_dict(content["optimizer"])
+        optimizer = content["optimizer"]
+    run: TorchRun | NativeRun
+    if library is None:
+        run = TorchRun(network, device, optimizer)
+    else:
+        run = NativeRun(architecture, network, load(library), optimizer)
 
     steps_per_epoch = math.ceil(len(training) / recipe.batch_size)
     epochs: list[Epoch] = []
     diverged = False
     for epoch in range(start, stop):
-        losses = []
-        for i, (images, labels) in enumerate(_shuffled_batches(training, recipe.batch_size, seed, epoch)):
-            rate = recipe.rate(epoch * steps_per_epoch + i, recipe.epochs * steps_per_epoch)
-            optimizer.param_groups[0]["lr"] = rate
-            optimizer.zero_grad()
-            loss = functional.cross_entropy(network(images), labels)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            losses.append(loss.detach())
-        # One look at the end: a look at every step would make a GPU wait for each.
-        train_loss = torch.stack(losses).mean().item()
-        measured = (None, None) if validation is None else measure(network, validation)
+        first = epoch * steps_per_epoch
+        rates = [recipe.rate(first + i, recipe.epochs * steps_per_epoch) for i in range(steps_per_epoch)]
+        train_loss = run.train_epoch(training, _order(len(training), seed, epoch), recipe.batch_size, rates)
+        measured = (None, None) if validation is None else run.measure(validation)
         epochs.append(Epoch(epoch + 1, train_loss, *measured))
         if not all(math.isfinite(loss) for loss in (train_loss, measured[1]) if loss is not None):
             diverged = True
             break
     buffer = io.BytesIO()
-    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict()}, buffer)
+    torch.save({"engine": name, **run.content()}, buffer)
     return Piece(tuple(epochs), buffer.getvalue(), diverged, time.perf_counter() - began)
+
+
+class TorchRun:
+    """A network under training by PyTorch, with its optimiser: the reference of what an epoch does.
+
+    Args:
+        network: with the initial weights; it is moved to `device`.
+        optimizer: of the state that `network` comes from; None at the start.
+    """
+
+    def __init__(self, network: nn.Module, device: str, optimizer: dict[str, Any] | None) -> None:
+        self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._adam = torch.optim.Adam(self._network.parameters(), fused=True)
+        if optimizer is not None:
+            self._adam.load_state_dict(optimizer)
+
+    def train_epoch(
+        self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
+    ) -> float:
+        """Mean loss over the batches."""
+        self._network.train()
+        losses = []
+        order = order.to(training.labels.device)
+        for i, rate in enumerate(rates):
+            batch = order[i * batch_size : (i + 1) * batch_size]
+            images = training.images[batch].contiguous(memory_format=torch.channels_last)
+            self._adam.param_groups[0]["lr"] = rate
+            self._adam.zero_grad()
+            loss = functional.cross_entropy(self._network(images), training.labels[batch])
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._adam.step()
+            losses.append(loss.detach())
+        # One look at the end: a look at every step would make a GPU wait for each.
+        return torch.stack(losses).mean().item()
+
+    def measure(self, data: LabelledImages) -> tuple[float, float]:
+        """Accuracy (fraction) and mean cross-entropy."""
+        return measure(self._network, data)
+
+    def content(self) -> dict[str, Any]:
+        """Weights and optimiser."""
+        return {"network": self._network.state_dict(), "optimizer": self._adam.state_dict()}
 
 
 def trained_network(architecture: Architecture, state: bytes) -> nn.Sequential:
@@ -154,7 +206,9 @@ def weights_alone(state: bytes) -> bytes:
 
 
 def measure(network: nn.Module, data: LabelledImages) -> tuple[float, float]:
-    """Accuracy (fraction) and mean cross-entropy of `network` on `data`."""
+    """Accuracy (fraction) and mean cross-entropy of `network`, in evaluation mode, on `data`."""
+    was_training = network.training
+    network.eval()
     correct, loss = torch.zeros((), dtype=torch.int64), torch.zeros((), dtype=torch.float64)
     with torch.inference_mode():
         for start in range(0, len(data), EVALUATION_BATCH):
@@ -163,6 +217,7 @@ def measure(network: nn.Module, data: LabelledImages) -> tuple[float, float]:
             scores = network(images.contiguous(memory_format=torch.channels_last))
             correct += (scores.argmax(1) == labels).sum().cpu()
             loss += functional.cross_entropy(scores, labels, reduction="sum").cpu()
+    network.train(was_training)
     return correct.item() / len(data), loss.item() / len(data)
 
 
@@ -172,12 +227,7 @@ def _initial_network(architecture: Architecture, seed: int) -> nn.Sequential:
         return build(architecture)
 
 
-def _shuffled_batches(
-    data: LabelledImages, batch_size: int, seed: int, epoch: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of (images, labels) in an order drawn from (seed, epoch)."""
+def _order(num_images: int, seed: int, epoch: int) -> Tensor:
+    """Indices of the images, (num_images,), int64, in an order drawn from (seed, epoch)."""
     mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(mixed)).to(data.labels.device)
-    for start in range(0, len(data), batch_size):
-        batch = order[start : start + batch_size]
-        yield data.images[batch].contiguous(memory_format=torch.channels_last), data.labels[batch]
+    return torch.randperm(num_images, generator=torch.Generator().manual_seed(mixed))

@@ -102,6 +102,19 @@ def test_measure_by_hand():
     assert loss == pytest.approx((0.126928 + 0.693147 + 0.048587) / 3, abs=1e-6)  # log(1 + exp(-margin))
 
 
+def test_measure_does_not_train():
+    """Statistics of a batch norm are taken from training batches alone, and used when measuring."""
+    network = torch.nn.Sequential(torch.nn.BatchNorm2d(2), torch.nn.Flatten())
+    data = LabelledImages(torch.tensor([[4.0, 0.0], [0.0, 9.0]]).reshape(2, 2, 1, 1), torch.tensor([0, 1]))
+    before = network[0].running_mean.clone()
+    for training in (True, False):
+        network.train(training)
+        _, loss = measure(network, data)
+        assert torch.equal(network[0].running_mean, before)
+        assert loss == pytest.approx((0.018150 + 0.000123) / 2, abs=1e-5)  # as with no norm at all
+        assert [module.training for module in network.modules()] == [training] * 3
+
+
 def test_it_learns_mnist(mnist_folder):
     """A tenth of the images and two epochs: far from the end, and far beyond chance."""
     everything = load_training_images(DATASETS["mnist"], mnist_folder)

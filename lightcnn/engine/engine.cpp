@@ -1,0 +1,547 @@
+// Training of small convolutional networks on one core. Needs nothing: compiled alone, called by ctypes.
+//
+// 16 images at a time go through the whole network, forward and backward; see convolution.h for how their maps
+// lie in memory. The maps of the widest layer are never all there at once on the way back: bands of rows are made
+// and used while they are in the caches.
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <new>
+
+#include "convolution.h"
+
+namespace {
+
+// ---- a network -------------------------------------------------------------------------------------------------
+
+struct Window {
+    int start, stop;
+};
+
+// Windows of average pooling along one side, or none where the maps are flattened as they are.
+struct AveragePool {
+    std::vector<Window> windows;
+    std::vector<Window> covering;  // by row or column: the windows that it lies in, which are neighbours
+    int grid() const { return int(windows.size()); }
+    float share(int i, int j) const {
+        const auto length = [this](int w) { return windows[w].stop - windows[w].start; };
+        return 1.0f / (length(i) * length(j));
+    }
+};
+
+struct Linear {
+    int inputs, units;
+    size_t weights_at, biases_at;
+    const Lanes* input;
+    std::vector<Lanes> output, gradient;  // after ReLU unless it is the last; with respect to the output
+    int columns;                          // `inputs` in sixteens, rounded up
+    std::vector<Lanes> weight_sums;       // [unit][column], 16 neighbouring inputs each
+};
+
+struct Network {
+    int classes = 0;
+    size_t num_parameters = 0;
+    Maps input;
+    std::vector<Convolution> convolutions;
+    AveragePool pool;
+    std::vector<Lanes> features, features_gradient;
+    std::vector<Linear> linears;
+    std::vector<float> gradient;
+};
+
+// A plan is a row of numbers: for each operation its kind, then what is said here.
+enum Kind {
+    INPUT = 0,         // channels, side
+    CONVOLUTION = 1,   // channels, kernel size, padding
+    MAX_POOL = 2,
+    RELU = 3,
+    AVERAGE_POOL = 4,  // grid, then start and stop of each window
+    FLATTEN = 5,
+    LINEAR = 6,        // units
+};
+
+class PlanReader {
+    const int32_t *at, *end;
+
+public:
+    PlanReader(const int32_t* plan, int length) : at(plan), end(plan + length) {}
+    bool done() const { return at == end; }
+    int next() { return at < end ? *at++ : -1; }
+    bool skip(Kind kind) {
+        const bool found = at < end && *at == kind;
+        at += found;
+        return found;
+    }
+};
+
+// Reads one convolution with what follows it. False: not a form that is known here.
+bool add_convolution(Network& network, PlanReader& plan, int channels_in, int side_in) {
+    Convolution layer;
+    const int channels = plan.next();
+    layer.kernel = plan.next(), layer.padding = plan.next();
+    layer.pools = plan.skip(MAX_POOL);
+    if (channels < 1 || layer.kernel < 1 || layer.padding < 0 || layer.padding >= layer.kernel) return false;
+    if (!plan.skip(RELU)) return false;
+    layer.side = side_in + 2 * layer.padding - layer.kernel + 1;
+    const int side = layer.pools ? layer.side / 2 : layer.side;
+    if (side < 1) return false;
+    const size_t weights = size_t(channels) * channels_in * layer.kernel * layer.kernel;
+    layer.weights_at = network.num_parameters;
+    layer.biases_at = layer.weights_at + weights;
+    network.num_parameters = layer.biases_at + channels;
+
+    // So many rows at a time that their gradients, of some channels, stay in the first cache.
+    const int rows_a_step = layer.pools ? 2 : 1;
+    layer.band = std::min(side, std::max(1, 112 / (layer.side * rows_a_step)));
+    const bool is_first = network.convolutions.empty();
+    layer.gradient = is_first ? Maps(channels, layer.band * rows_a_step, layer.side, 0)
+                              : Maps(channels, layer.side, layer.side, layer.kernel - 1 - layer.padding);
+    if (layer.pools) layer.winners.resize(size_t(channels) * side * side * IMAGES);
+    layer.output = Maps(channels, side, side, 0);  // its border follows from the next layer
+    layer.forward = {channels_in, channels, layer.kernel, std::vector<float>(weights)};
+    layer.backward = {channels, channels_in, layer.kernel, std::vector<float>(weights)};
+    layer.weight_sums.resize(weights), layer.bias_sums.resize(channels);
+    network.convolutions.push_back(std::move(layer));
+    return true;
+}
+
+bool add_head(Network& network, PlanReader& plan) {
+    const Maps& maps = network.convolutions.back().output;
+    if (plan.skip(AVERAGE_POOL)) {
+        network.pool.windows.resize(std::max(0, plan.next()));
+        for (Window& window : network.pool.windows) {
+            window.start = plan.next(), window.stop = plan.next();
+            if (window.start < 0 || window.stop <= window.start || window.stop > maps.width) return false;
+        }
+        for (int x = 0; x < maps.width; x++) {
+            const auto& windows = network.pool.windows;
+            int start = 0;
+            while (start < network.pool.grid() && windows[start].stop <= x) start++;
+            int stop = start;
+            while (stop < network.pool.grid() && windows[stop].start <= x) stop++;
+            network.pool.covering.push_back({start, stop});
+        }
+    }
+    if (!plan.skip(FLATTEN)) return false;
+    const int grid = network.pool.windows.empty() ? maps.width : network.pool.grid();
+    int inputs = maps.channels * grid * grid;
+    network.features.resize(network.pool.windows.empty() ? 0 : inputs);
+    network.features_gradient.resize(inputs);
+    while (plan.skip(LINEAR)) {
+        Linear layer;
+        layer.inputs = inputs, layer.units = plan.next();
+        if (layer.units < 1) return false;
+        layer.weights_at = network.num_parameters;
+        layer.biases_at = layer.weights_at + size_t(inputs) * layer.units;
+        network.num_parameters = layer.biases_at + layer.units;
+        layer.columns = (inputs + IMAGES - 1) / IMAGES;
+        layer.output.resize(layer.units), layer.gradient.resize(layer.units);
+        layer.weight_sums.resize(size_t(layer.units) * layer.columns);
+        inputs = layer.units;
+        network.linears.push_back(std::move(layer));
+        if (!plan.done() && !plan.skip(RELU)) return false;
+    }
+    network.classes = inputs;
+    return plan.done() && !network.linears.empty();
+}
+
+// Convolutions, each perhaps with max pooling and always with ReLU; average pooling or not; flatten; linear layers
+// with ReLU between them. Null: another form.
+std::unique_ptr<Network> read_plan(PlanReader plan) {
+    auto network = std::make_unique<Network>();
+    if (!plan.skip(INPUT)) return nullptr;
+    int channels = plan.next(), side = plan.next();
+    if (channels < 1 || side < 1) return nullptr;
+    const int image_channels = channels, image_side = side;
+    while (plan.skip(CONVOLUTION)) {
+        if (!add_convolution(*network, plan, channels, side)) return nullptr;
+        const Maps& output = network->convolutions.back().output;
+        channels = output.channels, side = output.width;
+    }
+    if (network->convolutions.empty() || !add_head(*network, plan)) return nullptr;
+
+    // Only now that nothing moves any more: where each layer reads, with the border that it wants.
+    auto& layers = network->convolutions;
+    network->input = Maps(image_channels, image_side, image_side, layers[0].padding);
+    layers[0].input = &network->input;
+    for (size_t i = 1; i < layers.size(); i++) {
+        Maps& maps = layers[i - 1].output;
+        maps = Maps(maps.channels, maps.height, maps.width, layers[i].padding);
+        layers[i].input = &maps;
+    }
+    for (size_t i = 0; i < network->linears.size(); i++)
+        network->linears[i].input = i > 0                       ? network->linears[i - 1].output.data()
+                                    : network->features.empty() ? layers.back().output.values.data()
+                                                                : network->features.data();
+    network->gradient.resize(network->num_parameters);
+    return network;
+}
+
+// ---- head ------------------------------------------------------------------------------------------------------
+
+void pool_forward(const AveragePool& pool, const Maps& maps, std::vector<Lanes>& features) {
+    Lanes* feature = features.data();
+    for (int channel = 0; channel < maps.channels; channel++)
+        for (int i = 0; i < pool.grid(); i++)
+            for (int j = 0; j < pool.grid(); j++, feature++)
+                for (int part = 0; part < PARTS; part++) {
+                    Vector sum = {};
+                    for (int y = pool.windows[i].start; y < pool.windows[i].stop; y++)
+                        for (int x = pool.windows[j].start; x < pool.windows[j].stop; x++)
+                            sum += maps.at(channel, y, x)[part];
+                    feature->part[part] = sum * pool.share(i, j);
+                }
+}
+
+// A mean's gradient is shared among what it is the mean of.
+void scale_by_shares(const AveragePool& pool, std::vector<Lanes>& gradient) {
+    const int grid = pool.grid();
+    for (size_t f = 0; f < gradient.size(); f++)
+        for (Vector& part : gradient[f].part) part = part * pool.share(f / grid % grid, f % grid);
+}
+
+// From the gradient of the features to that of the last convolution, for rows [from, to) of its output.
+void head_gradient(const Network& network, Convolution& last, int from, int to) {
+    const Maps& maps = last.output;
+    const AveragePool& pool = network.pool;
+    const bool flattened = pool.windows.empty();
+    const int grid = flattened ? maps.width : pool.grid();
+    for (int channel = 0; channel < maps.channels; channel++) {
+        const Lanes* gradient = &network.features_gradient[size_t(channel) * grid * grid];
+        for (int part = 0; part < PARTS; part++) {
+            Vector sum = last.bias_sums[channel].part[part];
+            for (int y = from; y < to; y++)
+                for (int x = 0; x < maps.width; x++) {
+                    const Window rows = flattened ? Window{y, y + 1} : pool.covering[y];
+                    const Window columns = flattened ? Window{x, x + 1} : pool.covering[x];
+                    Vector value = {};
+                    for (int i = rows.start; i < rows.stop; i++)
+                        for (int j = columns.start; j < columns.stop; j++) value += gradient[i * grid + j].part[part];
+                    sum += pass_back(last, channel, y, x, part, value);
+                }
+            last.bias_sums[channel].part[part] = sum;
+        }
+    }
+}
+
+template <int UNITS>
+void units_forward(Linear& layer, const float* weights, const float* biases, int first, int part, bool rectified) {
+    Vector sums[UNITS];
+    UNROLL for (int u = 0; u < UNITS; u++) sums[u] = all(biases[first + u]);
+    for (int f = 0; f < layer.inputs; f++) {
+        const Vector x = layer.input[f].part[part];
+        UNROLL for (int u = 0; u < UNITS; u++)
+            sums[u] = multiply_add(all(weights[size_t(first + u) * layer.inputs + f]), x, sums[u]);
+    }
+    UNROLL for (int u = 0; u < UNITS; u++) layer.output[first + u].part[part] = rectified ? relu(sums[u]) : sums[u];
+}
+
+void linear_forward(Linear& layer, const float* parameters, bool rectified) {
+    for (int part = 0; part < PARTS; part++)
+        in_blocks<6>(layer.units, [&](int first, auto size) {
+            units_forward<size.value>(layer, parameters + layer.weights_at, parameters + layer.biases_at, first, part,
+                                      rectified);
+        });
+}
+
+template <int INPUTS>
+void inputs_gradient(const Linear& layer, const float* weights, Lanes* gradient, int first, int part) {
+    Vector sums[INPUTS] = {};
+    for (int u = 0; u < layer.units; u++) {
+        const Vector d = layer.gradient[u].part[part];
+        const float* weight = weights + size_t(u) * layer.inputs + first;
+        UNROLL for (int f = 0; f < INPUTS; f++) sums[f] = multiply_add(all(weight[f]), d, sums[f]);
+    }
+    UNROLL for (int f = 0; f < INPUTS; f++) gradient[first + f].part[part] = sums[f];
+}
+
+// Gradient with respect to the layer's inputs.
+void linear_data_gradient(const Linear& layer, const float* parameters, Lanes* gradient) {
+    for (int part = 0; part < PARTS; part++)
+        in_blocks<6>(layer.inputs, [&](int first, auto size) {
+            inputs_gradient<size.value>(layer, parameters + layer.weights_at, gradient, first, part);
+        });
+}
+
+// Adds to the gradient of the weights. The inputs are turned around, inputs innermost, so that the sum over images
+// goes along vectors and not across them.
+void linear_weight_gradient(Linear& layer) {
+    constexpr int CHUNK = 16;  // columns at a time: 16 KB turned around
+    Lanes turned[IMAGES][CHUNK];
+    for (int column = 0; column < layer.columns; column += CHUNK) {
+        const int columns = std::min(CHUNK, layer.columns - column);
+        const int inputs = std::min(columns * IMAGES, layer.inputs - column * IMAGES);
+        const float* x = reinterpret_cast<const float*>(layer.input + size_t(column) * IMAGES);
+        float* out = reinterpret_cast<float*>(turned);
+        constexpr int step = CHUNK * IMAGES;
+        for (int f = 0; f < inputs; f += 4)
+            for (int image = 0; image < IMAGES; image += 4) {
+                const float* in = x + f * IMAGES + image;
+                if (f + 4 <= inputs)
+                    transpose(in, in + IMAGES, in + 2 * IMAGES, in + 3 * IMAGES, out + image * step + f, step);
+                else
+                    for (int i = 0; i < 4; i++)
+                        for (int g = f; g < columns * IMAGES; g++)  // nothing is left unset
+                            out[(image + i) * step + g] = g < inputs ? x[g * IMAGES + image + i] : 0;
+            }
+        for (int u = 0; u < layer.units; u++) {
+            const Lanes& gradient = layer.gradient[u];
+            Lanes* sums = &layer.weight_sums[size_t(u) * layer.columns + column];
+            for (int c = 0; c < columns; c++)
+                for (int part = 0; part < PARTS; part++) {
+                    Vector sum = sums[c].part[part];
+                    UNROLL for (int image = 0; image < IMAGES; image++)
+                        sum = multiply_add(all(gradient[image]), turned[image][c].part[part], sum);
+                    sums[c].part[part] = sum;
+                }
+        }
+    }
+}
+
+// e^x for x <= 0, to about 1e-7; this file's own, so that no library's version of it matters.
+INLINE Vector exponential(Vector x) {
+    x = x < -87.0f ? all(-87.0f) : x;
+    const Vector shift = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+    const Vector n = (multiply_add(x, all(1.44269504f), shift)) - shift;
+    Vector r = multiply_add(n, all(-0.693359375f), x);
+    r = multiply_add(n, all(2.12194440e-4f), r);
+    Vector y = all(1.9875691500e-4f);
+    for (float coefficient : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 0.5f})
+        y = multiply_add(y, r, all(coefficient));
+    y = multiply_add(y, r * r, r) + 1.0f;
+    const Integers power = (__builtin_convertvector(n, Integers) + 127) << 23;
+    return y * reinterpret_cast<const Vector&>(power);
+}
+
+// Which of the images a group consists of: entries `order[at]` to `order[at + count - 1]`, or by number.
+struct Group {
+    const float* images;
+    const int64_t *labels, *order;
+    int64_t at;
+    int count;
+    int64_t index(int image) const { return order ? order[at + image] : at + image; }
+};
+
+// Sum of the cross-entropies of a group. Makes the gradient of their mean over `batch` images.
+double cross_entropy(Network& network, const Group& group, int64_t batch, int64_t* correct) {
+    Linear& last = network.linears.back();
+    Lanes top = last.output[0], sum = {}, share = {};
+    for (int image = 0; image < group.count; image++) share[image] = 1.0f / batch;
+    for (int part = 0; part < PARTS; part++) {
+        for (const Lanes& score : last.output)
+            top.part[part] = score.part[part] > top.part[part] ? score.part[part] : top.part[part];
+        for (int c = 0; c < network.classes; c++)
+            sum.part[part] += last.gradient[c].part[part] = exponential(last.output[c].part[part] - top.part[part]);
+        for (Lanes& gradient : last.gradient) gradient.part[part] = gradient.part[part] / sum.part[part];
+    }
+    double total = 0;
+    for (int image = 0; image < group.count; image++) {
+        const int label = int(group.labels[group.index(image)]);
+        const float score = last.output[label][image];
+        last.gradient[label][image] -= 1;
+        total += std::log(double(sum[image])) + (double(top[image]) - score);
+        bool right = score == top[image];  // of equal scores the first, as in PyTorch
+        for (int c = 0; c < label; c++) right &= last.output[c][image] != top[image];
+        if (correct) *correct += right;
+    }
+    for (Lanes& gradient : last.gradient)
+        for (int part = 0; part < PARTS; part++) gradient.part[part] = gradient.part[part] * share.part[part];
+    return total;
+}
+
+// ---- forward and backward --------------------------------------------------------------------------------------
+
+// Images into the network's input. Those that a group lacks are copies of its first, whose gradient is zero.
+void gather(Network& network, const Group& group) {
+    Maps& maps = network.input;
+    const size_t pixels = size_t(maps.height) * maps.width, size = maps.channels * pixels;
+    const float* image[IMAGES];
+    for (int i = 0; i < IMAGES; i++) image[i] = group.images + size * group.index(i < group.count ? i : 0);
+    for (int channel = 0; channel < maps.channels; channel++)
+        for (int y = 0; y < maps.height; y++) {
+            const size_t at = channel * pixels + size_t(y) * maps.width;
+            float* out = reinterpret_cast<float*>(maps.at(channel, y, 0));
+            for (int i = 0; i < IMAGES; i += 4) {
+                const float *a = image[i] + at, *b = image[i + 1] + at, *c = image[i + 2] + at, *d = image[i + 3] + at;
+                int x = 0;
+                for (; x + 4 <= maps.width; x += 4) transpose(a + x, b + x, c + x, d + x, out + x * IMAGES + i, IMAGES);
+                for (; x < maps.width; x++) {
+                    float* pixel = out + x * IMAGES + i;
+                    pixel[0] = a[x], pixel[1] = b[x], pixel[2] = c[x], pixel[3] = d[x];
+                }
+            }
+        }
+}
+
+void forward(Network& network, const float* parameters) {
+    for (Convolution& layer : network.convolutions) forward(layer, parameters);
+    if (!network.features.empty()) pool_forward(network.pool, network.convolutions.back().output, network.features);
+    for (Linear& layer : network.linears) linear_forward(layer, parameters, &layer != &network.linears.back());
+}
+
+void backward(Network& network, const float* parameters) {
+    for (size_t i = network.linears.size(); i-- > 0;) {
+        linear_weight_gradient(network.linears[i]);
+        Lanes* gradient = i > 0 ? network.linears[i - 1].gradient.data() : network.features_gradient.data();
+        linear_data_gradient(network.linears[i], parameters, gradient);
+        if (i == 0) break;
+        Linear& before = network.linears[i - 1];
+        for (int u = 0; u < before.units; u++)
+            for (int part = 0; part < PARTS; part++)
+                gradient[u].part[part] = before.output[u].part[part] > 0.0f ? gradient[u].part[part] : Vector{};
+    }
+    if (!network.pool.windows.empty()) scale_by_shares(network.pool, network.features_gradient);
+    auto& layers = network.convolutions;
+    for (size_t i = layers.size(); i-- > 0;)
+        for (int from = 0; from < layers[i].output.height; from += layers[i].band) {
+            const int to = std::min(layers[i].output.height, from + layers[i].band);
+            if (i == 0) layers[i].top = from * (layers[i].pools ? 2 : 1);
+            if (i + 1 == layers.size())
+                head_gradient(network, layers[i], from, to);
+            else
+                data_gradient(layers[i + 1], layers[i], from, to);
+            weight_gradient(layers[i], from, to);
+        }
+}
+
+// Weights as the inner loops read them.
+void arrange_filters(Network& network, const float* parameters) {
+    for (Convolution& layer : network.convolutions) {
+        const float* weight = parameters + layer.weights_at;
+        const int in = layer.forward.channels_in, out = layer.forward.channels_out;
+        const int taps = layer.kernel * layer.kernel;
+        for (int o = 0; o < out; o++)
+            for (int i = 0; i < in; i++)
+                for (int tap = 0; tap < taps; tap++, weight++) {
+                    layer.forward.weights[(size_t(i) * taps + tap) * out + o] = *weight;
+                    layer.backward.weights[(size_t(o) * taps + taps - 1 - tap) * in + i] = *weight;
+                }
+    }
+}
+
+float sum_of_images(const Lanes& lanes) {
+    float sums[8];
+    for (int i = 0; i < 8; i++) sums[i] = lanes[i] + lanes[i + 8];
+    for (int i = 0; i < 4; i++) sums[i] += sums[i + 4];
+    return (sums[0] + sums[2]) + (sums[1] + sums[3]);
+}
+
+// What the groups of a batch added up becomes the gradient of each parameter, and the sums are zero again.
+void collect_gradient(Network& network) {
+    for (Convolution& layer : network.convolutions) {
+        for (size_t i = 0; i < layer.weight_sums.size(); i++)
+            network.gradient[layer.weights_at + i] = sum_of_images(layer.weight_sums[i]);
+        for (size_t i = 0; i < layer.bias_sums.size(); i++)
+            network.gradient[layer.biases_at + i] = sum_of_images(layer.bias_sums[i]);
+        std::fill(layer.weight_sums.begin(), layer.weight_sums.end(), Lanes{});
+        std::fill(layer.bias_sums.begin(), layer.bias_sums.end(), Lanes{});
+    }
+    for (Linear& layer : network.linears) {
+        float* out = &network.gradient[layer.weights_at];
+        for (int u = 0; u < layer.units; u++)
+            for (int f = 0; f < layer.inputs; f++)
+                *out++ = layer.weight_sums[size_t(u) * layer.columns + f / IMAGES][f % IMAGES];
+        std::fill(layer.weight_sums.begin(), layer.weight_sums.end(), Lanes{});
+    }
+}
+
+// Mean loss of a batch, given as a group of any size; leaves the gradient in network.gradient.
+double loss_and_gradient(Network& network, Group batch, const float* parameters) {
+    arrange_filters(network, parameters);
+    for (Linear& layer : network.linears) std::fill_n(&network.gradient[layer.biases_at], layer.units, 0.0f);
+    double total = 0;
+    for (int done = 0; done < batch.count; done += IMAGES) {
+        Group group = batch;
+        group.at += done, group.count = std::min(IMAGES, batch.count - done);
+        gather(network, group);
+        forward(network, parameters);
+        total += cross_entropy(network, group, batch.count, nullptr);
+        backward(network, parameters);
+        for (Linear& layer : network.linears)
+            for (int u = 0; u < layer.units; u++)
+                network.gradient[layer.biases_at + u] += sum_of_images(layer.gradient[u]);
+    }
+    collect_gradient(network);
+    return total / batch.count;
+}
+
+// As torch.optim.Adam with its defaults. `step` counts from 1.
+void adam_step(const std::vector<float>& gradient, double rate, int64_t step, float* __restrict parameters,
+               float* __restrict first_moments, float* __restrict second_moments) {
+    const float size = float(rate / (1 - std::pow(0.9, double(step))));
+    const float root = float(std::sqrt(1 - std::pow(0.999, double(step))));
+    const float* __restrict g = gradient.data();
+    const size_t count = gradient.size();
+    for (size_t i = 0; i < count; i++) {
+        first_moments[i] = first_moments[i] + 0.1f * (g[i] - first_moments[i]);
+        second_moments[i] = 0.999f * second_moments[i] + 0.001f * g[i] * g[i];
+        parameters[i] -= size * first_moments[i] / (std::sqrt(second_moments[i]) / root + 1e-8f);
+    }
+}
+
+}  // namespace
+
+// ---- what Python calls -----------------------------------------------------------------------------------------
+// images: [image][channel][row][column]; labels: from 0 to the number of classes less 1, which is not looked at
+// again. Parameters, moments and gradients lie one after the other as in PyTorch: of each layer its weights, then
+// its biases.
+
+#pragma GCC visibility push(default)
+extern "C" {
+
+// Null: a plan of another form, or no memory.
+void* network_create(const int32_t* plan, int32_t length) try {
+    return read_plan(PlanReader(plan, length)).release();
+} catch (const std::bad_alloc&) {
+    return nullptr;
+}
+
+void network_free(void* network) { delete static_cast<Network*>(network); }
+
+int64_t network_num_parameters(void* network) { return int64_t(static_cast<Network*>(network)->num_parameters); }
+
+// Returns the mean loss of the first `count` images.
+double network_gradient(void* handle, const float* images, const int64_t* labels, int32_t count,
+                        const float* parameters, float* gradient) {
+    FlushDenormals flush;
+    Network& network = *static_cast<Network*>(handle);
+    const double loss = loss_and_gradient(network, {images, labels, nullptr, 0, count}, parameters);
+    std::copy(network.gradient.begin(), network.gradient.end(), gradient);
+    return loss;
+}
+
+// One epoch: Adam over the images of `order`, `batch` at a time, with a rate for each step. Returns the mean of the
+// batches' losses, as they were met.
+double network_train(void* handle, const float* images, const int64_t* labels, const int64_t* order, int64_t count,
+                     int32_t batch, const double* rates, int64_t steps_before, float* parameters, float* first_moments,
+                     float* second_moments) {
+    FlushDenormals flush;
+    Network& network = *static_cast<Network*>(handle);
+    double total = 0;
+    int64_t steps = 0;
+    for (int64_t at = 0; at < count; at += batch, steps++) {
+        const int size = int(std::min<int64_t>(batch, count - at));
+        total += loss_and_gradient(network, {images, labels, order, at, size}, parameters);
+        adam_step(network.gradient, rates[steps], steps_before + steps + 1, parameters, first_moments, second_moments);
+    }
+    return total / steps;
+}
+
+// Returns how many of the images are classified correctly; *loss: their mean cross-entropy.
+int64_t network_measure(void* handle, const float* images, const int64_t* labels, int64_t count,
+                        const float* parameters, double* loss) {
+    FlushDenormals flush;
+    Network& network = *static_cast<Network*>(handle);
+    arrange_filters(network, parameters);
+    int64_t correct = 0;
+    double total = 0;
+    for (int64_t at = 0; at < count; at += IMAGES) {
+        const Group group{images, labels, nullptr, at, int(std::min<int64_t>(IMAGES, count - at))};
+        gather(network, group);
+        forward(network, parameters);
+        total += cross_entropy(network, group, group.count, &correct);
+    }
+    *loss = total / count;
+    return correct;
+}
+}

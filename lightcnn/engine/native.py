@@ -1,0 +1,227 @@
+"""The compiled engine, called through ctypes: one network's gradients, epochs and measurements."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from lightcnn.architecture import Architecture, plan
+from lightcnn.data import LabelledImages
+from lightcnn.operations import AveragePool, Convolution, Flatten, Input, Linear, MaxPool, Operation, Relu
+
+_POINTER, _INT, _LONG, _DOUBLE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_double
+_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "network_create": (_POINTER, [_POINTER, _INT]),
+    "network_free": (None, [_POINTER]),
+    "network_num_parameters": (_LONG, [_POINTER]),
+    "network_gradient": (_DOUBLE, [_POINTER, _POINTER, _POINTER, _INT, _POINTER, _POINTER]),
+    "network_train": (_DOUBLE, [*[_POINTER] * 4, _LONG, _INT, _POINTER, _LONG, _POINTER, _POINTER, _POINTER]),
+    "network_measure": (_LONG, [_POINTER, _POINTER, _POINTER, _LONG, _POINTER, _POINTER]),
+}
+
+
+def supports(architecture: Architecture) -> bool:
+    """Whether the engine trains `architecture`: it does if there are convolutions.
+
+    Without any, a network is a matrix product or two, at which PyTorch is as fast.
+    """
+    return any(isinstance(operation, Convolution) for operation in plan(architecture))
+
+
+class NativeNetwork:
+    """A network in the memory of the compiled engine. Parameters and moments stay with the caller.
+
+    Parameters, their gradients and Adam's moments are flat float32 tensors, (num_parameters,), in the order
+    of `torch.nn.utils.parameters_to_vector` of the module that `lightcnn.network.build` makes. A call
+    releases the interpreter's lock; one network serves one thread at a time.
+
+    Raises:
+        ValueError: the engine does not train this architecture.
+    """
+
+    def __init__(self, architecture: Architecture, library: ctypes.CDLL) -> None:
+        self.architecture = architecture
+        self._library = library
+        numbers = np.array(
+            [number for operation in plan(architecture) for number in encode(operation)], np.int32
+        )
+        self._handle = library.network_create(numbers.ctypes.data, len(numbers))
+        if not self._handle:
+            raise ValueError(f"the engine trains networks with convolutions, but got {architecture}")
+        self.num_parameters: int = library.network_num_parameters(self._handle)
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._library.network_free(self._handle)
+
+    def gradient(self, data: LabelledImages, parameters: Tensor) -> tuple[float, Tensor]:
+        """Mean cross-entropy of `data` as one batch, and its gradient, (num_parameters,)."""
+        gradient = torch.empty(self.num_parameters)
+        loss = self._library.network_gradient(
+            self._handle, *self._pointers(data), len(data), self._flat(parameters), self._flat(gradient)
+        )
+        return float(loss), gradient
+
+    def train(
+        self,
+        data: LabelledImages,
+        order: Tensor,
+        batch_size: int,
+        rates: Sequence[float],
+        steps_before: int,
+        parameters: Tensor,
+        moments: tuple[Tensor, Tensor],
+    ) -> float:
+        """Train one epoch; `parameters` and `moments` are changed in place.
+
+        Args:
+            order: (num_images,), int64, indices of the images in the order in which they are met.
+            rates: learning rate of each batch.
+            steps_before: batches of the epochs before.
+            moments: Adam's running means of the gradient and of its square.
+
+        Returns:
+            Mean cross-entropy over the batches, as they were met.
+        """
+        schedule = np.asarray(rates, np.float64)
+        low, high = (int(value) for value in order.aminmax())
+        if order.dtype != torch.int64 or not order.is_contiguous() or not 0 <= low <= high < len(data):
+            raise ValueError(
+                f"an order must be int64 from 0 to {len(data) - 1}, but got {order.dtype} {low} to {high}"
+            )
+        if len(schedule) != -(-len(order) // batch_size):
+            raise ValueError(f"each batch needs a rate, but got {len(schedule)} rates")
+        loss = self._library.network_train(
+            self._handle,
+            *self._pointers(data),
+            order.data_ptr(),
+            len(order),
+            batch_size,
+            schedule.ctypes.data,
+            steps_before,
+            self._flat(parameters),
+            *map(self._flat, moments),
+        )
+        return float(loss)
+
+    def measure(self, data: LabelledImages, parameters: Tensor) -> tuple[float, float]:
+        """Accuracy (fraction) and mean cross-entropy on `data`."""
+        loss = _DOUBLE()
+        correct = self._library.network_measure(
+            self._handle, *self._pointers(data), len(data), self._flat(parameters), ctypes.byref(loss)
+        )
+        return correct / len(data), loss.value
+
+    def _pointers(self, data: LabelledImages) -> tuple[int, int]:
+        """Of images and labels, once nothing in them can lead the engine outside its memory."""
+        task = self.architecture.task
+        shape = (len(data), task.in_channels, task.image_size, task.image_size)
+        images, labels = data.images, data.labels
+        if tuple(images.shape) != shape or images.dtype != torch.float32 or not images.is_contiguous():
+            raise ValueError(
+                f"images must be contiguous float32 of shape {shape}, but got {images.dtype} "
+                f"of shape {tuple(images.shape)} and strides {images.stride()}"
+            )
+        low, high = (int(value) for value in labels.aminmax())
+        if (
+            labels.dtype != torch.int64
+            or not labels.is_contiguous()
+            or not 0 <= low <= high < task.num_classes
+        ):
+            raise ValueError(
+                f"labels must be contiguous int64 from 0 to {task.num_classes - 1}, "
+                f"but got {labels.dtype} from {low} to {high}"
+            )
+        return images.data_ptr(), labels.data_ptr()
+
+    def _flat(self, values: Tensor) -> int:
+        assert values.shape == (self.num_parameters,) and values.dtype == torch.float32
+        assert values.is_contiguous()
+        return values.data_ptr()
+
+
+class NativeRun:
+    """A network under training by the compiled engine, with its optimiser.
+
+    Args:
+        network: with the initial weights.
+        optimizer: of the state that `network` comes from; None at the start.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        network: nn.Module,
+        library: ctypes.CDLL,
+        optimizer: dict[str, Any] | None,
+    ) -> None:
+        self._network = network
+        self._native = NativeNetwork(architecture, library)
+        self._parameters = parameters_to_vector(network.parameters()).detach().clone()
+        self._steps = 0
+        self._moments = (torch.zeros_like(self._parameters), torch.zeros_like(self._parameters))
+        if optimizer is not None:
+            self._steps = optimizer["steps"]
+            self._moments = (optimizer["first_moments"], optimizer["second_moments"])
+
+    def train_epoch(
+        self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
+    ) -> float:
+        """Mean loss over the batches."""
+        loss = self._native.train(
+            training, order, batch_size, rates, self._steps, self._parameters, self._moments
+        )
+        self._steps += len(rates)
+        return loss
+
+    def measure(self, data: LabelledImages) -> tuple[float, float]:
+        """Accuracy (fraction) and mean cross-entropy."""
+        return self._native.measure(data, self._parameters)
+
+    def content(self) -> dict[str, Any]:
+        """Weights, as PyTorch names them, and the optimiser."""
+        vector_to_parameters(self._parameters, self._network.parameters())
+        first, second = self._moments
+        optimizer = {"steps": self._steps, "first_moments": first, "second_moments": second}
+        return {"network": self._network.state_dict(), "optimizer": optimizer}
+
+
+def open_library(path: Path) -> ctypes.CDLL:
+    """The functions of a compiled engine.
+
+    Raises:
+        OSError: it cannot be loaded.
+        AttributeError: it is not an engine.
+    """
+    library = ctypes.CDLL(str(path))
+    for name, (result, arguments) in _SIGNATURES.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def encode(operation: Operation) -> tuple[int, ...]:
+    """The numbers of one operation as engine.cpp reads them: its `Kind`, and what that needs."""
+    match operation:
+        case Input(output_shape=(channels, side, _)):
+            return (0, channels, side)
+        case Convolution():
+            return (1, operation.channels, operation.kernel_size, operation.padding)
+        case MaxPool():
+            return (2,)
+        case Relu():
+            return (3,)
+        case AveragePool():
+            return (4, operation.grid, *(end for window in operation.windows for end in window))
+        case Flatten():
+            return (5,)
+        case Linear():
+            return (6, operation.units)
+    raise AssertionError(f"no numbers for {operation}")

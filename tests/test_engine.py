@@ -1,0 +1,190 @@
+"""The compiled engine against PyTorch: gradients, Adam, whole runs, the same bits however it is called."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+from torch.nn.utils import parameters_to_vector
+
+from lightcnn.architecture import Architecture, Block, Task, parse
+from lightcnn.data import LabelledImages
+from lightcnn.engine import build
+from lightcnn.engine.native import NativeNetwork, supports
+from lightcnn.errors import UserError
+from lightcnn.network import build as build_network
+from lightcnn.training import FAST, Recipe, train, trained_network, weights_alone
+
+MNIST = Task(image_size=28, in_channels=1, num_classes=10)
+SMALL = parse("4-6-gap", Task(image_size=14, in_channels=1, num_classes=10))
+OPTIONS = ["AVX512", "AVX2"]
+
+
+@pytest.fixture(scope="session")
+def engine():
+    path = build.prepare(pytest.skip)
+    assert path is not None
+    return path
+
+
+def drawn_images(architecture, num_images, seed=0, levels=None):
+    """Random images and labels; with few `levels` of grey there are ties in max pooling."""
+    task = architecture.task
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.rand(num_images, task.in_channels, task.image_size, task.image_size, generator=generator)
+    if levels:
+        images = (images * levels).floor() / levels
+    return LabelledImages(images, torch.randint(task.num_classes, (num_images,), generator=generator))
+
+
+def gradient_by_torch(network, data):
+    """Loss and flat gradient, in the network's precision."""
+    network.zero_grad()
+    images = data.images.to(next(network.parameters()).dtype)
+    loss = functional.cross_entropy(network(images), data.labels)
+    loss.backward()
+    return loss.item(), torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
+
+
+@st.composite
+def architectures(draw):
+    """All that a plan can hold: kernels, padding, pooling or not, every head, hidden layers."""
+    task = Task(draw(st.integers(4, 15)), draw(st.integers(1, 4)), draw(st.integers(2, 11)))
+    blocks = tuple(
+        Block(
+            draw(st.integers(1, 14)),
+            draw(st.sampled_from([1, 3, 3, 5, 7])),
+            draw(st.booleans()),
+            draw(st.booleans()),
+        )
+        for _ in range(draw(st.integers(1, 3)))
+    )
+    hidden = tuple(draw(st.lists(st.integers(1, 19), max_size=2)))
+    try:
+        side = Architecture(blocks, 1, task).map_side
+    except UserError:
+        assume(False)
+    return Architecture(blocks, draw(st.integers(1, side)), task, hidden)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(architectures(), st.integers(1, 67), st.integers(0, 5), st.sampled_from([None, 1, 2]))
+@example(parse("3n-4-pool3", Task(15, 3, 10)), 37, 0, None)  # overlapping windows: 7 pixels in 3
+@example(parse("28-14-32-flatten", MNIST), 64, 0, 2)
+@example(parse("8-16-32-gap", MNIST), 64, 0, None)
+@example(parse("6k5-16k5vp-flatten-120-84", MNIST), 3, 0, None)
+def test_gradients_are_as_exact_as_those_of_pytorch(engine, architecture, num_images, seed, levels):
+    torch.manual_seed(seed)
+    network = build_network(architecture)
+    data = drawn_images(architecture, num_images, seed, levels)
+    parameters = parameters_to_vector(network.parameters()).detach()
+    loss, gradient = NativeNetwork(architecture, build.load(engine)).gradient(data, parameters)
+    _, single = gradient_by_torch(network, data)
+    expected_loss, expected = gradient_by_torch(network.double(), data)
+    largest = expected.abs().max().item()
+    assume(largest > 1e-9)
+
+    def error(found):
+        return (found.double() - expected).abs().max().item() / largest
+
+    assert loss == pytest.approx(expected_loss, rel=1e-6)
+    assert error(gradient) < max(5e-6, 2 * error(single))
+
+
+@pytest.mark.parametrize("text", ["4-6-gap", "3k5v-5-pool2-7"])
+def test_adam_over_30_steps(text, engine):
+    """The whole path, rates and ragged last batch included: 30 steps stay together to a thousandth."""
+    architecture = parse(text, replace(SMALL.task, in_channels=3))
+    data = drawn_images(architecture, 3 * 64 - 5)
+    recipe = Recipe(epochs=10, learning_rate=3e-3, batch_size=64, warmup=0.2)
+    ours = train(architecture, recipe, data, data, seed=1, engine=engine)
+    theirs = train(architecture, recipe, data, data, seed=1)
+    for one, other in zip(ours.epochs, theirs.epochs, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=1e-5)
+        assert one.val_loss == pytest.approx(other.val_loss, rel=1e-5)
+        assert one.val_accuracy == pytest.approx(other.val_accuracy, abs=1.1 / len(data))
+    for one, other in zip(
+        trained_network(architecture, ours.state).parameters(),
+        trained_network(architecture, theirs.state).parameters(),
+        strict=True,
+    ):
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return drawn_images(SMALL, 150), drawn_images(SMALL, 35, seed=1)
+
+
+def test_pieces_equal_the_whole_bit_for_bit(images, engine):
+    recipe = replace(FAST, epochs=4)
+    whole = train(SMALL, recipe, *images, seed=3, engine=engine)
+    state, epochs = None, ()
+    for start, stop in ((0, 1), (1, 3), (3, 4)):
+        piece = train(SMALL, recipe, *images, seed=3, start=start, stop=stop, state=state, engine=engine)
+        state, epochs = piece.state, epochs + piece.epochs
+    assert epochs == whole.epochs
+    assert state == whole.state
+
+
+def test_states_are_not_exchanged(images, engine):
+    recipe = replace(FAST, epochs=2)
+    for one, other in ((engine, None), (None, engine)):
+        state = train(SMALL, recipe, *images, seed=0, stop=1, engine=one).state
+        with pytest.raises(ValueError, match=r"PyTorch.*compiled engine|compiled engine.*PyTorch"):
+            train(SMALL, recipe, *images, seed=0, start=1, state=state, engine=other)
+        trained_network(SMALL, weights_alone(state))
+
+
+def test_networks_without_convolutions_are_left_to_pytorch(images, engine):
+    architecture = parse("flatten-7", SMALL.task)
+    assert not supports(architecture) and supports(SMALL)
+    with pytest.raises(ValueError, match="but got flatten-7"):
+        NativeNetwork(architecture, build.load(engine))
+    recipe = replace(FAST, epochs=1)
+    with_engine = train(architecture, recipe, *images, seed=0, engine=engine)
+    assert with_engine.state == train(architecture, recipe, *images, seed=0).state
+
+
+@pytest.mark.parametrize("batch_size", [64, 150])  # with 150, the only step is the one that breaks it
+def test_divergence_is_reported(batch_size, images, engine):
+    recipe = Recipe(epochs=3, learning_rate=1e30, batch_size=batch_size)
+    piece = train(SMALL, recipe, *images, seed=0, engine=engine)
+    assert piece.diverged
+    assert len(piece.epochs) == 1
+
+
+def test_thread_settings_change_nothing(images, engine):
+    recipe = replace(FAST, epochs=1)
+    expected = train(SMALL, recipe, *images, seed=0, engine=engine)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert train(SMALL, recipe, *images, seed=0, engine=engine).state == expected.state
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_it_leaves_the_float_settings_alone(images, engine):
+    tiny = torch.tensor([1e-40])
+    train(SMALL, replace(FAST, epochs=1), *images, seed=0, engine=engine)
+    assert (tiny * 0.5).item() > 0
+
+
+def test_images_outside_its_memory_are_refused(images, engine):
+    network = NativeNetwork(SMALL, build.load(engine))
+    parameters = torch.zeros(network.num_parameters)
+    labels = torch.full_like(images[0].labels, 10)
+    with pytest.raises(ValueError, match="labels must be"):
+        network.gradient(LabelledImages(images[0].images, labels), parameters)
+    with pytest.raises(ValueError, match="images must be"):
+        network.gradient(LabelledImages(images[0].images[:, :, 1:], images[0].labels), parameters)
+    order = torch.arange(150) + 1
+    with pytest.raises(ValueError, match="order must be"):
+        network.train(
+            images[0], order, 64, [0.1] * 3, 0, parameters, (parameters.clone(), parameters.clone())
+        )

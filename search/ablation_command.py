@@ -19,6 +19,7 @@ from search.command import (
     add_device_options,
     at_least,
     check_train_images,
+    engine_of,
     run_command,
     slots_of,
 )
@@ -27,7 +28,7 @@ from search.execution.display import log_line
 from search.execution.runs import TrainingData
 from search.execution.slots import open_slots
 from search.report.ablation_page import findings, write_ablation_report
-from search.settings import AblationSettings, SettingsFile, held_study
+from search.settings import AblationSettings, SettingsFile, held_study, recorded_engine
 from search.tables import CLAIMS, SUMMARY
 
 DATASET = "mnist"
@@ -82,16 +83,19 @@ def _run(
     if options.train_images is not None:
         check_train_images(options.train_images, available, dataset.task.num_classes)
     data = TrainingData(dataset, find_files(DATASET, options.data_dir), 0, options.train_images)
+    earlier = None if options.fresh else recorded_engine(options.out / ablation.name, AblationSettings)
+    engine = engine_of(options, slots, earlier)
     settings = AblationSettings(
         DATASET,
         ablation.recipe,
         options.train_images or available,
         {file.name: file.sha256 for file in dataset.files},
+        "torch" if engine is None else "native",
     )
     about = about_this_run(f"studies.{ablation.name}", arguments) | {"question": question, "text": text}
     file = SettingsFile(settings, about)
     with held_study(options.out, ablation.name, options.fresh, file, log_line) as folder:
-        with open_slots(slots, options.epoch_timeout) as executor:
+        with open_slots(slots, options.epoch_timeout, engine) as executor:
             num_seeds = dict.fromkeys(ablation.arms, ablation.num_seeds)
             runs = retrain(ablation.name, num_seeds, ablation.recipe, data, executor, folder)
         summary = summarise(ablation, runs)

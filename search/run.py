@@ -27,6 +27,7 @@ from search.command import (
     add_device_options,
     at_least,
     check_train_images,
+    engine_of,
     run_command,
     slots_of,
 )
@@ -41,7 +42,7 @@ from search.report.page import open_page, write_report
 from search.report.terminal import print_findings
 from search.results import rebuild_tables, study_tables
 from search.samplers import SAMPLERS
-from search.settings import DataSettings, Reference, SearchSettings, SettingsFile, held_study
+from search.settings import DataSettings, Reference, SearchSettings, SettingsFile, held_study, recorded_engine
 from search.space import Space
 from search.standing import FEW_SEEDS, seeds_of_arms
 from search.stopping import default_rule
@@ -185,17 +186,21 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     slots = slots_of(options)
     settings, data = _settings(options)
+    name = options.name or data.dataset.name
+    earlier = None if options.fresh else recorded_engine(options.out / name, SearchSettings)
+    engine = engine_of(options, slots, earlier)
+    settings = replace(settings, engine="torch" if engine is None else "native")
     places = [_placed(text, settings.task, options.seeds) for text in options.place]
     placed_texts = tuple(str(arm.architecture) for arm in places)
     if reason := _left_out(settings):
         log_line(f"left out: {reason}")
     about = about_this_run("search.run", arguments) | _about(data.dataset, settings)
     file = SettingsFile(settings, about, placed_texts)
-    with held_study(options.out, options.name or data.dataset.name, options.fresh, file, log_line) as folder:
+    with held_study(options.out, name, options.fresh, file, log_line) as folder:
         study = open_study(folder, log_line)
         kept_runs(folder)  # damage by hand is better reported now than when the search is done
         with_designs = not options.no_baselines
-        with finally_written(folder, study), open_slots(slots, options.epoch_timeout) as executor:
+        with finally_written(folder, study), open_slots(slots, options.epoch_timeout, engine) as executor:
             with Display("search", *num_runs(study, settings, options.trials, with_designs)) as display:
                 checkpoints = Checkpoints(folder, display.say)
                 search(study, settings, data, options.trials, with_designs, executor, display, checkpoints)

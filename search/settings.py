@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,6 +28,7 @@ from search.storage import JOURNAL, SETTINGS, move_aside, only_driver, study_fol
 FORMAT = 2  # of settings.json; 1 had no number
 
 S = TypeVar("S")
+Engine = Literal["torch", "native"]  # PyTorch, or the compiled one; of two engines no two runs are the same
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class SearchSettings:
     max_parameters: int
     data: DataSettings
     stopping: StoppingRule | None = None  # None: every run is trained to its end
+    engine: Engine = "torch"  # what trained on the CPU; earlier versions had nothing else
 
     @property
     def task(self) -> Task:
@@ -120,6 +122,7 @@ class AblationSettings:
     recipe: Recipe
     train_images: int
     sha256: dict[str, str]
+    engine: Engine = "torch"
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,14 @@ def recorded(settings: Any) -> dict[str, Any]:
     """`settings`, one of the types here or made of them, as JSON has it."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
     return content
+
+
+def recorded_engine(folder: Path, kind: type[SearchSettings] | type[AblationSettings]) -> Engine | None:
+    """The engine of the study in `folder`; None if there is none, or if its settings cannot be read."""
+    try:
+        return read(folder / SETTINGS, kind).settings.engine
+    except UserError:
+        return None
 
 
 def read(path: Path, kind: type[S]) -> SettingsFile[S]:

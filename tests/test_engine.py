@@ -1,7 +1,5 @@
 """The compiled engine against PyTorch: gradients, Adam, whole runs, the same bits however it is called."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest

@@ -13,6 +13,7 @@ import torch
 from lightcnn.architecture import Architecture
 from lightcnn.data import Dataset, LabelledImages, load_training_images, split, stratified_subset
 from lightcnn.training import Epoch, Piece, Recipe, train
+from search.execution.slots import ENGINE
 
 
 class RunState(StrEnum):
@@ -90,13 +91,27 @@ def train_epoch(run: Run, epoch: int, state: bytes | None) -> Piece:
     training, validation = images_of(run.data, slot_device())
     span = epoch, epoch + 1
     return train(
-        run.architecture, run.recipe, training, validation, run.seed, *span, state, device=slot_device()
+        run.architecture,
+        run.recipe,
+        training,
+        validation,
+        run.seed,
+        *span,
+        state,
+        device=slot_device(),
+        engine=slot_engine(),
     )
 
 
 def slot_device() -> str:
     """In a worker: the one device that its slot shows it, and never the CPU in a GPU's stead."""
     return "cuda" if os.environ["CUDA_VISIBLE_DEVICES"] else "cpu"
+
+
+def slot_engine() -> Path | None:
+    """In a worker: the compiled engine that its slot was given; None: PyTorch."""
+    named = os.environ.get(ENGINE)
+    return None if named is None else Path(named)
 
 
 @lru_cache(maxsize=1)

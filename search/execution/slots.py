@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 from lightcnn.errors import UserError
 
 WORKERS_PER_DEVICE = 4
+ENGINE = "LIGHTCNN_ENGINE"  # names the compiled engine's file to a slot's process
 # For glibc, which reads them as a process starts. Each step frees what the next one needs again: handed back
 # to the system in between, its page faults take a sixth of the time of a network with wide maps.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f"{2**30}"}
@@ -87,10 +89,14 @@ class SlotExecutor(Executor):
 
     Args:
         time_limit: seconds after which a job that has not ended is given up, and its process killed.
+        engine: what the processes train with where it serves; None: PyTorch.
     """
 
-    def __init__(self, slots: Sequence[Slot], time_limit: float | None = None) -> None:
+    def __init__(
+        self, slots: Sequence[Slot], time_limit: float | None = None, engine: Path | None = None
+    ) -> None:
         self._time_limit = time_limit
+        self._engine = {} if engine is None else {ENGINE: str(engine)}
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._processes: dict[int, ProcessPoolExecutor] = {}  # the live one of each slot
         self._lock = threading.Lock()  # for `_processes`, `_closed` and `_killed`
@@ -175,7 +181,7 @@ class SlotExecutor(Executor):
                 self._processes[index] = ProcessPoolExecutor(
                     max_workers=1,
                     timeout=None,
-                    env=slot.environment(),
+                    env=slot.environment() | self._engine,
                     initializer=_set_up_process,
                     initargs=(os.getpid(),),
                 )
@@ -184,9 +190,11 @@ class SlotExecutor(Executor):
 
 
 @contextmanager
-def open_slots(slots: Sequence[Slot], time_limit: float | None = None) -> Iterator[SlotExecutor]:
+def open_slots(
+    slots: Sequence[Slot], time_limit: float | None = None, engine: Path | None = None
+) -> Iterator[SlotExecutor]:
     """An executor on `slots`, whose processes are gone when the block is left, however it is left."""
-    executor = SlotExecutor(slots, time_limit)
+    executor = SlotExecutor(slots, time_limit, engine)
     try:
         yield executor
     finally:

@@ -23,11 +23,13 @@ from torch import Tensor, nn
 from lightcnn.architecture import Architecture, Task, parse
 from lightcnn.data import load_training_images, recorded_sums, stratified_subset
 from lightcnn.designs import DESIGNS
+from lightcnn.engine.build import prepare
 from lightcnn.errors import UserError
 from lightcnn.fetching import find_dataset
 from search.cells import Row, absent, rows
 from search.command import Parser, at_least, run_command
 from search.evaluation import one_network, right_on_test_images
+from search.execution.display import log_line
 from search.execution.runs import TrainingData
 from search.execution.slots import choose_slots, open_slots
 from search.export.formats import (
@@ -120,9 +122,10 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
             f"but got {dataset.title}; --dataset names their folder"
         )
     data = TrainingData(dataset, images_folder, num_validation=0)
+    engine = prepare(log_line) if settings.engine == "native" else None
     folder = options.study.resolve()
     with only_driver(folder):
-        with open_slots(slots) as executor:
+        with open_slots(slots, engine=engine) as executor:
             seed, network = one_network(architecture, recipe, data, executor, folder)
         network = network.to(memory_format=torch.contiguous_format).eval()
         files = _written(network, architecture, targets, _some_images(data), dataset.title)

@@ -1,7 +1,5 @@
 """The compiled engine against PyTorch: gradients, Adam, whole runs, the same bits however it is called."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -21,7 +19,6 @@ from lightcnn.training import FAST, Recipe, train, trained_network, weights_alon
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 SMALL = parse("4-6-gap", Task(image_size=14, in_channels=1, num_classes=10))
-OPTIONS = ["AVX512", "AVX2"]
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ from lightcnn.training import FAST, Recipe, train, trained_network, weights_alon
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 SMALL = parse("4-6-gap", Task(image_size=14, in_channels=1, num_classes=10))
-OPTIONS = ["AVX512", "AVX2"]
 
 
 @pytest.fixture(scope="session")

@@ -49,9 +49,7 @@ class NativeNetwork:
     def __init__(self, architecture: Architecture, library: ctypes.CDLL) -> None:
         self.architecture = architecture
         self._library = library
-        numbers = np.array(
-            [number for operation in plan(architecture) for number in encode(operation)], np.int32
-        )
+        numbers = np.array(encode(architecture), np.int32)
         self._handle = library.network_create(numbers.ctypes.data, len(numbers))
         if not self._handle:
             raise ValueError(f"the engine trains networks with convolutions, but got {architecture}")
@@ -207,8 +205,13 @@ def open_library(path: Path) -> ctypes.CDLL:
     return library
 
 
-def encode(operation: Operation) -> tuple[int, ...]:
-    """The numbers of one operation as engine.cpp reads them: its `Kind`, and what that needs."""
+def encode(architecture: Architecture) -> list[int]:
+    """The plan as engine.cpp reads it."""
+    return [number for operation in plan(architecture) for number in _numbers(operation)]
+
+
+def _numbers(operation: Operation) -> tuple[int, ...]:
+    """Of one operation: its `Kind` in engine.cpp, and what that needs."""
     match operation:
         case Input(output_shape=(channels, side, _)):
             return (0, channels, side)

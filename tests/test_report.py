@@ -18,6 +18,7 @@ from search.cells import rows, written
 from search.report.__main__ import main
 from search.report.label_placement import label_size, place_labels
 from search.report.page import write_report
+from search.report.pareto_data import pareto_data
 from search.report.pareto_plot import ERRORS_DRAWN, pareto_figure
 from search.report.verdict import early_stopping, standing, verdict
 from search.settings import recorded
@@ -260,13 +261,15 @@ def test_stopped_trials_are_told(study):
     )
     page = outside_script(write_report(study).read_text(encoding="utf-8"))
     assert "2 of 5 trials were stopped early" in page and "2 pruned" in page
-    (stopped,) = [trace for trace in pareto_figure(read_study(study)).data if trace.name == "stopped early"]
+    (stopped,) = [
+        trace for trace in pareto_figure(pareto_data(read_study(study))).data if trace.name == "stopped early"
+    ]
     assert list(stopped.x) == [1200, 1300] and stopped.marker.symbol == "circle-open"
 
 
 def test_figure_draws_what_was_retrained(study):
     retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER, "8_16_16_16_gap": (0.99, 0.991, 0.9901)})
-    figure = pareto_figure(read_study(study))
+    figure = pareto_figure(pareto_data(read_study(study)))
     traces = {trace.name: trace for trace in figure.data if trace.name}
     front = traces["front after re-training"]
     assert list(front.x) == [1076, 6058] and list(front.y) == pytest.approx([1.6, 0.9633], abs=1e-4)
@@ -291,7 +294,7 @@ def test_a_study_without_a_finished_trial_has_a_page(study):
 
 
 def test_figure_draws_the_tables(study):
-    figure = pareto_figure(read_study(study))
+    figure = pareto_figure(pareto_data(read_study(study)))
     traces = {trace.name: trace for trace in figure.data if trace.name}
     assert sorted(traces["candidate"].x) == [332, 1076, 6058]
     assert list(traces["front"].x) == [332, 1076, 6058]
@@ -317,7 +320,7 @@ def test_figure_draws_the_tables(study):
 def test_a_flawless_and_a_tiny_study_can_be_drawn(study):
     change(study, "trials.csv", "0.991", "1")
     change(study, "front.csv", "0.991", "1")
-    figure = pareto_figure(read_study(study))
+    figure = pareto_figure(pareto_data(read_study(study)))
     (front,) = [trace for trace in figure.data if trace.name == "front"]
     assert min(front.y) == ERRORS_DRAWN[0]
 

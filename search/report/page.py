@@ -16,6 +16,7 @@ from search.report.designs import as_columns, catalogue
 from search.report.history import progress, timeline
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.importance import importance
+from search.report.pareto_data import pareto_data
 from search.report.pareto_plot import pareto_figure
 from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
 from search.report.verdict import early_stopping, placed, standing, verdict
@@ -42,7 +43,7 @@ def write_report(folder: Path) -> Path:
         placed=[
             " ".join(sentences) for name, sentences in placed(tables).items() if name != tables.reference.name
         ],
-        figure=html_plot(pareto_figure(tables), "pareto"),
+        figure=html_plot(pareto_figure(pareto_data(tables)), "pareto"),
         catalogue=as_columns(catalogue(tables)),
         parts=_parts(tables, REPLAYS.read_if_there(folder.resolve().parent / "samplers")),
         stopping=early_stopping(tables),

@@ -1,8 +1,8 @@
-"""The Pareto plot: parameters against accuracy, the named designs in place beside the paper's claims."""
+"""The Pareto plot: parameters against accuracy, the designs in place beside the paper's claims."""
 
 import html
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,10 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
-from search.cells import Row, absent, rows, written
-from search.execution.runs import RunState
+from search.cells import Row, absent, written
 from search.report.label_placement import place_labels
-from search.tables import COLUMNS, Tables
+from search.report.pareto_data import ParetoData, PlacedDesign, Point
+from search.tables import COLUMNS
 
 GREY, BLUE, VERMILLION = "#888888", "#0072B2", "#D55E00"  # the colours are Okabe and Ito's
 # Of every plot: transparent and grey, so that it can be read on a light page and on a dark one.
@@ -43,8 +43,6 @@ ERRORS_DRAWN = (0.01, 50)
 ACCURACY_TICKS = [50, 60, 70, 80, 90, 95, 97, 98, 98.5, 99, 99.3, 99.5, 99.7, 99.8, 99.9, 99.95, 99.98]
 DESK = (780, 450)  # the plotting area in pixels that labels are placed for
 
-NOT_IN_HOVER = {"name", "seed", "seconds", "num_blocks", "head", "reason", "verdict"}
-
 
 def hover(row: Row) -> str:
     """What is known of a design, for Plotly, which reads tags: what users typed is escaped."""
@@ -52,9 +50,7 @@ def hover(row: Row) -> str:
     title = str(row.get("name") or row["architecture"])
     lines = [f"<b>{html.escape(title)}</b>"]
     for name, column in COLUMNS.items():
-        if name in ("name", "seed", "seconds", "num_blocks", "head", "reason", "verdict") or absent(
-            row.get(name)
-        ):
+        if name in ("name", "seed", "seconds", "num_blocks", "head", "reason") or absent(row.get(name)):
             continue
         if row[name] == title:
             continue
@@ -69,58 +65,46 @@ def error_percent(accuracy: Any) -> Any:
 
 
 def draw(
-    figure: go.Figure, among: Iterable[Row], column: str, name: str, marker: Row, **options: Any
+    figure: go.Figure, points: Sequence[Point], name: str, marker: Row, **options: Any
 ) -> list[tuple[float, float]]:
-    """One trace of the rows that have a size and `column`; where they are, log10 of (parameters, error)."""
-    shown = [row for row in among if row["num_parameters"] > 0 and not absent(row.get(column))]
-    if not shown:
+    """One trace of the points, with their intervals; where they are, log10 of (parameters, error)."""
+    if not points:
         return []
-    errors = error_percent([row[column] for row in shown])
-    if column == "test_accuracy_mean":
+    errors = error_percent([point.accuracy for point in points])
+    if any(point.low is not None for point in points):
         low, high = (
-            error_percent([row.get(end, np.nan) for row in shown])
-            for end in ("test_accuracy_low", "test_accuracy_high")
+            error_percent([np.nan if limit is None else limit for limit in limits])
+            for limits in ([point.low for point in points], [point.high for point in points])
         )
         spans = [np.nan_to_num(span).tolist() for span in (low - errors, errors - high)]
         # Faint, as the interval of two seeds is wide, and marks are what is looked for.
         faint = f"rgba{(*hex_to_rgb(marker['color']), 0.45)}"
         bar = {"array": spans[0], "arrayminus": spans[1], "color": faint, "thickness": 1.5, "width": 3}
         options["error_y"] = bar
-    sizes = [row["num_parameters"] for row in shown]
-    texts = [hover(row) for row in shown]
+    sizes = [point.num_parameters for point in points]
+    texts = [hover(point.about) for point in points]
     options = {"mode": "markers", "hoverinfo": "text", "hovertext": texts, "marker": marker, **options}
-    options["customdata"] = [row["architecture"] for row in shown]  # what a click on the page shows
+    # What a click on the page shows.
+    options["customdata"] = [point.about["architecture"] for point in points]
     figure.add_scatter(x=sizes, y=errors.tolist(), name=name, **options)
     return [(float(x), float(y)) for x, y in zip(np.log10(sizes), np.log10(errors), strict=True)]
 
 
 def draw_designs(
-    figure: go.Figure, designs: list[dict[str, Any]], reference: str
+    figure: go.Figure, designs: Sequence[PlacedDesign]
 ) -> list[tuple[str, list[tuple[float, float]]]]:
-    """Each design's mark joined to the paper's claim, the reference first. Label, and where the marks are.
-
-    The mark stands at the mean test accuracy if the design was re-trained, with its gaps to the front.
-    """
+    """Each design's mark joined to the paper's claim. Label, and where the marks are."""
     drawn = []
     legend = True
-    for i, row in enumerate(sorted(designs, key=lambda row: row["name"] != reference)):
+    for i, design in enumerate(designs):
         colour, symbol = DESIGN_MARKS[(i - 1) % len(DESIGN_MARKS)] if i else (VERMILLION, "star")
         outline, size = {"color": "#555555", "width": 1}, 12 if i else 20
         marker = {"color": colour, "symbol": symbol, "size": size, "line": outline}
-        name = html.escape(row["name"])
-        measure = "val_accuracy" if absent(row.get("test_accuracy_mean")) else "test_accuracy_mean"
-        claim = {
-            "name": f"{row['name']}, the paper's claim",
-            "architecture": row["architecture"],
-            "num_parameters": row["num_parameters"],
-            "paper_accuracy": row["paper_accuracy"],
-        }
-        if not absent(row["paper_parameters"]):
-            claim["num_parameters"] = row["paper_parameters"]
-        if not absent(row[measure]) and not absent(row["paper_accuracy"]):
+        measured, claim = design.measured, design.claim
+        if measured is not None and claim is not None:
             figure.add_scatter(
-                x=[row["num_parameters"], claim["num_parameters"]],
-                y=error_percent([row[measure], row["paper_accuracy"]]).tolist(),
+                x=[measured.num_parameters, claim.num_parameters],
+                y=error_percent([measured.accuracy, claim.accuracy]).tolist(),
                 mode="lines",
                 line={"color": colour, "dash": "dot", "width": 2},
                 hoverinfo="skip",
@@ -130,25 +114,26 @@ def draw_designs(
         hollow = {**marker, "symbol": f"{symbol}-open", "line": {"width": 2}}
         options = {"showlegend": legend, "legendgroup": "paper"}
         claimed = draw(
-            figure, [claim], "paper_accuracy", "the paper's claim, test accuracy", hollow, **options
+            figure, [claim] if claim else [], "the paper's claim, test accuracy", hollow, **options
         )
         legend = legend and not claimed
-        draw_gaps(figure, row, colour, reference)
-        places = draw(figure, [row], measure, name, marker, showlegend=False, meta="design") + claimed
-        if places:
-            drawn.append((row["name"] if i else f"{row['name']}, {int(row['num_parameters']):,}", places))
+        draw_gaps(figure, design, colour, designs[0].name)
+        name = html.escape(design.name)
+        own = draw(figure, [measured] if measured else [], name, marker, showlegend=False, meta="design")
+        if places := own + claimed:
+            drawn.append((design.name if i else f"{design.name}, {design.num_parameters:,}", places))
     return drawn
 
 
-def draw_gaps(figure: go.Figure, row: Row, colour: str, reference: str) -> None:
+def draw_gaps(figure: go.Figure, design: PlacedDesign, colour: str, reference: str) -> None:
     """A design's gaps to the front: down its own size, and along its own accuracy, to 95 % intervals.
 
     The reference's are seen at once, those of the others by a click in the legend.
     """
-    if absent(row.get("parameter_ratio")):
+    if design.measured is None:
         return
-    size, accuracy = row["num_parameters"], row["test_accuracy_mean"]
-    is_reference = row["name"] == reference
+    size, here = design.measured.num_parameters, float(error_percent(design.measured.accuracy))
+    is_reference = design.name == reference
     own = f"{html.escape(reference)}'s gaps"
     options: dict[str, Any] = {
         "name": f"{own} to the front, 95 % interval" if is_reference else "the other designs' gaps",
@@ -159,11 +144,9 @@ def draw_gaps(figure: go.Figure, row: Row, colour: str, reference: str) -> None:
         "hoverinfo": "skip",
     }
     shown = {trace.legendgroup for trace in figure.data if trace.showlegend is not False}
-    if not absent(row["accuracy_reference"]):
-        here, end, low, high = error_percent(
-            accuracy - np.array([0, row["accuracy_gap"], row["accuracy_gap_low"], row["accuracy_gap_high"]])
-        )
-        bar = {"type": "data", "array": [0, high - end], "arrayminus": [0, end - low], "thickness": 1.5}
+    if (gap := design.accuracy_gap) is not None:
+        end, least, most = error_percent([gap.end, gap.high, gap.low])
+        bar = {"type": "data", "array": [0, most - end], "arrayminus": [0, end - least], "thickness": 1.5}
         figure.add_scatter(
             x=[size, size],
             y=[here, end],
@@ -171,65 +154,48 @@ def draw_gaps(figure: go.Figure, row: Row, colour: str, reference: str) -> None:
             showlegend=options["legendgroup"] not in shown,
             **options,
         )
-    if not absent(row["parameter_reference"]):
-        end, low, high = (size * row[f"parameter_ratio{limit}"] for limit in ("", "_low", "_high"))
+    if (gap := design.parameter_gap) is not None:
         largest = max(x for trace in figure.data for x in trace.x)  # stands for an interval without an end
         bar = {
             "type": "data",
-            "array": [0, min(high, max(largest, end)) - end],
-            "arrayminus": [0, end - low],
+            "array": [0, min(gap.high, max(largest, gap.end)) - gap.end],
+            "arrayminus": [0, gap.end - gap.low],
             "thickness": 1.5,
         }
-        figure.add_scatter(
-            x=[size, end],
-            y=[float(error_percent(accuracy))] * 2,
-            error_x=bar,
-            showlegend=False,
-            **options,
-        )
+        figure.add_scatter(x=[size, gap.end], y=[here, here], error_x=bar, showlegend=False, **options)
 
 
-def pareto_figure(tables: Tables) -> go.Figure:
+def draw_candidates(
+    figure: go.Figure, data: ParetoData
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """The trials, then the fronts as steps. Where the trials are, and where the fronts' members."""
+    faint = {"color": GREY, "size": 6, "opacity": 0.6}
+    dots = [
+        *draw(figure, data.candidates, "candidate", faint),
+        *draw(figure, data.stopped, "stopped early", {**faint, "symbol": "circle-open"}),
+        *draw(figure, data.diverged, "diverged", {"color": GREY, "size": 8, "symbol": "x-thin-open"}),
+    ]
+    line = {"color": BLUE, "shape": "hv", "width": 2}
+    steps = {"mode": "lines+markers", "line": line}
+    mark = {"color": BLUE, "size": 7}
+    if not (data.front or data.retrained):
+        return dots, draw(figure, data.search_front, "front", mark, **steps)
+    searched = {"mode": "lines", "line": {**line, "dash": "dot", "width": 1.5}}
+    members = draw(figure, data.search_front, "front of the search, validation", {}, **searched)
+    bar = {"color": GREY, "size": 8, "symbol": "line-ew-open", "line": {"width": 2}}
+    dots += draw(figure, data.retrained, "re-trained, test accuracy, 95 % interval", bar)
+    return dots, members + draw(figure, data.front, "front after re-training", mark, **steps)
+
+
+def pareto_figure(data: ParetoData) -> go.Figure:
     """Parameters against accuracy. `layout.meta` holds what differs between a desk and a phone.
 
     A desk has the designs' names in place; on a phone, where they would cover each other, in the legend.
     """
     figure = go.Figure()
-    trials = sorted(rows(tables.trials), key=lambda row: -np.nan_to_num(row["val_accuracy"]))
-    dots: list[tuple[float, float]] = []
-    for state, name, marker in [
-        (RunState.COMPLETE, "candidate", {"color": GREY, "size": 6, "opacity": 0.6}),
-        (
-            RunState.PRUNED,
-            "stopped early",
-            {"color": GREY, "size": 6, "opacity": 0.6, "symbol": "circle-open"},
-        ),
-        (RunState.DIVERGED, "diverged", {"color": GREY, "size": 8, "symbol": "x-thin-open"}),
-    ]:
-        dots += draw(figure, (row for row in trials if row["state"] == state), "val_accuracy", name, marker)
-    best_trial = {row["architecture"]: row for row in reversed(trials)}
-    front = [{**best_trial.get(row["architecture"], {}), **row} for row in rows(tables.front)]
-    front.sort(key=lambda row: row["num_parameters"])
-    retrained = [row for row in trials if not absent(row.get("test_accuracy_mean"))]
-    retrained.sort(key=lambda row: row["num_parameters"])
-    line = {"color": BLUE, "shape": "hv", "width": 2}
-    if retrained:
-        searched = {"mode": "lines", "line": {**line, "dash": "dot", "width": 1.5}}
-        steps_at = draw(figure, front, "val_accuracy", "front of the search, validation", {}, **searched)
-        bar = {"color": GREY, "size": 8, "symbol": "line-ew-open", "line": {"width": 2}}
-        best = [row for row in retrained if row.get("on_front_after_retraining") is True]
-        rest = (row for row in retrained if row.get("on_front_after_retraining") is not True)
-        dots += draw(figure, rest, "test_accuracy_mean", "re-trained, test accuracy, 95 % interval", bar)
-        steps = {"mode": "lines+markers", "line": line}
-        steps_at += draw(
-            figure, best, "test_accuracy_mean", "front after re-training", {"color": BLUE, "size": 7}, **steps
-        )
-    else:
-        steps = {"mode": "lines+markers", "line": line}
-        steps_at = draw(figure, front, "val_accuracy", "front", {"color": BLUE, "size": 7}, **steps)
-    dots += steps_at
-    designs = rows(tables.designs)
-    named = draw_designs(figure, designs, tables.reference.name)
+    dots, members = draw_candidates(figure, data)
+    dots += members
+    named = draw_designs(figure, data.designs)
 
     everything = np.array([*dots, *(place for _, places in named for place in places)] or [(2, 1), (6, 0)])
     low, high = everything.min(axis=0), everything.max(axis=0)
@@ -240,7 +206,7 @@ def pareto_figure(tables: Tables) -> go.Figure:
         scaled = (np.array(spots).reshape(-1, 2) - low) / (high - low) * DESK
         return [(float(x), float(y)) for x, y in scaled]
 
-    for left, right in pairwise(steps_at):  # labels keep clear of the line too: it counts as many dots
+    for left, right in pairwise(members):  # labels keep clear of the line too: it counts as many dots
         dots += [(float(x), left[1]) for x in np.linspace(left[0], right[0], 24)]
     texts = ["<br>".join(map(html.escape, textwrap.wrap(label, 24))) for label, _ in named]
     marks = [places[0] for _, places in named]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightcnn.errors import Failure
+from search.report.pareto_data import pareto_data
 from search.report.pareto_plot import pareto_figure
 from search.storage import write_whole
 from search.tables import Tables
@@ -22,7 +23,7 @@ def write_pictures(folder: Path, tables: Tables) -> list[Path]:
     Raises:
         Failure: kaleido, or a browser for it, is not installed.
     """
-    figure = pareto_figure(tables)
+    figure = pareto_figure(pareto_data(tables))
     figure.update_layout(
         paper_bgcolor="#ffffff",
         plot_bgcolor="#ffffff",

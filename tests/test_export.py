@@ -35,6 +35,8 @@ from search.export.formats import (
 )
 from search.export.model_card import design_accuracy, int8_bytes, own_accuracies
 
+pytestmark = pytest.mark.slow
+
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 DESIGN = "2-pool2"
 

@@ -19,6 +19,8 @@ from lightcnn.designs import DESIGNS
 from lightcnn.fetching import find_dataset
 from search import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):

@@ -18,6 +18,8 @@ from search.report.page import write_report
 from search.storage import write_table
 from search.tables import read_study
 
+pytestmark = pytest.mark.slow
+
 REPORTS = Path(__file__).parents[1] / "reports"
 CHROMIUM = shutil.which("chromium")
 DRAW_ALL = "() => places.forEach(draw)"

@@ -23,6 +23,8 @@ from search.execution.display import Display
 from search.execution.runs import Run, RunProgress, TrainingData
 from search.execution.slots import SlotExecutor
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--epochs", "1", "--train-images", "300", "--max-parameters", "8000", "--seeds", "0"]
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from tests.faults.bad_inputs import BAD_INPUTS, attempt, copy_of, tiny_study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, mnist_folder):

@@ -6,6 +6,8 @@ import pytest
 
 from tests.faults import scenes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("scene", "number"), [(scenes.kill_drivers, 2), (scenes.kill_workers, 2), (scenes.tear_journals, 1)]

@@ -54,7 +54,7 @@ struct Convolution {
     size_t weights_at, biases_at;  // among the network's parameters
     const Maps* input;             // its border is the padding
     Maps output;                   // after pooling and ReLU
-    std::vector<uint8_t> winners;  // [channel][row][column][image]: the pixel of a window that got through, or NONE
+    std::vector<Lanes> winners;    // [channel][row][column]: integers, which pixel of a window got through, or NONE
     Maps gradient;                 // of the convolution's own maps; of the first layer, `band` rows from `top` on
     int top = 0;
     int band;                      // rows of the output for which a gradient is made and used before the next
@@ -127,7 +127,7 @@ void pooled_row(Convolution& layer, const float* biases, int first, int y, int p
             Maps& out = layer.output;
             out.at(first + c, y, x)[part] = relu(largest);
             const size_t pixel = (size_t(first + c) * out.height + y) * out.width + x;
-            *reinterpret_cast<Bytes*>(&layer.winners[pixel * IMAGES + part * WIDTH]) = __builtin_convertvector(winner, Bytes);
+            reinterpret_cast<Integers&>(layer.winners[pixel].part[part]) = winner;
         }
     }
 }
@@ -202,8 +202,7 @@ INLINE Vector pass_back(Convolution& layer, int channel, int y, int x, int part,
         return layer.gradient.at(channel, y - layer.top, x)[part] = gradient;
     }
     const size_t pixel = (size_t(channel) * out.height + y) * out.width + x;
-    const Bytes& bytes = *reinterpret_cast<const Bytes*>(&layer.winners[pixel * IMAGES + part * WIDTH]);
-    const Integers winner = __builtin_convertvector(bytes, Integers);
+    const Integers winner = reinterpret_cast<const Integers&>(layer.winners[pixel].part[part]);
     Vector* at = layer.gradient.at(channel, 2 * y - layer.top, 2 * x) + part;
     const int steps[4] = {0, PARTS, layer.gradient.row(), layer.gradient.row() + PARTS};
     UNROLL for (int p = 0; p < 4; p++) at[steps[p]] = winner == p ? gradient : Vector{};

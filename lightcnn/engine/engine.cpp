@@ -96,7 +96,7 @@ bool add_convolution(Network& network, PlanReader& plan, int channels_in, int si
     const bool is_first = network.convolutions.empty();
     layer.gradient = is_first ? Maps(channels, layer.band * rows_a_step, layer.side, 0)
                               : Maps(channels, layer.side, layer.side, layer.kernel - 1 - layer.padding);
-    if (layer.pools) layer.winners.resize(size_t(channels) * side * side * IMAGES);
+    if (layer.pools) layer.winners.resize(size_t(channels) * side * side);
     layer.output = Maps(channels, side, side, 0);  // its border follows from the next layer
     layer.forward = {channels_in, channels, layer.kernel, std::vector<float>(weights)};
     layer.backward = {channels, channels_in, layer.kernel, std::vector<float>(weights)};
@@ -210,15 +210,22 @@ void head_gradient(const Network& network, Convolution& last, int from, int to) 
         const Lanes* gradient = &network.features_gradient[size_t(channel) * grid * grid];
         for (int part = 0; part < PARTS; part++) {
             Vector sum = last.bias_sums[channel].part[part];
-            for (int y = from; y < to; y++)
+            for (int y = from; y < to; y++) {
+                Window before = {-1, -1};
+                const Window rows = flattened ? Window{y, y + 1} : pool.covering[y];
+                Vector value = {};
                 for (int x = 0; x < maps.width; x++) {
-                    const Window rows = flattened ? Window{y, y + 1} : pool.covering[y];
                     const Window columns = flattened ? Window{x, x + 1} : pool.covering[x];
-                    Vector value = {};
-                    for (int i = rows.start; i < rows.stop; i++)
-                        for (int j = columns.start; j < columns.stop; j++) value += gradient[i * grid + j].part[part];
+                    if (columns.start != before.start || columns.stop != before.stop) {  // else as its neighbour
+                        value = Vector{};
+                        for (int i = rows.start; i < rows.stop; i++)
+                            for (int j = columns.start; j < columns.stop; j++)
+                                value += gradient[i * grid + j].part[part];
+                        before = columns;
+                    }
                     sum += pass_back(last, channel, y, x, part, value);
                 }
+            }
             last.bias_sums[channel].part[part] = sum;
         }
     }

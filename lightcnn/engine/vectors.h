@@ -22,7 +22,6 @@ constexpr int PARTS = IMAGES / WIDTH;  // vectors that hold one value of each im
 
 typedef float Vector __attribute__((vector_size(4 * WIDTH), may_alias));
 typedef int32_t Integers __attribute__((vector_size(4 * WIDTH), may_alias));
-typedef uint8_t Bytes __attribute__((vector_size(WIDTH), may_alias));
 
 // One value (a pixel of a map, a feature, a sum) of each of the 16 images.
 struct alignas(64) Lanes {

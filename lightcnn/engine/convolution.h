@@ -1,9 +1,10 @@
 // Convolution, ReLU and 2x2 max pooling, forward and backward, of 16 images at a time.
 //
-// Maps are [channel][row][column][16 images], so that everything is a vector operation over images, however few
-// channels there are. A sum is held in a register from its first term to its last (or to the end of a band of
-// rows, and goes on from there), and its terms come in an order that depends neither on the width of the vectors
-// nor on how the channels and pixels were divided into blocks: that is why the bits are the same everywhere.
+// Maps are [channel][row][column][16 images], so that everything is a vector operation over images,
+// however few channels there are. A sum is held in a register from its first term to its last (or to the
+// end of a band of rows, and goes on from there), and its terms come in an order that depends neither on
+// the width of the vectors nor on how the channels and pixels were divided into blocks: that is why the
+// bits are the same everywhere.
 #pragma once
 #include <algorithm>
 #include <type_traits>
@@ -13,10 +14,10 @@
 
 // How many sums are held in registers at once: of 32 with AVX-512 and NEON, of 16 with AVX2.
 #if defined(__AVX512F__) || defined(__ARM_NEON)
-constexpr int WINDOW_CHANNELS = 4;     // times the 4 pixels of a pooling window
-constexpr int STRIP_CHANNELS = 4;      // times STRIP neighbouring pixels
+constexpr int WINDOW_CHANNELS = 4;  // times the 4 pixels of a pooling window
+constexpr int STRIP_CHANNELS = 4;   // times STRIP neighbouring pixels
 constexpr int STRIP = 4;
-constexpr int GRADIENT_CHANNELS = 6;   // times 3 taps
+constexpr int GRADIENT_CHANNELS = 6;  // times 3 taps
 #else
 constexpr int WINDOW_CHANNELS = 2;
 constexpr int STRIP_CHANNELS = 4;
@@ -31,7 +32,10 @@ struct Maps {
 
     Maps() = default;
     Maps(int channels, int height, int width, int border)
-        : channels(channels), height(height), width(width), border(border),
+        : channels(channels),
+          height(height),
+          width(width),
+          border(border),
           values(size_t(channels) * (height + 2 * border) * (width + 2 * border)) {}
     int row() const { return (width + 2 * border) * PARTS; }
     int plane() const { return (height + 2 * border) * row(); }
@@ -54,17 +58,19 @@ struct Convolution {
     size_t weights_at, biases_at;  // among the network's parameters
     const Maps* input;             // its border is the padding
     Maps output;                   // after pooling and ReLU
-    std::vector<uint8_t> winners;  // [channel][row][column][image]: the pixel of a window that got through, or NONE
-    Maps gradient;                 // of the convolution's own maps; of the first layer, `band` rows from `top` on
+    std::vector<Lanes>
+        winners;    // [channel][row][column]: integers, which pixel of a window got through, or NONE
+    Maps gradient;  // of the convolution's own maps; of the first layer, `band` rows from `top` on
     int top = 0;
-    int band;                      // rows of the output for which a gradient is made and used before the next
-    Filter forward, backward;      // the second: in and out exchanged, rows and columns turned around
+    int band;  // rows of the output for which a gradient is made and used before the next
+    Filter forward, backward;  // the second: in and out exchanged, rows and columns turned around
     std::vector<Lanes> weight_sums, bias_sums;  // gradients, not yet summed over the 16 images
 };
 
 constexpr int NONE = 4;  // ReLU let nothing through
 
-template <int N> using Constant = std::integral_constant<int, N>;
+template <int N>
+using Constant = std::integral_constant<int, N>;
 
 // Calls do_block(first, Constant<size>) for blocks of at most MAX of `n` channels, as equal as can be.
 template <int MAX, class DoBlock>
@@ -75,15 +81,24 @@ INLINE void in_blocks(int n, DoBlock do_block) {
         switch (n * (i + 1) / blocks - first) {
             case 1: do_block(first, Constant<1>()); break;
             case 2: do_block(first, Constant<2>()); break;
-            case 3: if constexpr (MAX >= 3) do_block(first, Constant<3>()); break;
-            case 4: if constexpr (MAX >= 4) do_block(first, Constant<4>()); break;
-            case 5: if constexpr (MAX >= 5) do_block(first, Constant<5>()); break;
-            case 6: if constexpr (MAX >= 6) do_block(first, Constant<6>()); break;
+            case 3:
+                if constexpr (MAX >= 3) do_block(first, Constant<3>());
+                break;
+            case 4:
+                if constexpr (MAX >= 4) do_block(first, Constant<4>());
+                break;
+            case 5:
+                if constexpr (MAX >= 5) do_block(first, Constant<5>());
+                break;
+            case 6:
+                if constexpr (MAX >= 6) do_block(first, Constant<6>());
+                break;
         }
     }
 }
 
-// Adds to sums[c][p], of channels from `first` on and of pixels `steps` away from `corner`, all channels and taps.
+// Adds to sums[c][p], of channels from `first` on and of pixels `steps` away from `corner`, all channels
+// and taps.
 template <int CHANNELS, int PIXELS, int KERNEL>
 INLINE void correlate(Vector (&sums)[CHANNELS][PIXELS], const Maps& maps, const Vector* corner,
                       const int (&steps)[PIXELS], const Filter& filter, int first) {
@@ -95,16 +110,18 @@ INLINE void correlate(Vector (&sums)[CHANNELS][PIXELS], const Maps& maps, const 
             const Vector* at = corner + ky * row;
             UNROLL for (int kx = 0; kx < kernel; kx++, at += PARTS, weight += channels) {
                 Vector x[PIXELS];
-                UNROLL for (int p = 0; p < PIXELS; p++) x[p] = at[steps[p]];
+                UNROLL for (int p = 0; p < PIXELS; p++)
+                    x[p] = at[steps[p]];
                 UNROLL for (int c = 0; c < CHANNELS; c++) {
                     const Vector w = all(weight[c]);
-                    UNROLL for (int p = 0; p < PIXELS; p++) sums[c][p] = multiply_add(w, x[p], sums[c][p]);
+                    UNROLL for (int p = 0; p < PIXELS; p++)
+                        sums[c][p] = multiply_add(w, x[p], sums[c][p]);
                 }
             }
         }
 }
 
-// ---- forward ----------------------------------------------------------------------------------------------
+// ---- forward -------------------------------------------------------------------------
 
 template <int CHANNELS, int KERNEL>
 void pooled_row(Convolution& layer, const float* biases, int first, int y, int part) {
@@ -113,8 +130,10 @@ void pooled_row(Convolution& layer, const float* biases, int first, int y, int p
     const int border = in.border;
     for (int x = 0; x < layer.output.width; x++) {
         Vector sums[CHANNELS][4];
-        UNROLL for (int c = 0; c < CHANNELS; c++) UNROLL for (int p = 0; p < 4; p++) sums[c][p] = all(biases[first + c]);
-        correlate<CHANNELS, 4, KERNEL>(sums, in, in.at(0, 2 * y - border, 2 * x - border) + part, steps, layer.forward, first);
+        UNROLL for (int c = 0; c < CHANNELS; c++)
+            UNROLL for (int p = 0; p < 4; p++) sums[c][p] = all(biases[first + c]);
+        correlate<CHANNELS, 4, KERNEL>(sums, in, in.at(0, 2 * y - border, 2 * x - border) + part, steps,
+                                       layer.forward, first);
         UNROLL for (int c = 0; c < CHANNELS; c++) {
             Vector largest = sums[c][0];
             Integers winner = {};  // of equal pixels the first, as in PyTorch
@@ -127,42 +146,55 @@ void pooled_row(Convolution& layer, const float* biases, int first, int y, int p
             Maps& out = layer.output;
             out.at(first + c, y, x)[part] = relu(largest);
             const size_t pixel = (size_t(first + c) * out.height + y) * out.width + x;
-            *reinterpret_cast<Bytes*>(&layer.winners[pixel * IMAGES + part * WIDTH]) = __builtin_convertvector(winner, Bytes);
+            reinterpret_cast<Integers&>(layer.winners[pixel].part[part]) = winner;
         }
     }
 }
 
 // `emit(channel, y, x, part, values)` takes the results of neighbouring pixels.
 template <int CHANNELS, int PIXELS, int KERNEL, class Emit>
-INLINE void strip(const Maps& in, const Filter& filter, const float* biases, int border, int first, int y, int x,
-                  int part, Emit emit) {
+INLINE void strip(const Maps& in, const Filter& filter, const float* biases, int border, int first,
+                  int y, int x, int part, Emit emit) {
     Vector sums[CHANNELS][PIXELS];
     int steps[PIXELS];
-    UNROLL for (int p = 0; p < PIXELS; p++) steps[p] = p * PARTS;
+    UNROLL for (int p = 0; p < PIXELS; p++)
+        steps[p] = p * PARTS;
     UNROLL for (int c = 0; c < CHANNELS; c++)
         UNROLL for (int p = 0; p < PIXELS; p++) sums[c][p] = all(biases ? biases[first + c] : 0.0f);
-    correlate<CHANNELS, PIXELS, KERNEL>(sums, in, in.at(0, y - border, x - border) + part, steps, filter, first);
-    UNROLL for (int c = 0; c < CHANNELS; c++) emit(first + c, y, x, part, sums[c]);
+    correlate<CHANNELS, PIXELS, KERNEL>(sums, in, in.at(0, y - border, x - border) + part, steps, filter,
+                                        first);
+    UNROLL for (int c = 0; c < CHANNELS; c++)
+        emit(first + c, y, x, part, sums[c]);
 }
 
 template <int CHANNELS, int KERNEL, class Emit>
-void row_in_strips(const Maps& in, const Filter& filter, const float* biases, int width, int first, int y,
-                   int part, Emit emit) {
+void row_in_strips(const Maps& in, const Filter& filter, const float* biases, int width, int first,
+                   int y, int part, Emit emit) {
     const int border = in.border, strips = (width + STRIP - 1) / STRIP;
     for (int i = 0; i < strips; i++) {
         const int x = width * i / strips;
         switch (width * (i + 1) / strips - x) {
-            case 4: if constexpr (STRIP >= 4) strip<CHANNELS, 4, KERNEL>(in, filter, biases, border, first, y, x, part, emit); break;
-            case 3: strip<CHANNELS, 3, KERNEL>(in, filter, biases, border, first, y, x, part, emit); break;
-            case 2: strip<CHANNELS, 2, KERNEL>(in, filter, biases, border, first, y, x, part, emit); break;
-            default: strip<CHANNELS, 1, KERNEL>(in, filter, biases, border, first, y, x, part, emit); break;
+            case 4:
+                if constexpr (STRIP >= 4)
+                    strip<CHANNELS, 4, KERNEL>(in, filter, biases, border, first, y, x, part, emit);
+                break;
+            case 3:
+                strip<CHANNELS, 3, KERNEL>(in, filter, biases, border, first, y, x, part, emit);
+                break;
+            case 2:
+                strip<CHANNELS, 2, KERNEL>(in, filter, biases, border, first, y, x, part, emit);
+                break;
+            default:
+                strip<CHANNELS, 1, KERNEL>(in, filter, biases, border, first, y, x, part, emit);
+                break;
         }
     }
 }
 
 // Rows [from, to) of a convolution without pooling; `biases` may be null.
 template <int KERNEL, class Emit>
-void rows_in_strips(const Maps& in, const Filter& filter, const float* biases, int width, int from, int to, Emit emit) {
+void rows_in_strips(const Maps& in, const Filter& filter, const float* biases, int width, int from,
+                    int to, Emit emit) {
     for (int y = from; y < to; y++)
         for (int part = 0; part < PARTS; part++)
             in_blocks<STRIP_CHANNELS>(filter.channels_out, [&](int first, auto size) {
@@ -180,10 +212,12 @@ void forward(Convolution& layer, const float* biases) {
                 });
     else
         rows_in_strips<KERNEL>(*layer.input, layer.forward, biases, layer.side, 0, layer.side,
-            [&out = layer.output](int channel, int y, int x, int part, auto& values) __attribute__((always_inline)) {
-                Vector* at = out.at(channel, y, x) + part;
-                UNROLL for (const Vector& value : values) *at = relu(value), at += PARTS;
-            });
+                               [&out = layer.output](int channel, int y, int x, int part, auto& values)
+                                   __attribute__((always_inline)) {
+                                       Vector* at = out.at(channel, y, x) + part;
+                                       UNROLL for (const Vector& value : values)
+                                           *at = relu(value), at += PARTS;
+                                   });
 }
 
 inline void forward(Convolution& layer, const float* parameters) {
@@ -191,10 +225,10 @@ inline void forward(Convolution& layer, const float* parameters) {
     layer.kernel == 3 ? forward<3>(layer, biases) : forward<0>(layer, biases);
 }
 
-// ---- backward ---------------------------------------------------------------------------------------------
+// ---- backward ------------------------------------------------------------------------
 
-// The gradient of one value of the output becomes that of the convolution's own maps, through ReLU and pooling.
-// Returns what came through.
+// The gradient of one value of the output becomes that of the convolution's own maps, through ReLU and
+// pooling. Returns what came through.
 INLINE Vector pass_back(Convolution& layer, int channel, int y, int x, int part, Vector gradient) {
     const Maps& out = layer.output;
     if (!layer.pools) {
@@ -202,11 +236,11 @@ INLINE Vector pass_back(Convolution& layer, int channel, int y, int x, int part,
         return layer.gradient.at(channel, y - layer.top, x)[part] = gradient;
     }
     const size_t pixel = (size_t(channel) * out.height + y) * out.width + x;
-    const Bytes& bytes = *reinterpret_cast<const Bytes*>(&layer.winners[pixel * IMAGES + part * WIDTH]);
-    const Integers winner = __builtin_convertvector(bytes, Integers);
+    const Integers winner = reinterpret_cast<const Integers&>(layer.winners[pixel].part[part]);
     Vector* at = layer.gradient.at(channel, 2 * y - layer.top, 2 * x) + part;
     const int steps[4] = {0, PARTS, layer.gradient.row(), layer.gradient.row() + PARTS};
-    UNROLL for (int p = 0; p < 4; p++) at[steps[p]] = winner == p ? gradient : Vector{};
+    UNROLL for (int p = 0; p < 4; p++)
+        at[steps[p]] = winner == p ? gradient : Vector{};
     return winner < NONE ? gradient : Vector{};
 }
 
@@ -214,20 +248,24 @@ INLINE Vector pass_back(Convolution& layer, int channel, int y, int x, int part,
 template <int KERNEL>
 void data_gradient(const Convolution& layer, Convolution& before, int from, int to) {
     rows_in_strips<KERNEL>(layer.gradient, layer.backward, nullptr, before.output.width, from, to,
-        [&before](int channel, int y, int x, int part, auto& values) __attribute__((always_inline)) {
-            Vector sum = before.bias_sums[channel].part[part];
-            UNROLL for (const Vector& value : values) sum += pass_back(before, channel, y, x++, part, value);
-            before.bias_sums[channel].part[part] = sum;
-        });
+                           [&before](int channel, int y, int x, int part, auto& values)
+                               __attribute__((always_inline)) {
+                                   Vector sum = before.bias_sums[channel].part[part];
+                                   UNROLL for (const Vector& value : values)
+                                       sum += pass_back(before, channel, y, x++, part, value);
+                                   before.bias_sums[channel].part[part] = sum;
+                               });
 }
 
 inline void data_gradient(const Convolution& layer, Convolution& before, int from, int to) {
-    layer.kernel == 3 ? data_gradient<3>(layer, before, from, to) : data_gradient<0>(layer, before, from, to);
+    layer.kernel == 3 ? data_gradient<3>(layer, before, from, to)
+                      : data_gradient<0>(layer, before, from, to);
 }
 
 // Of CHANNELS channels, one channel in, and TAPS neighbouring taps of row `ky`.
 template <int CHANNELS, int TAPS>
-INLINE void weight_taps(Convolution& layer, int first, int in, int ky, int kx, int from, int to, int part) {
+INLINE void weight_taps(Convolution& layer, int first, int in, int ky, int kx, int from, int to,
+                        int part) {
     const Maps &input = *layer.input, &gradient = layer.gradient;
     const int taps = layer.kernel * layer.kernel, of_channel = input.channels * taps;
     Lanes* totals = &layer.weight_sums[size_t(first) * of_channel + in * taps + ky * layer.kernel + kx];
@@ -240,10 +278,12 @@ INLINE void weight_taps(Convolution& layer, int first, int in, int ky, int kx, i
         const Vector* g = gradient.at(first, y - layer.top, 0) + part;
         for (int i = 0; i < width; i++, x += PARTS, g += PARTS) {
             Vector values[TAPS];
-            UNROLL for (int t = 0; t < TAPS; t++) values[t] = x[t * PARTS];
+            UNROLL for (int t = 0; t < TAPS; t++)
+                values[t] = x[t * PARTS];
             UNROLL for (int c = 0; c < CHANNELS; c++) {
                 const Vector d = g[c * plane];
-                UNROLL for (int t = 0; t < TAPS; t++) sums[c][t] = multiply_add(d, values[t], sums[c][t]);
+                UNROLL for (int t = 0; t < TAPS; t++)
+                    sums[c][t] = multiply_add(d, values[t], sums[c][t]);
             }
         }
     }
@@ -257,7 +297,8 @@ void weight_block(Convolution& layer, int first, int from, int to, int part) {
     for (int in = 0; in < layer.input->channels; in++)
         for (int ky = 0; ky < kernel; ky++) {
             int kx = 0;
-            for (; kx + 3 <= kernel; kx += 3) weight_taps<CHANNELS, 3>(layer, first, in, ky, kx, from, to, part);
+            for (; kx + 3 <= kernel; kx += 3)
+                weight_taps<CHANNELS, 3>(layer, first, in, ky, kx, from, to, part);
             if (kernel - kx == 2) weight_taps<CHANNELS, 2>(layer, first, in, ky, kx, from, to, part);
             if (kernel - kx == 1) weight_taps<CHANNELS, 1>(layer, first, in, ky, kx, from, to, part);
         }

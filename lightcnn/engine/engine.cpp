@@ -1,8 +1,8 @@
 // Training of small convolutional networks on one core. Needs nothing: compiled alone, called by ctypes.
 //
-// 16 images at a time go through the whole network, forward and backward; see convolution.h for how their maps
-// lie in memory. The maps of the widest layer are never all there at once on the way back: bands of rows are made
-// and used while they are in the caches.
+// 16 images at a time go through the whole network, forward and backward; see convolution.h for how
+// their maps lie in memory. The maps of the widest layer are never all there at once on the way back:
+// bands of rows are made and used while they are in the caches.
 #include <cmath>
 #include <cstddef>
 #include <memory>
@@ -12,7 +12,7 @@
 
 namespace {
 
-// ---- a network -------------------------------------------------------------------------------------------------
+// ---- a network -----------------------------------------------------------------------
 
 struct Window {
     int start, stop;
@@ -51,13 +51,13 @@ struct Network {
 
 // A plan is a row of numbers: for each operation its kind, then what is said here.
 enum Kind {
-    INPUT = 0,         // channels, side
-    CONVOLUTION = 1,   // channels, kernel size, padding
+    INPUT = 0,        // channels, side
+    CONVOLUTION = 1,  // channels, kernel size, padding
     MAX_POOL = 2,
     RELU = 3,
     AVERAGE_POOL = 4,  // grid, then start and stop of each window
     FLATTEN = 5,
-    LINEAR = 6,        // units
+    LINEAR = 6,  // units
 };
 
 class PlanReader {
@@ -80,7 +80,8 @@ bool add_convolution(Network& network, PlanReader& plan, int channels_in, int si
     const int channels = plan.next();
     layer.kernel = plan.next(), layer.padding = plan.next();
     layer.pools = plan.skip(MAX_POOL);
-    if (channels < 1 || layer.kernel < 1 || layer.padding < 0 || layer.padding >= layer.kernel) return false;
+    if (channels < 1 || layer.kernel < 1 || layer.padding < 0 || layer.padding >= layer.kernel)
+        return false;
     if (!plan.skip(RELU)) return false;
     layer.side = side_in + 2 * layer.padding - layer.kernel + 1;
     const int side = layer.pools ? layer.side / 2 : layer.side;
@@ -96,7 +97,7 @@ bool add_convolution(Network& network, PlanReader& plan, int channels_in, int si
     const bool is_first = network.convolutions.empty();
     layer.gradient = is_first ? Maps(channels, layer.band * rows_a_step, layer.side, 0)
                               : Maps(channels, layer.side, layer.side, layer.kernel - 1 - layer.padding);
-    if (layer.pools) layer.winners.resize(size_t(channels) * side * side * IMAGES);
+    if (layer.pools) layer.winners.resize(size_t(channels) * side * side);
     layer.output = Maps(channels, side, side, 0);  // its border follows from the next layer
     layer.forward = {channels_in, channels, layer.kernel, std::vector<float>(weights)};
     layer.backward = {channels, channels_in, layer.kernel, std::vector<float>(weights)};
@@ -111,7 +112,8 @@ bool add_head(Network& network, PlanReader& plan) {
         network.pool.windows.resize(std::max(0, plan.next()));
         for (Window& window : network.pool.windows) {
             window.start = plan.next(), window.stop = plan.next();
-            if (window.start < 0 || window.stop <= window.start || window.stop > maps.width) return false;
+            if (window.start < 0 || window.stop <= window.start || window.stop > maps.width)
+                return false;
         }
         for (int x = 0; x < maps.width; x++) {
             const auto& windows = network.pool.windows;
@@ -145,8 +147,8 @@ bool add_head(Network& network, PlanReader& plan) {
     return plan.done() && !network.linears.empty();
 }
 
-// Convolutions, each perhaps with max pooling and always with ReLU; average pooling or not; flatten; linear layers
-// with ReLU between them. Null: another form.
+// Convolutions, each perhaps with max pooling and always with ReLU; average pooling or not; flatten;
+// linear layers with ReLU between them. Null: another form.
 std::unique_ptr<Network> read_plan(PlanReader plan) {
     auto network = std::make_unique<Network>();
     if (!plan.skip(INPUT)) return nullptr;
@@ -177,7 +179,7 @@ std::unique_ptr<Network> read_plan(PlanReader plan) {
     return network;
 }
 
-// ---- head ------------------------------------------------------------------------------------------------------
+// ---- head ----------------------------------------------------------------------------
 
 void pool_forward(const AveragePool& pool, const Maps& maps, std::vector<Lanes>& features) {
     Lanes* feature = features.data();
@@ -210,37 +212,48 @@ void head_gradient(const Network& network, Convolution& last, int from, int to) 
         const Lanes* gradient = &network.features_gradient[size_t(channel) * grid * grid];
         for (int part = 0; part < PARTS; part++) {
             Vector sum = last.bias_sums[channel].part[part];
-            for (int y = from; y < to; y++)
+            for (int y = from; y < to; y++) {
+                Window before = {-1, -1};
+                const Window rows = flattened ? Window{y, y + 1} : pool.covering[y];
+                Vector value = {};
                 for (int x = 0; x < maps.width; x++) {
-                    const Window rows = flattened ? Window{y, y + 1} : pool.covering[y];
                     const Window columns = flattened ? Window{x, x + 1} : pool.covering[x];
-                    Vector value = {};
-                    for (int i = rows.start; i < rows.stop; i++)
-                        for (int j = columns.start; j < columns.stop; j++) value += gradient[i * grid + j].part[part];
+                    if (columns.start != before.start ||
+                        columns.stop != before.stop) {  // else as its neighbour
+                        value = Vector{};
+                        for (int i = rows.start; i < rows.stop; i++)
+                            for (int j = columns.start; j < columns.stop; j++)
+                                value += gradient[i * grid + j].part[part];
+                        before = columns;
+                    }
                     sum += pass_back(last, channel, y, x, part, value);
                 }
+            }
             last.bias_sums[channel].part[part] = sum;
         }
     }
 }
 
 template <int UNITS>
-void units_forward(Linear& layer, const float* weights, const float* biases, int first, int part, bool rectified) {
+void units_forward(Linear& layer, const float* weights, const float* biases, int first, int part,
+                   bool rectified) {
     Vector sums[UNITS];
-    UNROLL for (int u = 0; u < UNITS; u++) sums[u] = all(biases[first + u]);
+    UNROLL for (int u = 0; u < UNITS; u++)
+        sums[u] = all(biases[first + u]);
     for (int f = 0; f < layer.inputs; f++) {
         const Vector x = layer.input[f].part[part];
         UNROLL for (int u = 0; u < UNITS; u++)
             sums[u] = multiply_add(all(weights[size_t(first + u) * layer.inputs + f]), x, sums[u]);
     }
-    UNROLL for (int u = 0; u < UNITS; u++) layer.output[first + u].part[part] = rectified ? relu(sums[u]) : sums[u];
+    UNROLL for (int u = 0; u < UNITS; u++)
+        layer.output[first + u].part[part] = rectified ? relu(sums[u]) : sums[u];
 }
 
 void linear_forward(Linear& layer, const float* parameters, bool rectified) {
     for (int part = 0; part < PARTS; part++)
         in_blocks<6>(layer.units, [&](int first, auto size) {
-            units_forward<size.value>(layer, parameters + layer.weights_at, parameters + layer.biases_at, first, part,
-                                      rectified);
+            units_forward<size.value>(layer, parameters + layer.weights_at, parameters + layer.biases_at,
+                                      first, part, rectified);
         });
 }
 
@@ -250,9 +263,11 @@ void inputs_gradient(const Linear& layer, const float* weights, Lanes* gradient,
     for (int u = 0; u < layer.units; u++) {
         const Vector d = layer.gradient[u].part[part];
         const float* weight = weights + size_t(u) * layer.inputs + first;
-        UNROLL for (int f = 0; f < INPUTS; f++) sums[f] = multiply_add(all(weight[f]), d, sums[f]);
+        UNROLL for (int f = 0; f < INPUTS; f++)
+            sums[f] = multiply_add(all(weight[f]), d, sums[f]);
     }
-    UNROLL for (int f = 0; f < INPUTS; f++) gradient[first + f].part[part] = sums[f];
+    UNROLL for (int f = 0; f < INPUTS; f++)
+        gradient[first + f].part[part] = sums[f];
 }
 
 // Gradient with respect to the layer's inputs.
@@ -263,8 +278,8 @@ void linear_data_gradient(const Linear& layer, const float* parameters, Lanes* g
         });
 }
 
-// Adds to the gradient of the weights. The inputs are turned around, inputs innermost, so that the sum over images
-// goes along vectors and not across them.
+// Adds to the gradient of the weights. The inputs are turned around, inputs innermost, so that the sum
+// over images goes along vectors and not across them.
 void linear_weight_gradient(Linear& layer) {
     constexpr int CHUNK = 16;  // columns at a time: 16 KB turned around
     Lanes turned[IMAGES][CHUNK];
@@ -278,7 +293,8 @@ void linear_weight_gradient(Linear& layer) {
             for (int image = 0; image < IMAGES; image += 4) {
                 const float* in = x + f * IMAGES + image;
                 if (f + 4 <= inputs)
-                    transpose(in, in + IMAGES, in + 2 * IMAGES, in + 3 * IMAGES, out + image * step + f, step);
+                    transpose(in, in + IMAGES, in + 2 * IMAGES, in + 3 * IMAGES, out + image * step + f,
+                              step);
                 else
                     for (int i = 0; i < 4; i++)
                         for (int g = f; g < columns * IMAGES; g++)  // nothing is left unset
@@ -306,7 +322,8 @@ INLINE Vector exponential(Vector x) {
     Vector r = multiply_add(n, all(-0.693359375f), x);
     r = multiply_add(n, all(2.12194440e-4f), r);
     Vector y = all(1.9875691500e-4f);
-    for (float coefficient : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 0.5f})
+    for (float coefficient :
+         {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 0.5f})
         y = multiply_add(y, r, all(coefficient));
     y = multiply_add(y, r * r, r) + 1.0f;
     const Integers power = (__builtin_convertvector(n, Integers) + 127) << 23;
@@ -331,7 +348,8 @@ double cross_entropy(Network& network, const Group& group, int64_t batch, int64_
         for (const Lanes& score : last.output)
             top.part[part] = score.part[part] > top.part[part] ? score.part[part] : top.part[part];
         for (int c = 0; c < network.classes; c++)
-            sum.part[part] += last.gradient[c].part[part] = exponential(last.output[c].part[part] - top.part[part]);
+            sum.part[part] += last.gradient[c].part[part] =
+                exponential(last.output[c].part[part] - top.part[part]);
         for (Lanes& gradient : last.gradient) gradient.part[part] = gradient.part[part] / sum.part[part];
     }
     double total = 0;
@@ -345,26 +363,31 @@ double cross_entropy(Network& network, const Group& group, int64_t batch, int64_
         if (correct) *correct += right;
     }
     for (Lanes& gradient : last.gradient)
-        for (int part = 0; part < PARTS; part++) gradient.part[part] = gradient.part[part] * share.part[part];
+        for (int part = 0; part < PARTS; part++)
+            gradient.part[part] = gradient.part[part] * share.part[part];
     return total;
 }
 
-// ---- forward and backward --------------------------------------------------------------------------------------
+// ---- forward and backward ------------------------------------------------------------
 
-// Images into the network's input. Those that a group lacks are copies of its first, whose gradient is zero.
+// Images into the network's input. Those that a group lacks are copies of its first, whose gradient is
+// zero.
 void gather(Network& network, const Group& group) {
     Maps& maps = network.input;
     const size_t pixels = size_t(maps.height) * maps.width, size = maps.channels * pixels;
     const float* image[IMAGES];
-    for (int i = 0; i < IMAGES; i++) image[i] = group.images + size * group.index(i < group.count ? i : 0);
+    for (int i = 0; i < IMAGES; i++)
+        image[i] = group.images + size * group.index(i < group.count ? i : 0);
     for (int channel = 0; channel < maps.channels; channel++)
         for (int y = 0; y < maps.height; y++) {
             const size_t at = channel * pixels + size_t(y) * maps.width;
             float* out = reinterpret_cast<float*>(maps.at(channel, y, 0));
             for (int i = 0; i < IMAGES; i += 4) {
-                const float *a = image[i] + at, *b = image[i + 1] + at, *c = image[i + 2] + at, *d = image[i + 3] + at;
+                const float *a = image[i] + at, *b = image[i + 1] + at, *c = image[i + 2] + at,
+                            *d = image[i + 3] + at;
                 int x = 0;
-                for (; x + 4 <= maps.width; x += 4) transpose(a + x, b + x, c + x, d + x, out + x * IMAGES + i, IMAGES);
+                for (; x + 4 <= maps.width; x += 4)
+                    transpose(a + x, b + x, c + x, d + x, out + x * IMAGES + i, IMAGES);
                 for (; x < maps.width; x++) {
                     float* pixel = out + x * IMAGES + i;
                     pixel[0] = a[x], pixel[1] = b[x], pixel[2] = c[x], pixel[3] = d[x];
@@ -375,20 +398,24 @@ void gather(Network& network, const Group& group) {
 
 void forward(Network& network, const float* parameters) {
     for (Convolution& layer : network.convolutions) forward(layer, parameters);
-    if (!network.features.empty()) pool_forward(network.pool, network.convolutions.back().output, network.features);
-    for (Linear& layer : network.linears) linear_forward(layer, parameters, &layer != &network.linears.back());
+    if (!network.features.empty())
+        pool_forward(network.pool, network.convolutions.back().output, network.features);
+    for (Linear& layer : network.linears)
+        linear_forward(layer, parameters, &layer != &network.linears.back());
 }
 
 void backward(Network& network, const float* parameters) {
     for (size_t i = network.linears.size(); i-- > 0;) {
         linear_weight_gradient(network.linears[i]);
-        Lanes* gradient = i > 0 ? network.linears[i - 1].gradient.data() : network.features_gradient.data();
+        Lanes* gradient =
+            i > 0 ? network.linears[i - 1].gradient.data() : network.features_gradient.data();
         linear_data_gradient(network.linears[i], parameters, gradient);
         if (i == 0) break;
         Linear& before = network.linears[i - 1];
         for (int u = 0; u < before.units; u++)
             for (int part = 0; part < PARTS; part++)
-                gradient[u].part[part] = before.output[u].part[part] > 0.0f ? gradient[u].part[part] : Vector{};
+                gradient[u].part[part] =
+                    before.output[u].part[part] > 0.0f ? gradient[u].part[part] : Vector{};
     }
     if (!network.pool.windows.empty()) scale_by_shares(network.pool, network.features_gradient);
     auto& layers = network.convolutions;
@@ -426,7 +453,8 @@ float sum_of_images(const Lanes& lanes) {
     return (sums[0] + sums[2]) + (sums[1] + sums[3]);
 }
 
-// What the groups of a batch added up becomes the gradient of each parameter, and the sums are zero again.
+// What the groups of a batch added up becomes the gradient of each parameter, and the sums are zero
+// again.
 void collect_gradient(Network& network) {
     for (Convolution& layer : network.convolutions) {
         for (size_t i = 0; i < layer.weight_sums.size(); i++)
@@ -448,7 +476,8 @@ void collect_gradient(Network& network) {
 // Mean loss of a batch, given as a group of any size; leaves the gradient in network.gradient.
 double loss_and_gradient(Network& network, Group batch, const float* parameters) {
     arrange_filters(network, parameters);
-    for (Linear& layer : network.linears) std::fill_n(&network.gradient[layer.biases_at], layer.units, 0.0f);
+    for (Linear& layer : network.linears)
+        std::fill_n(&network.gradient[layer.biases_at], layer.units, 0.0f);
     double total = 0;
     for (int done = 0; done < batch.count; done += IMAGES) {
         Group group = batch;
@@ -466,8 +495,9 @@ double loss_and_gradient(Network& network, Group batch, const float* parameters)
 }
 
 // As torch.optim.Adam with its defaults. `step` counts from 1.
-void adam_step(const std::vector<float>& gradient, double rate, int64_t step, float* __restrict parameters,
-               float* __restrict first_moments, float* __restrict second_moments) {
+void adam_step(const std::vector<float>& gradient, double rate, int64_t step,
+               float* __restrict parameters, float* __restrict first_moments,
+               float* __restrict second_moments) {
     const float size = float(rate / (1 - std::pow(0.9, double(step))));
     const float root = float(std::sqrt(1 - std::pow(0.999, double(step))));
     const float* __restrict g = gradient.data();
@@ -481,10 +511,11 @@ void adam_step(const std::vector<float>& gradient, double rate, int64_t step, fl
 
 }  // namespace
 
-// ---- what Python calls -----------------------------------------------------------------------------------------
-// images: [image][channel][row][column]; labels: from 0 to the number of classes less 1, which is not looked at
-// again. Parameters, moments and gradients lie one after the other as in PyTorch: of each layer its weights, then
-// its biases.
+// ---- what Python calls
+// ----------------------------------------------------------------------------------------- images:
+// [image][channel][row][column]; labels: from 0 to the number of classes less 1, which is not looked at
+// again. Parameters, moments and gradients lie one after the other as in PyTorch: of each layer its
+// weights, then its biases.
 
 #pragma GCC visibility push(default)
 extern "C" {
@@ -498,7 +529,9 @@ void* network_create(const int32_t* plan, int32_t length) try {
 
 void network_free(void* network) { delete static_cast<Network*>(network); }
 
-int64_t network_num_parameters(void* network) { return int64_t(static_cast<Network*>(network)->num_parameters); }
+int64_t network_num_parameters(void* network) {
+    return int64_t(static_cast<Network*>(network)->num_parameters);
+}
 
 // Returns the mean loss of the first `count` images.
 double network_gradient(void* handle, const float* images, const int64_t* labels, int32_t count,
@@ -510,11 +543,11 @@ double network_gradient(void* handle, const float* images, const int64_t* labels
     return loss;
 }
 
-// One epoch: Adam over the images of `order`, `batch` at a time, with a rate for each step. Returns the mean of the
-// batches' losses, as they were met.
-double network_train(void* handle, const float* images, const int64_t* labels, const int64_t* order, int64_t count,
-                     int32_t batch, const double* rates, int64_t steps_before, float* parameters, float* first_moments,
-                     float* second_moments) {
+// One epoch: Adam over the images of `order`, `batch` at a time, with a rate for each step. Returns the
+// mean of the batches' losses, as they were met.
+double network_train(void* handle, const float* images, const int64_t* labels, const int64_t* order,
+                     int64_t count, int32_t batch, const double* rates, int64_t steps_before,
+                     float* parameters, float* first_moments, float* second_moments) {
     FlushDenormals flush;
     Network& network = *static_cast<Network*>(handle);
     double total = 0;
@@ -522,7 +555,8 @@ double network_train(void* handle, const float* images, const int64_t* labels, c
     for (int64_t at = 0; at < count; at += batch, steps++) {
         const int size = int(std::min<int64_t>(batch, count - at));
         total += loss_and_gradient(network, {images, labels, order, at, size}, parameters);
-        adam_step(network.gradient, rates[steps], steps_before + steps + 1, parameters, first_moments, second_moments);
+        adam_step(network.gradient, rates[steps], steps_before + steps + 1, parameters, first_moments,
+                  second_moments);
     }
     return total / steps;
 }

@@ -22,7 +22,6 @@ constexpr int PARTS = IMAGES / WIDTH;  // vectors that hold one value of each im
 
 typedef float Vector __attribute__((vector_size(4 * WIDTH), may_alias));
 typedef int32_t Integers __attribute__((vector_size(4 * WIDTH), may_alias));
-typedef uint8_t Bytes __attribute__((vector_size(WIDTH), may_alias));
 
 // One value (a pixel of a map, a feature, a sum) of each of the 16 images.
 struct alignas(64) Lanes {
@@ -32,10 +31,12 @@ struct alignas(64) Lanes {
 };
 
 INLINE Vector all(float x) { return x - Vector{}; }
-INLINE Vector relu(Vector x) { return x < 0.0f ? Vector{} : x; }  // keeps NaN, so that a broken run is seen
+INLINE Vector relu(Vector x) {
+    return x < 0.0f ? Vector{} : x;
+}  // keeps NaN, so that a broken run is seen
 
-// a * b + c, rounded once. It is always said and never left to the compiler (-ffp-contract=off): results must
-// not depend on which compiler there is.
+// a * b + c, rounded once. It is always said and never left to the compiler (-ffp-contract=off): results
+// must not depend on which compiler there is.
 INLINE Vector multiply_add(Vector a, Vector b, Vector c) {
 #if defined(__AVX512F__)
     return _mm512_fmadd_ps(a, b, c);
@@ -49,7 +50,8 @@ INLINE Vector multiply_add(Vector a, Vector b, Vector c) {
 }
 
 // Four rows of four floats, at a, b, c, d -> their columns, at `out` and `step` floats apart.
-INLINE void transpose(const float* a, const float* b, const float* c, const float* d, float* out, int step) {
+INLINE void transpose(const float* a, const float* b, const float* c, const float* d, float* out,
+                      int step) {
 #if defined(__x86_64__)
     __m128 x = _mm_loadu_ps(a), y = _mm_loadu_ps(b), z = _mm_loadu_ps(c), w = _mm_loadu_ps(d);
     _MM_TRANSPOSE4_PS(x, y, z, w);
@@ -60,16 +62,18 @@ INLINE void transpose(const float* a, const float* b, const float* c, const floa
 #endif
 }
 
-// Adam's moments of a weight that no gradient reaches fall to numbers so small that the core takes a hundred
-// cycles for each. While this lives, such numbers are zero.
+// Adam's moments of a weight that no gradient reaches fall to numbers so small that the core takes a
+// hundred cycles for each. While this lives, such numbers are zero.
 class FlushDenormals {
 #if defined(__x86_64__)
     unsigned before = _mm_getcsr();
+
 public:
     FlushDenormals() { _mm_setcsr(before | 0x8040); }  // flush results to zero, take operands as zero
     ~FlushDenormals() { _mm_setcsr(before); }
 #elif defined(__aarch64__)
     uint64_t before;
+
 public:
     FlushDenormals() {
         __asm__ volatile("mrs %0, fpcr" : "=r"(before));

@@ -191,7 +191,7 @@ def test_a_search_whose_every_trial_fails_is_a_failure(trials, tmp_path, monkeyp
             future.set_exception(OSError("the machine is on fire"))
             return future
 
-    monkeypatch.setattr(run, "SlotExecutor", OnFire)
+    monkeypatch.setattr("search.execution.slots.SlotExecutor", OnFire)
     arguments = ["--trials", str(trials), "--out", str(tmp_path), "--workers", "1", "--no-baselines"]
     assert run.main(arguments) == 1
     assert (

@@ -366,7 +366,8 @@ def attempt(case: BadInput, folder: Path) -> tuple[int, str, str]:
         case.damage(folder)
     places = {"out": str(folder / "out"), "data": str(folder / "data")}
     name, *arguments = case.command.format(**places).split()
-    module = importlib.import_module(name)
+    package = name in ("search.report", "search.export")
+    module = importlib.import_module(f"{name}.__main__" if package else name)
     said, printed, code = io.StringIO(), io.StringIO(), 0
     with redirect_stderr(said), redirect_stdout(printed):
         try:

@@ -309,3 +309,21 @@ def test_figures_of_the_card():
     # The variance of a change is (5 - 9 / 1,000) / 1,000.
     assert "98.70 %" in quantised and "4 images were lost and 1 won" in quantised
     assert "-0.30 points (95 % interval -0.74 to +0.14)" in quantised
+
+
+def test_an_ablations_design_is_taken_away(tmp_path, mnist_folder, capsys):
+    arms = (Arm("without GAP", parse("2-flatten", MNIST)),)
+    small = Ablation("small", Arm("with GAP", parse("2-gap", MNIST)), arms, replace(FAST, epochs=1), 1)
+    arguments = ["--train-images", "200", "--out", str(tmp_path), "--workers", "1"]
+    assert run_ablation(small, "What does it bring?", argv=arguments) == 0
+    folder, target = tmp_path / "small", tmp_path / "taken" / "net.safetensors"
+    assert main([str(folder), "--design", "without GAP", "--to", str(target)]) == 0
+    card = target.with_suffix(".md").read_text(encoding="utf-8")
+    assert card.startswith("# 2-flatten\n") and "from the study small. Chosen by name." in card
+    assert "On 200 of the 60,000 training images of MNIST" in card
+    assert "with one seed, which gives no interval" in card
+    assert pd.read_csv(folder / "test_readings.csv")["exported"].tolist()[1:] == ["2-flatten"]
+    assert refused(capsys, folder, "--budget", 100, "--to", target) == (
+        f"--budget needs the front of a search, but {folder} holds an ablation; --design takes one"
+    )
+    assert "with GAP; without GAP" in refused(capsys, folder, "--design", "8-x", "--to", target)

@@ -20,12 +20,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lightcnn.architecture import Architecture, Task, parse
-from lightcnn.data import load_training_images, recorded_sums, stratified_subset
-from lightcnn.designs import DESIGNS
+from lightcnn.architecture import Architecture, parse
+from lightcnn.data import load_training_images, stratified_subset
 from lightcnn.engine.build import prepare
 from lightcnn.errors import UserError
-from lightcnn.fetching import find_dataset
 from search.cells import Row, absent, rows
 from search.command import Parser, at_least, run_command
 from search.evaluation import one_network, right_on_test_images
@@ -46,8 +44,8 @@ from search.export.formats import (
     to_safetensors,
 )
 from search.export.model_card import INT8_NAME, NETWORK_NAME, Card, model_card
-from search.storage import SETTINGS, only_driver, write_whole
-from search.tables import Tables, read_study
+from search.export.source import source_of
+from search.storage import only_driver, write_whole
 
 NUM_IMAGES = 1_000  # training images that formats are checked on and int8 ranges taken from
 
@@ -67,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         "python -m search.export", "Take a design of a study away: its trained network as a file."
     )
-    parser.add_argument("study", type=Path, metavar="STUDY", help="a search's folder, e.g. reports/mnist")
+    parser.add_argument(
+        "study", type=Path, metavar="STUDY", help="a search's or an ablation's folder, e.g. reports/mnist"
+    )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
         "--design", metavar="DESIGN", help="an architecture such as 8-12-16-gap, or a name such as LightCNN"
@@ -101,32 +101,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, arguments: list[str]) -> None:
-    tables = read_study(options.study)
-    if (settings := tables.settings) is None:
-        raise UserError(f"{options.study / SETTINGS} must exist")
-    task, recipe = settings.task, settings.recipe
-    if options.design is not None:
-        architecture, how_chosen = _named(options.design, tables, task), "Chosen by name."
+    source = source_of(options.study)
+    if options.budget is not None and source.front is None:
+        raise UserError(
+            f"--budget needs the front of a search, but {options.study} holds an ablation; --design takes one"
+        )
+    card_path, targets = _targets(options.to)
+    slots = choose_slots(options.devices, 1)
+    data = source.data(options.dataset, options.data_dir)
+    dataset = data.dataset
+    if source.front is None or options.design is not None:
+        architecture, how_chosen = source.architecture(options.design, dataset), "Chosen by name."
     else:
-        architecture = parse(best_within(tables.front, options.budget)["architecture"], task)
+        architecture = parse(best_within(source.front, options.budget)["architecture"], dataset.task)
         how_chosen = (
             f"The best design of the study's front with {options.budget:,} parameters or fewer: by "
             "validation accuracy, or by mean training accuracy over fresh seeds where that is lower."
         )
-    card_path, targets = _targets(options.to)
-    slots = choose_slots(options.devices, 1)
-    dataset, images_folder = find_dataset(options.dataset or settings.data.dataset, options.data_dir)
-    if recorded_sums(dataset) != settings.data.sha256:
-        raise UserError(
-            f"{options.study} must be exported with its own images, those of {settings.data.dataset!r}, "
-            f"but got {dataset.title}; --dataset names their folder"
-        )
-    data = TrainingData(dataset, images_folder, num_validation=0)
-    engine = prepare(log_line) if settings.engine == "native" else None
+    engine = prepare(log_line) if source.engine == "native" else None
     folder = options.study.resolve()
     with only_driver(folder):
         with open_slots(slots, engine=engine) as executor:
-            seed, network = one_network(architecture, recipe, data, executor, folder)
+            seed, network = one_network(architecture, source.recipe, data, executor, folder)
         network = network.to(memory_format=torch.contiguous_format).eval()
         files = _written(network, architecture, targets, _some_images(data), dataset.title)
         predictors: dict[str, Predictor] = {NETWORK_NAME: network}
@@ -135,12 +131,13 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
                 predictors[INT8_NAME] = onnx_predictor(files[path].content)
         right = right_on_test_images(predictors, data, folder, str(architecture))
     card = Card(
-        study=tables.study,
+        study=source.study,
         architecture=architecture,
         how_chosen=how_chosen,
-        figures=_figures(tables, str(architecture)),
+        figures=source.figures_of(str(architecture)),
         dataset=dataset,
-        recipe=recipe,
+        recipe=source.recipe,
+        num_train_images=source.num_train_images,
         seed=seed,
         right=right,
         files=[(path.name, len(file.content), file.what) for path, file in files.items()],
@@ -201,28 +198,6 @@ def _targets(paths: Sequence[Path]) -> tuple[Path, dict[Path, str]]:
                 f"--to must be in a folder that can be written, but got {path}: {error.strerror}"
             ) from None
     return card, targets
-
-
-def _named(design: str, tables: Tables, task: Task) -> Architecture:
-    names = {it.name: it.text for it in DESIGNS}
-    names |= dict(zip(tables.designs["name"], tables.designs["architecture"], strict=True))
-    try:
-        return parse(names.get(design, design), task)
-    except ValueError as error:
-        listed = "; ".join(names)  # there are commas in them
-        raise UserError(f"--design must be an architecture or one of {listed}; but {error}") from None
-
-
-def _figures(tables: Tables, architecture: str) -> Row | None:
-    """What the study found of `architecture`, of a re-training if there was one."""
-    found = [
-        row
-        for table in (tables.front, tables.designs, tables.trials)
-        for row in rows(table[table["architecture"] == architecture])
-    ]
-    retrained = [row for row in found if not absent(row.get("test_accuracy_mean"))]
-    searched = [row for row in found if not absent(row.get("val_accuracy"))]
-    return next(iter(retrained + searched), None)
 
 
 def _some_images(data: TrainingData) -> Tensor:

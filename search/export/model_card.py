@@ -32,6 +32,7 @@ class Card:
     figures: Row | None  # of the architecture in the study's tables
     dataset: Dataset
     recipe: Recipe
+    num_train_images: int | None  # None: all
     seed: int
     right: Mapping[str, Right]
     files: Sequence[tuple[str, int, str]]  # name, bytes, what it is and how it was checked

@@ -92,6 +92,21 @@ def test_gradients_are_as_exact_as_those_of_pytorch(engine, architecture, num_im
     assert error(gradient) < max(5e-6, 2 * error(single))
 
 
+def test_of_equal_pixels_the_first_gets_the_gradient(engine):
+    """Without weights every pixel of a window ties, and the gradient says which of them was taken."""
+    architecture = parse("3-2p-flatten", SMALL.task)
+    network = build_network(architecture)
+    with torch.no_grad():
+        for layer in (network[0], network[3]):
+            layer.weight.zero_()
+            layer.bias.fill_(0.5)
+    data = drawn_images(architecture, 20)
+    parameters = parameters_to_vector(network.parameters()).detach()
+    _, gradient = NativeNetwork(architecture, build.load(engine)).gradient(data, parameters)
+    _, expected = gradient_by_torch(network, data)
+    assert torch.allclose(gradient, expected, rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize("text", ["4-6-gap", "3k5v-5-pool2-7"])
 def test_adam_over_30_steps(text, engine):
     """The whole path, rates and ragged last batch included: 30 steps stay together to a thousandth."""

@@ -170,6 +170,16 @@ def test_divergence_is_reported(batch_size, images, engine):
     assert len(piece.epochs) == 1
 
 
+@pytest.mark.parametrize("text", ["4-6-gap", "4n-6-flatten-5"])
+def test_what_is_not_a_number_is_not_hidden_by_relu(text, engine):
+    architecture = parse(text, SMALL.task)
+    data = drawn_images(architecture, 20)
+    data.images[3] = float("nan")
+    parameters = parameters_to_vector(build_network(architecture).parameters()).detach()
+    native = NativeNetwork(architecture, build.load(engine))
+    assert native.gradient(data, parameters)[0] != native.gradient(data, parameters)[0]
+
+
 def test_thread_settings_change_nothing(images, engine):
     recipe = replace(FAST, epochs=1)
     expected = train(SMALL, recipe, *images, seed=0, engine=engine)

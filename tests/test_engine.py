@@ -92,6 +92,21 @@ def test_gradients_are_as_exact_as_those_of_pytorch(engine, architecture, num_im
     assert error(gradient) < max(5e-6, 2 * error(single))
 
 
+def test_of_equal_pixels_the_first_gets_the_gradient(engine):
+    """Without weights every pixel of a window ties, and the gradient says which of them was taken."""
+    architecture = parse("3-2p-flatten", SMALL.task)
+    network = build_network(architecture)
+    with torch.no_grad():
+        for layer in (network[0], network[3]):
+            layer.weight.zero_()
+            layer.bias.fill_(0.5)
+    data = drawn_images(architecture, 20)
+    parameters = parameters_to_vector(network.parameters()).detach()
+    _, gradient = NativeNetwork(architecture, build.load(engine)).gradient(data, parameters)
+    _, expected = gradient_by_torch(network, data)
+    assert torch.allclose(gradient, expected, rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize("text", ["4-6-gap", "3k5v-5-pool2-7"])
 def test_adam_over_30_steps(text, engine):
     """The whole path, rates and ragged last batch included: 30 steps stay together to a thousandth."""
@@ -153,6 +168,16 @@ def test_divergence_is_reported(batch_size, images, engine):
     piece = train(SMALL, recipe, *images, seed=0, engine=engine)
     assert piece.diverged
     assert len(piece.epochs) == 1
+
+
+@pytest.mark.parametrize("text", ["4-6-gap", "4n-6-flatten-5"])
+def test_what_is_not_a_number_is_not_hidden_by_relu(text, engine):
+    architecture = parse(text, SMALL.task)
+    data = drawn_images(architecture, 20)
+    data.images[3] = float("nan")
+    parameters = parameters_to_vector(build_network(architecture).parameters()).detach()
+    native = NativeNetwork(architecture, build.load(engine))
+    assert native.gradient(data, parameters)[0] != native.gradient(data, parameters)[0]
 
 
 def test_thread_settings_change_nothing(images, engine):

@@ -511,10 +511,9 @@ void adam_step(const std::vector<float>& gradient, double rate, int64_t step,
 
 }  // namespace
 
-// ---- what Python calls
-// ----------------------------------------------------------------------------------------- images:
-// [image][channel][row][column]; labels: from 0 to the number of classes less 1, which is not looked at
-// again. Parameters, moments and gradients lie one after the other as in PyTorch: of each layer its
+// ---- what Python calls --------------------------------------------------------------
+// images: [image][channel][row][column]; labels: from 0 to the number of classes less 1, which is not looked
+// at again. Parameters, moments and gradients lie one after the other as in PyTorch: of each layer its
 // weights, then its biases.
 
 #pragma GCC visibility push(default)

@@ -2,15 +2,13 @@
 
 import numpy as np
 import optuna
+from fakes import MNIST, SPACE
 from optuna.trial import FixedTrial
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
 from lightcnn.designs import LIGHTCNN
 from search.space import Space
-
-MNIST = Task(image_size=28, in_channels=1, num_classes=10)
-SPACE = Space(MNIST)
 
 
 def test_candidates_can_be_put_back():

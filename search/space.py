@@ -63,13 +63,13 @@ class Space:
             )
         if self.max_blocks < 1:
             raise UserError(f"a space needs at least 1 block, but got max_blocks={self.max_blocks}")
-        if not self.heads or len(set(self.heads)) < len(self.heads) or "pool1" in self.heads:
+        # `template` raises where it is no head at all, and large images tell any two apart.
+        names = tuple(template((1,), head, Task(10_000, 1, 1)).head for head in self.heads)
+        if not names or len(set(names)) < len(names) or names != self.heads:
             raise UserError(
-                "a space needs at least one head, each of them once, and gap under that name, "
+                "a space needs at least one head, each of them once and by its own name (gap, not pool1), "
                 f"but got heads={','.join(self.heads)}"
             )
-        for head in self.heads:
-            template((1,), head, Task(10_000, 1, 1))  # raises where it is no head at all
         if not any(self._active_heads(num_blocks) for num_blocks in range(1, self.depth + 1)):
             raise UserError(
                 f"a space needs a head that images of {self.task.image_size}x{self.task.image_size} pixels "

@@ -13,7 +13,7 @@ from lightcnn.architecture import Architecture, Block, Task, parse, plan, templa
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from lightcnn.designs import DESIGNS, LIGHTCNN, designs_for
 from lightcnn.network import build
-from lightcnn.operations import Relu
+from lightcnn.operations import AveragePool, Relu
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 COLOUR = Task(image_size=32, in_channels=3, num_classes=7)
@@ -102,6 +102,39 @@ def test_layer_shapes_are_those_of_the_built_network():
     assert [shape for kind, shape in shapes if kind is not nn.ReLU] == [
         layer.output_shape for layer in without_relu(architecture)[1:]
     ]
+
+
+@pytest.mark.parametrize("grid", range(1, 8))
+def test_the_windows_of_average_pooling_are_pytorchs(grid):
+    """They overlap where the grid does not divide the side."""
+    for side in range(grid, 30):
+        maps = torch.rand(2, side, side)
+        windows = AveragePool((2, side, side), grid).windows
+        pooled = [
+            [maps[:, top:end, left:right].mean(dim=(1, 2)) for left, right in windows] for top, end in windows
+        ]
+        by_hand = torch.stack([torch.stack(row, dim=-1) for row in pooled], dim=-2)
+        torch.testing.assert_close(nn.AdaptiveAvgPool2d(grid)(maps), by_hand)
+        assert windows[0][0] == 0 and windows[-1][1] == side
+
+
+def test_the_windows_on_the_last_maps_of_mnist():
+    assert AveragePool((1, 7, 7), 2).windows == ((0, 4), (3, 7))
+    assert AveragePool((1, 7, 7), 3).windows == ((0, 3), (2, 5), (4, 7))
+    assert AveragePool((1, 7, 7), 4).windows == ((0, 2), (1, 4), (3, 6), (5, 7))
+    assert AveragePool((1, 14, 14), 2).windows == ((0, 7), (7, 14))
+
+
+@pytest.mark.parametrize(
+    ("head", "num_inputs"), [("gap", 3), ("pool2", 12), ("pool3", 27), ("pool4", 48), ("flatten", 147)]
+)
+def test_each_head_is_counted_by_hand(head, num_inputs):
+    """Three 3x3 blocks, whose last maps are 7x7: 3 inputs of the linear layer for each pixel pooled to."""
+    architecture = template((2, 2, 3), head, MNIST)
+    convolutions = (9 * 1 * 2 + 2) + (9 * 2 * 2 + 2) + (9 * 2 * 3 + 3)
+    assert num_parameters(architecture) == convolutions + 10 * num_inputs + 10
+    macs = 784 * 9 * 2 + 196 * 9 * 4 + 49 * 9 * 6  # pooling counts none
+    assert num_macs(architecture) == macs + 10 * num_inputs
 
 
 def test_named_designs_have_the_papers_parameters():

@@ -1,40 +1,30 @@
 """Runs under way survive their driver: from the last epoch, to the same bits, and nothing damaged is used."""
 
 import dataclasses
-from concurrent.futures import Future
 
 import pytest
+from fakes import MNIST, SlotInThisProcess, Watching
 
-from lightcnn.architecture import Task, parse
+from lightcnn.architecture import parse
 from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch
 from search.execution.checkpoints import Checkpoints
 from search.execution.runs import Run, RunProgress, TrainingData
 from search.execution.schedule import train_runs
 
-MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 
-
-class InThisProcess:
+class UntilItDies(SlotInThisProcess):
     """Does each job at once, until it is told to die before one."""
 
-    num_slots = 1
-
     def __init__(self, die_before=None):
+        super().__init__()
         self.epochs, self.die_before = [], die_before
 
     def submit(self, fn, run, epoch, state):
         if len(self.epochs) == self.die_before:
             raise KeyboardInterrupt
         self.epochs.append(epoch)
-        future = Future()
-        future.set_result(fn(run, epoch, state))
-        return future
-
-
-class Silent:
-    def show(self, key, progress):
-        pass
+        return super().submit(fn, run, epoch, state)
 
 
 @pytest.fixture
@@ -45,19 +35,19 @@ def run(mnist_folder, monkeypatch):
 
 
 def train(run, executor, unfinished, judge=lambda key, progress: progress):
-    ((_, progress),) = train_runs(iter([("it", run)]), executor, Silent(), unfinished, judge)
+    ((_, progress),) = train_runs(iter([("it", run)]), executor, Watching(), unfinished, judge)
     return progress
 
 
 def test_a_run_goes_on_from_its_last_epoch_to_the_same_bits(run, tmp_path):
     said = []
     with pytest.raises(KeyboardInterrupt):
-        train(run, InThisProcess(die_before=2), Checkpoints(tmp_path, said.append))
+        train(run, UntilItDies(die_before=2), Checkpoints(tmp_path, said.append))
     assert [path.name for path in (tmp_path / "unfinished").iterdir()] == ["2-4-gap.7"]
-    executor = InThisProcess()
+    executor = UntilItDies()
     resumed = train(run, executor, Checkpoints(tmp_path, said.append))
     assert executor.epochs == [2, 3]
-    whole = train(run, InThisProcess(), None)
+    whole = train(run, UntilItDies(), None)
     assert resumed.epochs == whole.epochs and resumed.state == whole.state
     assert not (tmp_path / "unfinished").exists() and said == []
 
@@ -73,17 +63,17 @@ def test_what_is_kept_comes_back_whole(run, tmp_path):
     assert unfinished.begun(other) == RunProgress(other)
 
 
-def test_a_run_that_was_spared_is_not_judged_afresh(run, tmp_path):
-    """Or the page would count it as spared at a later epoch, or not at all."""
+def test_a_run_that_was_exempted_is_not_judged_afresh(run, tmp_path):
+    """Or the page would count it as exempted at a later epoch, or not at all."""
 
-    def spare(key, progress):
+    def exempt(key, progress):
         return (
             progress if progress.spared_at else dataclasses.replace(progress, spared_at=len(progress.epochs))
         )
 
     with pytest.raises(KeyboardInterrupt):
-        train(run, InThisProcess(die_before=1), Checkpoints(tmp_path, print), spare)
-    assert train(run, InThisProcess(), Checkpoints(tmp_path, print), spare).spared_at == 1
+        train(run, UntilItDies(die_before=1), Checkpoints(tmp_path, print), exempt)
+    assert train(run, UntilItDies(), Checkpoints(tmp_path, print), exempt).spared_at == 1
 
 
 @pytest.mark.parametrize("damage", ["empty", "torn", "text", "one bit"])

@@ -1,39 +1,19 @@
 """Designs re-trained on fresh seeds: kept as they end, tested together, the reading recorded."""
 
-from concurrent.futures import Future
-
 import pandas as pd
 import pytest
+from fakes import MNIST, SlotInThisProcess
 
-from lightcnn.architecture import Task, parse
+from lightcnn.architecture import parse
 from lightcnn.data import DATASETS
 from lightcnn.training import Recipe, trained_network
 from search import evaluation
 from search.evaluation import Arm, kept_runs, retrain
 from search.execution.runs import TrainingData, train_epoch
-from search.execution.slots import SlotExecutor, choose_slots
+from search.execution.slots import choose_slots, open_slots
 
-MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 ARMS = [Arm("small", parse("2-gap", MNIST)), Arm("wide", parse("4-gap", MNIST))]
 RECIPE = Recipe(epochs=1, learning_rate=1e-2, batch_size=64)
-
-
-class InThisProcess(SlotExecutor):
-    """Slots without processes; `broken` jobs fail."""
-
-    def __init__(self, broken=lambda fn, *args: False):
-        super().__init__([])
-        self.num_slots = 1
-        self.submitted, self.broken = [], broken
-
-    def submit(self, fn, /, *args, **kwargs):
-        self.submitted.append(fn)
-        future = Future()
-        if self.broken(fn, *args):
-            future.set_exception(OSError("on fire"))
-        else:
-            future.set_result(fn(*args))
-        return future
 
 
 @pytest.fixture
@@ -48,7 +28,7 @@ def run(arms, num_seeds, data, folder, executor):
 
 
 def test_runs_are_trained_then_tested_together(tmp_path, data):
-    executor = InThisProcess()
+    executor = SlotInThisProcess()
     runs = run(ARMS, 2, data, tmp_path, executor)
     assert executor.submitted == [train_epoch] * 4 + [evaluation.final_accuracies] * 4
     assert sorted(zip(runs["arm"], runs["seed"], strict=True)) == [
@@ -63,19 +43,19 @@ def test_runs_are_trained_then_tested_together(tmp_path, data):
 
 def test_arms_may_differ_in_their_seeds(tmp_path, data):
     each = {ARMS[0]: 2, ARMS[1]: 1}
-    runs = retrain("re-training", each, RECIPE, data, InThisProcess(), tmp_path)
+    runs = retrain("re-training", each, RECIPE, data, SlotInThisProcess(), tmp_path)
     assert list(zip(runs["arm"], runs["seed"], strict=True)) == [("small", 0), ("wide", 0), ("small", 1)]
-    assert len(run(ARMS, 1, data, tmp_path, InThisProcess())) == 2
+    assert len(run(ARMS, 1, data, tmp_path, SlotInThisProcess())) == 2
 
 
 def test_what_is_there_is_not_trained_or_tested_again(tmp_path, data):
-    first = run(ARMS[:1], 1, data, tmp_path, InThisProcess())
-    executor = InThisProcess()
+    first = run(ARMS[:1], 1, data, tmp_path, SlotInThisProcess())
+    executor = SlotInThisProcess()
     runs = run(ARMS, 1, data, tmp_path, executor)
     assert executor.submitted == [train_epoch, evaluation.final_accuracies]
     pd.testing.assert_frame_equal(runs[:1], first, check_dtype=False)
     assert pd.read_csv(tmp_path / "test_readings.csv")["num_runs"].tolist() == [1, 1]
-    executor = InThisProcess()
+    executor = SlotInThisProcess()
     assert len(run(ARMS, 1, data, tmp_path, executor)) == 2 and executor.submitted == []
 
 
@@ -86,13 +66,13 @@ def test_an_interruption_loses_no_finished_run_and_reads_nothing(tmp_path, data)
         return False
 
     with pytest.raises(KeyboardInterrupt):
-        run(ARMS, 1, data, tmp_path, InThisProcess(interrupted))
+        run(ARMS, 1, data, tmp_path, SlotInThisProcess(interrupted))
     kept = kept_runs(tmp_path)
     assert kept["arm"].tolist() == ["small"] and kept[["train_accuracy", "test_accuracy"]].isna().all(
         axis=None
     )
     assert not (tmp_path / "test_readings.csv").exists()
-    executor = InThisProcess()
+    executor = SlotInThisProcess()
     runs = run(ARMS, 1, data, tmp_path, executor)
     assert executor.submitted == [train_epoch] + [evaluation.final_accuracies] * 2
     assert runs["test_accuracy"].between(0, 1).all()
@@ -100,14 +80,14 @@ def test_an_interruption_loses_no_finished_run_and_reads_nothing(tmp_path, data)
 
 
 def test_only_the_seeds_and_designs_asked_for_are_tested(tmp_path, data):
-    interrupted = InThisProcess(lambda fn, *_: fn is evaluation.final_accuracies)
+    interrupted = SlotInThisProcess(lambda fn, *_: fn is evaluation.final_accuracies)
     with pytest.raises(RuntimeError) as caught:
         run(ARMS, 2, data, tmp_path, interrupted)
     assert str(caught.value) == (
         "2-gap with seed 0 could not be tested, twice: OSError: on fire; the same command tries again"
     )
     assert not (tmp_path / "test_readings.csv").exists()
-    runs = run(ARMS[:1], 1, data, tmp_path, InThisProcess())
+    runs = run(ARMS[:1], 1, data, tmp_path, SlotInThisProcess())
     assert runs[["arm", "seed"]].to_numpy().tolist() == [["small", 0]]
     assert kept_runs(tmp_path)["test_accuracy"].notna().sum() == 1
     assert pd.read_csv(tmp_path / "test_readings.csv")["num_runs"].tolist() == [1]
@@ -120,16 +100,16 @@ def test_a_measurement_that_fails_is_tried_again(tmp_path, data):
         failed.append(fn)
         return fn is evaluation.final_accuracies and failed.count(fn) == 1
 
-    assert run(ARMS, 1, data, tmp_path, InThisProcess(broken))["test_accuracy"].between(0, 1).all()
+    assert run(ARMS, 1, data, tmp_path, SlotInThisProcess(broken))["test_accuracy"].between(0, 1).all()
     assert failed.count(evaluation.final_accuracies) == 3
 
 
 def test_an_untested_run_whose_weights_are_gone_is_trained_again(tmp_path, data):
-    broken = InThisProcess(lambda fn, *_: fn is evaluation.final_accuracies)
+    broken = SlotInThisProcess(lambda fn, *_: fn is evaluation.final_accuracies)
     with pytest.raises(RuntimeError, match="on fire"):
         run(ARMS, 1, data, tmp_path, broken)
     (tmp_path / "weights" / "2-gap.0.pt").unlink()
-    executor = InThisProcess()
+    executor = SlotInThisProcess()
     assert len(run(ARMS, 1, data, tmp_path, executor)) == 2
     assert executor.submitted.count(train_epoch) == 1
 
@@ -139,7 +119,7 @@ def test_a_run_that_fails_twice_is_named_when_the_others_are_done(tmp_path, data
         return fn is train_epoch and args[0].architecture == ARMS[0].architecture
 
     with pytest.raises(RuntimeError) as caught:
-        run(ARMS, 1, data, tmp_path, InThisProcess(broken))
+        run(ARMS, 1, data, tmp_path, SlotInThisProcess(broken))
     assert str(caught.value) == (
         "small with seed 0 failed twice: OSError: on fire; the same command tries again"
     )
@@ -147,17 +127,14 @@ def test_a_run_that_fails_twice_is_named_when_the_others_are_done(tmp_path, data
     with pytest.raises(
         RuntimeError, match=r"^4 runs failed, the last being small with seed 3 failed twice: OS"
     ):
-        run(ARMS[:1], 9, data, tmp_path, InThisProcess(broken))
+        run(ARMS[:1], 9, data, tmp_path, SlotInThisProcess(broken))
 
 
 def test_workers_give_the_same_accuracies_as_this_process(tmp_path, data):
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
-    here = run(ARMS, 1, data, tmp_path / "here", InThisProcess())
-    executor = SlotExecutor(choose_slots("cpu", 2))
-    try:
+    here = run(ARMS, 1, data, tmp_path / "here", SlotInThisProcess())
+    with open_slots(choose_slots("cpu", 2)) as executor:
         there = run(ARMS, 1, data, tmp_path / "there", executor).sort_values("arm")
-    finally:
-        executor.shutdown(kill=True)
     for column in ("train_accuracy", "test_accuracy"):
         assert here[column].tolist() == there[column].tolist()

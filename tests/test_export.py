@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lightcnn.architecture import Task, parse
+from lightcnn.architecture import Task, parse, plan
 from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS, load_training_images
 from lightcnn.network import build
@@ -289,6 +289,28 @@ def test_other_images_and_layers(text):
         with tempfile.TemporaryDirectory() as folder:
             predict = c_predictor(to_c(content, "net"), compiler, Path(folder), 4)
             assert largest_difference("C", predict, network, images) < 1e-5
+
+
+@pytest.mark.parametrize("text", ["2-3-4-pool3", "2-3-4-pool4", "2-3-4-pool2"])
+def test_pooling_windows_that_overlap(text, images):
+    """On the last maps of 7x7 pixels; the weights are as they were drawn."""
+    architecture, some = parse(text, MNIST), images[:20]
+    network, names = build(architecture).eval(), [operation.name for operation in plan(architecture)]
+    side = int(text[-1])
+    assert names[-3:] == [f"average pooling to {side}x{side}", "flatten", f"linear {4 * side**2}-10"]
+    assert sum(weight.numel() for weight in network.parameters()) == num_parameters(architecture)
+    content = to_onnx(network, MNIST)
+    held = onnx.load_model_from_string(content).graph.initializer
+    weights = [np.prod(it.dims) for it in held if it.name.endswith((".weight", ".bias"))]
+    assert sum(weights) == num_parameters(architecture)
+    assert largest_difference("ONNX", onnx_predictor(content), network, some) < 1e-5
+    with torch.inference_mode():
+        off = (onnx_predictor(to_int8(content, some))(some) - network(some)).abs().max()
+    assert 0 < off < 0.05
+    if (compiler := c_compiler()) is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            predict = c_predictor(to_c(content, "net"), compiler, Path(folder), 10)
+            assert largest_difference("C", predict, network, some) < 1e-5
 
 
 def test_figures_of_the_card():

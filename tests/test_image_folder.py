@@ -204,6 +204,30 @@ def test_images_too_small_for_some_named_designs(digits, tmp_path):
     assert "paper" not in done.stdout
 
 
+def test_ones_own_images_and_reference(digits, tmp_path):
+    """Nothing that the command says, and no word of the page, is of LightCNN; unless it is placed."""
+    folder = write(tmp_path / "pets", few(digits, 8))
+    arguments = ["--dataset", folder, "--trials", 2, "--epochs", 1, "--max-parameters", 300, "--seeds", 2]
+    arguments += ["--reference", "4-8-gap", "--workers", 2, "--out", tmp_path / "reports"]
+    done = execute(*arguments)
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "reports" / "pets"
+    designs = pd.read_csv(study / "designs.csv")
+    # 4-8-gap has 40 + 296 + 36 parameters: it is over the budget, and the first trial all the same.
+    assert designs[["name", "num_parameters"]].to_numpy().tolist() == [["4-8-gap", 372]]
+    trials = pd.read_csv(study / "trials.csv")
+    assert trials["architecture"][0] == "4-8-gap" and trials["num_parameters"][1] <= 300
+    assert "4-8-gap" not in set(pd.read_csv(study / "front.csv")["architecture"])
+    page = (study / "report.html").read_text(encoding="utf-8")
+    assert "pets: small CNNs around 4-8-gap" in page and "\n4-8-gap (372 parameters, " in done.stdout
+    assert "lightcnn" not in (done.stdout + done.stderr + page).lower()
+    done = execute(*arguments, "--place", "LightCNN")
+    assert done.returncode == 0, done.stderr
+    page = (study / "report.html").read_text(encoding="utf-8")
+    assert pd.read_csv(study / "designs.csv")["name"].tolist() == ["4-8-gap", "LightCNN"]
+    assert "LightCNN (" in done.stdout and "LightCNN" in page
+
+
 IMAGE = "train/digit 1/006.png"
 NO_DATASET = (
     "--dataset must be mnist, fashion-mnist, kmnist, cifar10 or the path of a folder with images in "

@@ -1,37 +1,20 @@
 """What mattered, on studies where it is known. Run: pytest tests/test_importance.py"""
 
 from dataclasses import replace
+from functools import partial
 
+import fakes
 import numpy as np
 import pytest
-from fakes import MNIST, SETTINGS, study_of
+from fakes import MNIST, SETTINGS
 
-from lightcnn.cost import num_parameters
 from search.report import summaries
 from search.report.importance import LEAST_TRIALS, importance
 from search.report.plots import importance_figure
 from search.space import Space
 
-SPACE = Space(MNIST, heads=("gap", "flatten"))
-
-
-def study_where(log_error, number=60, stopped=0):
-    """A study of random candidates with the log errors that `log_error` gives; the last were `stopped`."""
-    rng = np.random.default_rng(1)
-    drawn = {}
-    while len(drawn) < number:
-        candidate = SPACE.draw(rng)
-        if num_parameters(candidate) <= 30_000:
-            drawn[str(candidate)] = candidate
-    trials, curves = [], []
-    for i, (text, candidate) in enumerate(drawn.items()):
-        final = 1 - float(np.exp(log_error(candidate)))
-        half = 1 - 2 * (1 - final)  # as far as a stopped one comes: twice the errors
-        is_stopped = i >= number - stopped
-        state, last, epochs = ("PRUNED", half, 1) if is_stopped else ("COMPLETE", final, 2)
-        trials.append((state, text, num_parameters(candidate), last, epochs, 1))
-        curves += [(i, 1, 0.1, half, 0.1), (i, 2, 0.1, final, 0.1)][:epochs]
-    return study_of(trials, curves=curves, settings=replace(SETTINGS, space=SPACE))
+TWO_HEADS = replace(SETTINGS, space=Space(MNIST, heads=("gap", "flatten")))
+study_where = partial(fakes.study_where, settings=TWO_HEADS)
 
 
 def test_the_parameter_that_decides_comes_first():
@@ -45,6 +28,21 @@ def test_the_parameter_that_decides_comes_first():
     by_width = importance(study_where(lambda it: -2.0 - 0.5 * np.log(it.blocks[0].channels)))
     assert by_width.effects[0].dimension.name == "width_1"
     assert list(importance_figure(by_width).data[0].y)[-1] == "channels of block 1"
+
+
+def test_all_heads_lie_on_one_scale():
+    """Where accuracy grows with the side to which the last maps are pooled, as a share of their own."""
+
+    def share(candidate):
+        return np.log(candidate.grid) / np.log(candidate.map_side)
+
+    found = importance(fakes.study_where(lambda it: -3.0 - 1.0 * share(it)))
+    first = found.effects[0]
+    assert first.dimension.name == "head" and found.explained > 0.9
+    accuracies = [first.accuracies[head] for head in ("gap", "pool2", "pool3", "pool4", "flatten")]
+    assert accuracies == sorted(accuracies)
+    assert accuracies[0] == pytest.approx(1 - np.exp(-3), abs=0.005)
+    assert accuracies[-1] == pytest.approx(1 - np.exp(-4), abs=0.005)
 
 
 def test_a_width_counts_only_where_the_block_is_there():

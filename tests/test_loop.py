@@ -5,34 +5,21 @@ from concurrent.futures import Future
 from dataclasses import replace
 from threading import Timer
 
-import optuna
 import pytest
-from fakes import DATA, MNIST, SETTINGS, SPACE, PretendingSlots
+from fakes import MNIST, SETTINGS, SPACE, PretendingSlots, new_study
+from fakes import run_search as run
 from optuna.trial import TrialState
 
 from lightcnn.architecture import parse
 from lightcnn.designs import DESIGNS, LIGHTCNN
 from lightcnn.training import FAST, Epoch, Piece
-from search.execution.display import Display
-from search.loop import SEARCH_SEEDS, search
+from search.loop import SEARCH_SEEDS
 from search.records import finished, finished_designs
 from search.results import study_tables
 from search.samplers import SAMPLERS
 from search.settings import Reference
 from search.space import Space
 from search.stopping import StoppingRule, is_exempt
-
-
-def new_study():
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.create_study(directions=["maximize", "minimize"])
-
-
-def run(study, settings=SETTINGS, trials=12, designs=False, slots=None):
-    slots = slots or PretendingSlots()
-    with Display("test", trials) as display:
-        search(study, settings, DATA, trials, designs, slots, display)
-    return slots
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -80,7 +67,7 @@ NAMED = {design.text for design in DESIGNS}
 EAGER = replace(SETTINGS, stopping=StoppingRule(rungs=(1,), num_better=1, margin=0.0))
 
 
-def test_a_spared_run_is_spared_once():
+def test_an_exempted_run_is_exempted_once():
     study = new_study()
     rule = StoppingRule(rungs=(1, 2, 3), num_better=1, margin=0.0)
     run(study, replace(SETTINGS, recipe=replace(FAST, epochs=4), stopping=rule), trials=60)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_importance import study_where
+from fakes import study_where
 
 from search.cells import rows
 from search.report.__main__ import main

@@ -1,7 +1,9 @@
 """Whatever a file or an option holds, it is read or refused by one line; and nothing is unpickled."""
 
 import ast
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,8 @@ from lightcnn.training import FAST, Epoch
 from search.command import Parser, at_least
 from search.execution.checkpoints import Checkpoints
 from search.execution.runs import Run, RunProgress, TrainingData
-from search.settings import SearchSettings, SettingsFile, agree, read
+from search.settings import FORMAT, SearchSettings, SettingsFile, agree, read, recorded
+from search.stopping import StoppingRule
 from search.storage import move_aside, only_driver, open_study, study_folder
 from search.tables import (
     CURVES,
@@ -39,10 +42,10 @@ many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCh
 
 
 def or_one_line(function, *arguments):
-    """What `function` gives; None if it refuses with a ValueError of one line."""
+    """What `function` gives; None if it refuses with a UserError of one line."""
     try:
         return function(*arguments)
-    except ValueError as error:
+    except UserError as error:
         assert str(error) and "\n" not in str(error)
         return None
 
@@ -86,6 +89,39 @@ def test_any_settings_agree_or_are_refused(content, tmp_path):
     except UserError as error:
         assert "\n" not in str(error)
         assert (tmp_path / "settings.json").read_bytes() == content.encode()
+
+
+@given(parts=st.tuples(JSON | st.integers(1, 3), JSON | st.just(recorded(SETTINGS)), JSON, JSON))
+@many
+def test_any_format_and_any_rest_agree_or_are_refused(parts, tmp_path):
+    content = json.dumps(dict(zip(("format", "settings", "placed", "about"), parts, strict=True)))
+    (tmp_path / "settings.json").write_text(content)
+    or_one_line(agree, tmp_path, SettingsFile(SETTINGS, {}))
+
+
+WHOLE = recorded(replace(SETTINGS, stopping=StoppingRule((1,), 1, 0.2)))
+
+
+def places(value, path=()):
+    """Where each part of `value` stands."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield (*path, key)
+        yield from places(part, (*path, key))
+
+
+@given(path=st.sampled_from([*places(WHOLE)]), value=JSON | st.floats() | st.sampled_from([0, -1, 10**30]))
+@many
+def test_any_part_of_the_settings_is_read_or_refused(path, value, tmp_path):
+    damaged = copy.deepcopy(WHOLE)
+    *outer, last = path
+    part = damaged
+    for key in outer:
+        part = part[key]
+    part[last] = value
+    (tmp_path / "settings.json").write_text(json.dumps({"format": FORMAT, "settings": damaged}))
+    if (file := or_one_line(read, tmp_path / "settings.json", SearchSettings)) is not None:
+        assert recorded(file.settings).keys() == WHOLE.keys()
 
 
 @given(

@@ -118,6 +118,7 @@ def test_the_front_is_retrained_and_placed(tmp_path, mnist_folder):
     assert len(pd.read_csv(folder / "test_readings.csv")) == 2
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "It was read 2 times, on " in page and "3-gap (" in page
+    assert json.loads((folder / "settings.json").read_text())["placed"] == ["2-4-gap", "3-gap"]
 
 
 def test_the_page_is_opened_when_asked(finished_study, tmp_path, monkeypatch):
@@ -214,8 +215,10 @@ def test_help_names_every_option(capsys):
         *("--trials", "--epochs", "--seed", "--dataset", "--data-dir", "--out", "--name", "--devices"),
         *("--workers", "--workers-per-device", "--max-parameters", "--sampler", "--train-images"),
         *("--no-baselines", "--fresh", "--seeds", "--place", "--no-early-stopping"),
+        *("--widths", "--max-blocks", "--heads", "--reference", "--engine"),
     ):
         assert option in shown
+    assert "default: None" not in shown and "default: False" not in shown and "default: []" not in shown
 
 
 def test_the_display_in_a_terminal():

@@ -1,50 +1,20 @@
 """The loop that keeps slots busy: order, laziness, retries, divergence; the executor is a scripted one."""
 
-from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
+from fakes import DATA, MNIST, ScriptedSlots, Watching
 
-from lightcnn.architecture import Task, parse
+from lightcnn.architecture import parse
 from lightcnn.data import DATASETS
-from lightcnn.training import FAST, Epoch, Piece
-from search.execution.runs import Run, TrainingData, images_of, train_epoch
+from lightcnn.training import FAST
+from search.execution.runs import Run, TrainingData, images_of
 from search.execution.schedule import train_runs
-
-MNIST = Task(image_size=28, in_channels=1, num_classes=10)
-DATA = TrainingData(DATASETS["mnist"], Path("nowhere"))
 
 
 def run(seed, epochs=2):
     return Run(parse("4-gap", MNIST), replace(FAST, epochs=epochs), seed, DATA)
-
-
-class Scripted:
-    """Answers at once: with `errors` for the (seed, epoch) that they name, else with a made-up piece."""
-
-    def __init__(self, errors=(), diverge_at=(), num_slots=2):
-        self.num_slots = num_slots
-        self.errors, self.diverge_at, self.jobs = dict(errors), set(diverge_at), []
-
-    def submit(self, fn, run, epoch, state):
-        assert fn is train_epoch
-        self.jobs.append((run.seed, epoch, state))
-        future = Future()
-        if remaining := self.errors.get((run.seed, epoch)):
-            self.errors[run.seed, epoch] = remaining[1:]
-            future.set_exception(remaining[0])
-        else:
-            diverged = (run.seed, epoch) in self.diverge_at
-            measured = Epoch(epoch + 1, 0.1, 0.9, 0.2)
-            future.set_result(Piece((measured,), f"{run.seed} after {epoch + 1}".encode(), diverged, 1.5))
-        return future
-
-
-class Watching(list):
-    def show(self, key, progress):
-        self.append((key, len(progress.epochs)))
 
 
 def collect(slots, these):
@@ -54,7 +24,7 @@ def collect(slots, these):
 
 
 def test_each_run_goes_on_from_its_own_state():
-    executor = Scripted()
+    executor = ScriptedSlots()
     progresses, watching = collect(executor, [run(0), run(1), run(2, epochs=1)])
     assert {key: (len(o.epochs), o.state, o.seconds, o.error) for key, o in progresses.items()} == {
         "run 0": (2, b"0 after 2", 3.0, None),
@@ -79,13 +49,13 @@ def test_a_run_is_asked_for_only_when_a_slot_is_free_and_outcomes_are_taken():
             events.append(f"ask {seed}")
             yield seed, run(seed, epochs=1)
 
-    for key, _ in train_runs(asking(), Scripted(num_slots=1), Watching()):
+    for key, _ in train_runs(asking(), ScriptedSlots(num_slots=1), Watching()):
         events.append(f"tell {key}")
     assert events == [f"{verb} {seed}" for seed in range(4) for verb in ("ask", "tell")]
 
 
 def test_one_failure_is_retried_from_the_epoch_before():
-    executor = Scripted(errors={(0, 1): [OSError("gone")]})
+    executor = ScriptedSlots(errors={(0, 1): [OSError("gone")]})
     progresses, _ = collect(executor, [run(0), run(1)])
     assert (progresses["run 0"].error, len(progresses["run 0"].epochs)) == (None, 2)
     assert [job for job in executor.jobs if job[0] == 0] == [
@@ -97,13 +67,13 @@ def test_one_failure_is_retried_from_the_epoch_before():
 
 def test_a_second_failure_ends_the_run_and_no_other():
     errors = {(0, 0): [OSError("gone")], (0, 1): [ValueError("gone again\nwith details")]}
-    progresses, _ = collect(Scripted(errors), [run(0), run(1)])
+    progresses, _ = collect(ScriptedSlots(errors), [run(0), run(1)])
     assert progresses["run 0"].error == "ValueError: gone again"
     assert (progresses["run 1"].error, len(progresses["run 1"].epochs)) == (None, 2)
 
 
 def test_a_diverged_run_is_over():
-    progresses, _ = collect(Scripted(diverge_at={(0, 0)}), [run(0, epochs=5)])
+    progresses, _ = collect(ScriptedSlots(diverge_at={(0, 0)}), [run(0, epochs=5)])
     assert (progresses["run 0"].diverged, len(progresses["run 0"].epochs)) == (True, 1)
 
 

@@ -5,15 +5,20 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from fakes import MNIST, SETTINGS
 
+from lightcnn.architecture import Task
 from lightcnn.errors import UserError
-from lightcnn.training import FAST
-from search import run
+from lightcnn.training import FAST, Recipe
+from search import ablation_command, run
 from search.report.__main__ import main as report
+from search.report.page import write_report
+from search.results import rebuild_tables
 from search.settings import (
     AblationSettings,
+    DataSettings,
     Reference,
     SearchSettings,
     SettingsFile,
@@ -22,7 +27,10 @@ from search.settings import (
     read,
     recorded,
 )
+from search.space import Space
+from search.stopping import StoppingRule
 from search.storage import open_study
+from studies import gap_removal
 from studies.tabular_bench import TableSettings
 
 REPORTS = Path(__file__).parents[1] / "reports"
@@ -55,11 +63,98 @@ FIRST_FORMAT = """
 """
 
 
+# Letter for letter what an earlier version left in reports/mnist-defaults.
+MNIST_DEFAULTS = """\
+{
+  "settings": {
+    "task": {
+      "image_size": 28,
+      "in_channels": 1,
+      "num_classes": 10
+    },
+    "recipe": {
+      "epochs": 8,
+      "learning_rate": 0.02,
+      "batch_size": 64,
+      "warmup": 0.1
+    },
+    "seed": 0,
+    "sampler": "surrogate",
+    "max_parameters": 30000,
+    "data": {
+      "dataset": "mnist",
+      "num_validation": 10000,
+      "num_train_images": 25000,
+      "split_seed": 0,
+      "sha256": {
+        "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+      }
+    },
+    "stopping": {
+      "rungs": [
+        2,
+        4
+      ],
+      "num_better": 1,
+      "margin": 0.2
+    },
+    "space": {
+      "max_blocks": 4,
+      "widths": [
+        2,
+        32
+      ],
+      "heads": [
+        "gap",
+        "flatten"
+      ]
+    }
+  },
+  "about": {
+    "command": "python -m search.run --trials 100",
+    "python": "3.11.7",
+    "torch": "2.14.1",
+    "torchvision": "0.29.1",
+    "optuna": "5.0.0",
+    "numpy": "2.4.6",
+    "joblib": "1.6.0",
+    "plotly": "7.1.0",
+    "machine": "Linux x86_64, 2 cores, AMD EPYC",
+    "gpus": "none"
+  }
+}
+"""
+OF_MNIST_DEFAULTS = SearchSettings(
+    space=Space(MNIST, widths=(2, 32), max_blocks=4, heads=("gap", "flatten")),
+    reference=Reference("LightCNN", "8-16-32-gap"),
+    recipe=Recipe(epochs=8, learning_rate=0.02, batch_size=64, warmup=0.1),
+    seed=0,
+    sampler="surrogate",
+    max_parameters=30_000,
+    data=DataSettings("mnist", SETTINGS.data.sha256, 10_000, 25_000, split_seed=0),
+    stopping=StoppingRule((2, 4), num_better=1, margin=0.2),
+    engine="torch",
+)
+SMALL_TASK = Task(9, 3, 4)
+ANOTHER = SearchSettings(
+    space=Space(SMALL_TASK, widths=(4, 64), max_blocks=6, heads=("pool2", "gap")),
+    reference=Reference.of("16-32-gap", SMALL_TASK),
+    recipe=Recipe(3, 1e-3, 7, None),
+    seed=2**31,
+    sampler="tpe",
+    max_parameters=1_000,
+    data=DataSettings("my images", {"a": "b"}, 5, 3, 1),
+    stopping=StoppingRule((1,), 2, 0.0),
+    engine="native",
+)
+
+
 def file_of(settings, **about):
     return SettingsFile(settings, about)
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, ABLATION])
+@pytest.mark.parametrize("settings", [SETTINGS, OF_MNIST_DEFAULTS, ANOTHER, ABLATION])
 def test_settings_come_back_as_they_were(settings, tmp_path):
     agree(tmp_path, SettingsFile(settings, {"command": "it"}, ("8-gap",)))
     assert read(tmp_path / "settings.json", type(settings)) == SettingsFile(
@@ -76,6 +171,17 @@ def test_a_file_of_the_first_format_says_what_it_did(tmp_path):
     assert json.loads((tmp_path / "settings.json").read_text())["format"] == 2
     with pytest.raises(UserError, match=r"holds runs with space\.heads=\['gap', 'flatten'\], but got"):
         agree(tmp_path, file_of(SETTINGS))
+
+
+def test_a_committed_file_of_the_first_format(tmp_path):
+    path = tmp_path / "settings.json"
+    path.write_text(MNIST_DEFAULTS)
+    file = read(path, SearchSettings)
+    assert (file.settings, file.placed) == (OF_MNIST_DEFAULTS, ())
+    assert (file.about["command"], file.about["gpus"]) == ("python -m search.run --trials 100", "none")
+    with pytest.raises(UserError, match=r"holds runs with engine='torch', but got 'native'; --fresh"):
+        agree(tmp_path, file_of(replace(OF_MNIST_DEFAULTS, engine="native")))
+    assert path.read_text() == MNIST_DEFAULTS  # what is refused is not touched
 
 
 @pytest.mark.parametrize("path", sorted(REPORTS.glob("*/settings.json")), ids=lambda path: path.parent.name)
@@ -97,6 +203,106 @@ def test_a_committed_search_is_resumed_and_rendered(tmp_path, mnist_folder, caps
     with pytest.raises(SystemExit):
         run.main([*arguments[:4], "--out", str(tmp_path), "--name", "old"])
     assert "holds runs with space.heads=['gap', 'flatten'], but got " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["mnist-defaults", "mnist-100-trials"])
+def test_a_committed_search_has_its_tables_and_its_page_again(name, tmp_path):
+    folder = tmp_path / name
+    shutil.copytree(REPORTS / name, folder)
+    tables = [folder / f"{table}.csv" for table in ("trials", "front", "designs", "curves", "times")]
+    before = [pd.read_csv(table) for table in tables]
+    for table in tables:
+        table.unlink()
+    rebuild_tables(folder)
+    for table, earlier in zip(tables, before, strict=True):
+        pd.testing.assert_frame_equal(pd.read_csv(table)[earlier.columns], earlier)
+    page = write_report(folder).read_text(encoding="utf-8")
+    light = before[2].set_index("name").loc["LightCNN"]
+    assert f"{name}: small CNNs around LightCNN" in page
+    assert f"{100 * light['test_accuracy_mean']:.2f} %" in page
+
+
+def test_a_committed_ablation_is_resumed_and_rendered(tmp_path, mnist_folder, capsys):
+    folder = tmp_path / "gap_removal"
+    shutil.copytree(REPORTS / "gap_removal", folder)
+    before = [pd.read_csv(folder / f"{table}.csv") for table in ("runs", "summary")]
+    arguments = ["--out", str(tmp_path), "--workers", "1", "--seeds", str(gap_removal.STUDY.num_seeds)]
+    assert ablation_command.main(gap_removal.STUDY, gap_removal.__doc__, argv=arguments) == 0
+    assert capsys.readouterr().err == ""  # nothing was trained
+    for table, earlier in zip(("runs", "summary"), before, strict=True):
+        pd.testing.assert_frame_equal(pd.read_csv(folder / f"{table}.csv"), earlier)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert f"{100 * before[1]['test_accuracy_mean'][0]:.2f} %" in page
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        (None, (1,), "stopping.rungs=None, but got [1]"),
+        ((1,), None, "stopping.rungs=[1], but got None"),
+        ((1,), (1, 2), "stopping.rungs=[1], but got [1, 2]"),
+    ],
+)
+def test_a_part_that_is_absent_differs_from_one_that_is_there(was, now, told, tmp_path):
+    def file(rungs):
+        rule = None if rungs is None else StoppingRule(rungs, 1, 0.2)
+        return file_of(replace(SETTINGS, stopping=rule))
+
+    agree(tmp_path, file(was))
+    with pytest.raises(UserError) as caught:
+        agree(tmp_path, file(now))
+    assert str(caught.value) == f"{tmp_path} holds runs with {told}; {ADVICE}"
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "why"),
+    [
+        ("seed", True, "Input should be a valid integer"),
+        ("seed", 0.5, "Input should be a valid integer"),
+        ("sampler", None, "Input should be a valid string"),
+        ("engine", "steam", "Input should be 'torch' or 'native'"),
+        ("recipe.warmup", "0.1", "Input should be a valid number"),
+        ("data.sha256", ["a"], "Input should be an object"),
+        ("space.heads", "gap", "Input should be a valid array"),
+        ("space.task.image_size", [28], "Input should be a valid integer"),
+    ],
+)
+def test_a_value_of_another_type_is_one_line(where, value, why, tmp_path):
+    settings = recorded(SETTINGS)
+    part, *inner = where.split(".")
+    within = settings
+    for name in inner:
+        within, part = within[part], name
+    within[part] = value
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps({"format": 2, "settings": settings}))
+    with pytest.raises(UserError) as caught:
+        read(path, SearchSettings)
+    assert str(caught.value) == f"{path} must hold a study's settings, but {where}: {why}"
+
+
+@pytest.mark.parametrize(
+    ("damaged", "why"),
+    [
+        ("", "Expecting value: line 1 column 1 (char 0)"),
+        ("[", "Expecting value: line 1 column 2 (char 1)"),
+        ("{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+    ],
+)
+def test_what_is_no_json_is_one_line(damaged, why, tmp_path):
+    path = tmp_path / "settings.json"
+    path.write_text(damaged)
+    with pytest.raises(UserError) as caught:
+        agree(tmp_path, file_of(SETTINGS))
+    assert str(caught.value) == f"{path} must be JSON, but {why}; --fresh starts over"
+    assert path.read_text() == damaged
+
+
+def test_what_is_missing_is_told(tmp_path):
+    path = tmp_path / "settings.json"
+    with pytest.raises(UserError) as caught:
+        read(path, SearchSettings)
+    assert str(caught.value) == f"{path} must exist"
 
 
 @pytest.mark.parametrize(
@@ -177,3 +383,15 @@ def test_the_hand_made_designs_belong_to_lightcnn():
     assert [design.name for design in SETTINGS.designs][:2] == ["LightCNN", "LightCNN, GAP removed"]
     own = replace(SETTINGS, reference=Reference.of("16-32-64-gap", MNIST))
     assert [(design.name, design.text) for design in own.designs] == [("16-32-64-gap", "16-32-64-gap")]
+
+
+def test_fresh_moves_the_settings_aside_and_starts_over(tmp_path):
+    said = []
+    with held_study(tmp_path, "it", False, SettingsFile(SETTINGS, {}, ("8-gap",)), said.append):
+        pass
+    with held_study(tmp_path, "it", True, file_of(ANOTHER), said.append) as folder:
+        pass
+    (aside,) = tmp_path.glob("it.*")
+    assert said == [f"the earlier run is now in {aside}"]
+    assert read(aside / "settings.json", SearchSettings) == SettingsFile(SETTINGS, {}, ("8-gap",))
+    assert read(folder / "settings.json", SearchSettings) == file_of(ANOTHER)

@@ -49,14 +49,14 @@ def test_a_rule_without_sense_is_refused(rungs, num_better, margin):
         StoppingRule(rungs, num_better, margin)
 
 
-def test_a_tenth_is_spared_and_always_the_same():
+def test_a_tenth_is_exempted_and_always_the_same():
     drawn = [is_exempt(0, number) for number in range(2_000)]
     assert 0.08 < np.mean(drawn) < 0.12
     assert drawn == [is_exempt(0, number) for number in range(2_000)]
     assert drawn != [is_exempt(1, number) for number in range(2_000)]
 
 
-class NobodySpared:
+class NobodyExempted:
     def random(self, size):
         return np.ones(size)
 
@@ -65,13 +65,13 @@ def test_a_replay_by_hand():
     sizes = np.array([1_000, 100, 2_000, 3_000])
     curves = np.array([[0.95, 0.97], [0.80, 0.90], [0.90, 0.98], [0.96, 0.96]])
     rule = StoppingRule((1,), 1, 0.2)
-    done = early_stopping.replay(sizes, curves, rule, NobodySpared())
+    done = early_stopping.replay(sizes, curves, rule, NobodyExempted())
     assert done.epochs_saved == 1 / 8  # the third, beaten by the first after one epoch
     assert done.stopped == 0.25
     assert done.false_stops == 1  # and it would have been the most accurate of all
     whole = 0.07 * np.log10(2) + 0.08 * np.log10(65_000 / 2_000)
     assert done.loss == pytest.approx(1 - 0.07 * np.log10(65) / whole)
-    assert early_stopping.replay(sizes, curves, StoppingRule((1,), 2, 0.2), NobodySpared()) == (
+    assert early_stopping.replay(sizes, curves, StoppingRule((1,), 2, 0.2), NobodyExempted()) == (
         early_stopping.Replay(0, 0, 0, 0)
     )
 
@@ -95,7 +95,7 @@ def test_a_replay_stops_what_the_rule_stops():
                 break
         trained.append((size, own))
         epochs += len(own)
-    done = early_stopping.replay(sizes, curves, rule, NobodySpared())
+    done = early_stopping.replay(sizes, curves, rule, NobodyExempted())
     assert done.epochs_saved == 1 - epochs / 160 > 0
 
 

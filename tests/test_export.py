@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ from lightcnn.architecture import Task, parse, plan
 from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS, load_training_images
 from lightcnn.network import build
-from lightcnn.training import trained_network
-from search.evaluation import one_network
+from lightcnn.training import FAST, trained_network
+from search.ablation import Ablation
+from search.ablation_command import main as run_ablation
+from search.evaluation import Arm, one_network
 from search.export import __main__ as export
 from search.export import formats
 from search.export.__main__ import best_within, main

@@ -10,18 +10,22 @@ p-value 0 where two such arms differ and 1 where they do not. No seed moved the 
 ValueError, from every function of seeds: fewer than 2 in an arm (one has no interval), or a value not finite.
 """
 
+import warnings
 from collections.abc import Sequence
 from math import inf, nan, sqrt
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Values = Sequence[float] | NDArray[np.float64]
+Array = NDArray[np.float64]
+Values = Sequence[float] | Array
+Method = Literal["paired", "welch", "moderated"]
 
 CONFIDENCE = 0.95
 SIGNIFICANT = 0.05  # p, corrected for all comparisons made, below which two designs are told apart
+AGREE = 1e-12  # seeds that differ by no more agree but for rounding
 PAIRING_LEVEL = 0.05  # the correlation over seeds must be this significant before arms are paired
 
 
@@ -40,7 +44,7 @@ class Difference(NamedTuple):
     low: float
     high: float
     p_value: float
-    method: Literal["paired", "welch"]
+    method: Method
 
 
 class Correlation(NamedTuple):
@@ -84,7 +88,7 @@ class _Moments(NamedTuple):
     dof: int
 
 
-def standard_error(accuracy: Values, num_images: int) -> NDArray[np.float64]:
+def standard_error(accuracy: Values, num_images: int) -> Array:
     """Of an accuracy measured on `num_images` images, each right or wrong by itself (binomial)."""
     a = np.asarray(accuracy, dtype=np.float64)
     return np.sqrt(a * (1 - a) / num_images)
@@ -119,12 +123,14 @@ def welch_difference(baseline: Values, variant: Values) -> Difference:
 
     Source: Welch (1947), with Satterthwaite's degrees of freedom.
     """
-    b, v = _moments("baseline", baseline), _moments("variant", variant)
-    squared_error = b.squared_error + v.squared_error
-    if squared_error == 0:
-        return _t_difference(v.mean - b.mean, 0.0, 1.0, "welch")
-    dof = squared_error**2 / (b.squared_error**2 / b.dof + v.squared_error**2 / v.dof)
-    return _t_difference(v.mean - b.mean, squared_error, dof, "welch")
+    b, v = _seeds("baseline", baseline), _seeds("variant", variant)
+    if max(np.ptp(b), np.ptp(v)) <= AGREE:
+        return _without_variance(b, v, "welch")
+    with warnings.catch_warnings():
+        # One arm without variance is no loss of precision, but scipy takes it for one.
+        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+        test = stats.ttest_ind(v, b, equal_var=False)
+    return _t_test(b, v, test, "welch")
 
 
 def paired_difference(baseline: Values, variant: Values) -> Difference:
@@ -133,8 +139,9 @@ def paired_difference(baseline: Values, variant: Values) -> Difference:
     Source: Student (1908).
     """
     b, v = _pairs(baseline, variant)
-    mean, squared_error, dof = _moments("variant - baseline", v - b)
-    return _t_difference(mean, squared_error, dof, "paired")
+    if np.ptp(_seeds("variant - baseline", v - b)) <= AGREE:
+        return _without_variance(b, v, "paired")
+    return _t_test(b, v, stats.ttest_rel(v, b), "paired")
 
 
 def seed_correlation(baseline: Values, variant: Values) -> Correlation | None:
@@ -236,39 +243,44 @@ def _others(front: Sequence[Measured], design: Measured) -> list[Measured]:
     return sorted((m for m in front if m.name != design.name), key=lambda m: m.num_parameters)
 
 
-def _draw_means(moments: _Moments, rng: np.random.Generator, num_draws: int) -> NDArray[np.float64]:
+def _draw_means(moments: _Moments, rng: np.random.Generator, num_draws: int) -> Array:
     return moments.mean + sqrt(moments.squared_error) * rng.standard_t(moments.dof, num_draws)
 
 
-def _finite(name: str, values: Values) -> NDArray[np.float64]:
+def _finite(name: str, values: Values) -> Array:
     array = np.asarray(values, dtype=np.float64)
     if not np.isfinite(array).all():
         raise ValueError(f"every value must be finite, but got {name}={array.tolist()}")
     return array
 
 
-def _moments(name: str, values: Values) -> _Moments:
+def _seeds(name: str, values: Values) -> Array:
     array = _finite(name, values)
     if len(array) < 2:
         raise ValueError(f"an interval needs at least 2 seeds, but got {name}={array.tolist()}")
+    return array
+
+
+def _moments(name: str, values: Values) -> _Moments:
+    array = _seeds(name, values)
     # From the first value on, equal values have variance 0 exactly; in np.var three times 0.1 has not.
     shifted = array - array[0]
     return _Moments(float(array[0] + shifted.mean()), float(shifted.var(ddof=1)) / len(array), len(array) - 1)
 
 
-def _pairs(baseline: Values, variant: Values) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _pairs(baseline: Values, variant: Values) -> tuple[Array, Array]:
     if len(baseline) != len(variant):
         sizes = f"len(baseline)={len(baseline)}, len(variant)={len(variant)}"
         raise ValueError(f"paired arms need as many seeds each, but got {sizes}")
     return _finite("baseline", baseline), _finite("variant", variant)
 
 
-def _t_difference(
-    mean: float, squared_error: float, dof: float, method: Literal["paired", "welch"]
-) -> Difference:
-    if squared_error == 0:
-        return Difference(mean, mean, mean, float(mean == 0), method)
-    error = sqrt(squared_error)
-    half_width = float(stats.t.ppf((1 + CONFIDENCE) / 2, dof)) * error
-    p_value = 2 * float(stats.t.sf(abs(mean) / error, dof))
-    return Difference(mean, mean - half_width, mean + half_width, p_value, method)
+def _without_variance(b: Array, v: Array, method: Method) -> Difference:
+    gap = float(v.mean() - b.mean())
+    gap = 0.0 if abs(gap) <= AGREE else gap
+    return Difference(gap, gap, gap, float(gap == 0), method)
+
+
+def _t_test(b: Array, v: Array, test: Any, method: Method) -> Difference:
+    low, high = test.confidence_interval(CONFIDENCE)
+    return Difference(float(v.mean() - b.mean()), float(low), float(high), float(test.pvalue), method)

@@ -23,7 +23,7 @@ from scipy import stats
 
 Array = NDArray[np.float64]
 Values = Sequence[float] | Array
-Method = Literal["paired", "welch"]
+Method = Literal["paired", "welch", "moderated"]
 
 CONFIDENCE = 0.95
 SIGNIFICANT = 0.05  # p, corrected for all comparisons made, below which two designs are distinguishable

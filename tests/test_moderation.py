@@ -1,0 +1,222 @@
+"""search.moderation against cases worked by hand and simulated designs.
+
+By hand: t(0.975) is 2.306004 with 8 degrees of freedom and 2.262157 with 9, from any table of t.
+"""
+
+import re
+from collections.abc import Callable
+from math import exp, inf, log, nan, sqrt
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from search.moderation import (
+    MNIST,
+    Prior,
+    accuracy_interval,
+    difference,
+    fitted,
+    log_errors,
+    moderated,
+    probability_better,
+    seed_columns,
+)
+from search.statistics import paired_difference
+
+T_8, T_9 = 2.306004, 2.262157
+FEW_IMAGES = Prior(level=0.0072, knee=0.015, degrees_of_freedom=8, num_images=200, num_runs=0)
+
+
+def designs(seed: int, num: int, k: int, error: float, prior: Prior = MNIST) -> NDArray[np.float64]:
+    """Accuracies (num, k) of designs whose variances are drawn about the prior's, one each."""
+    rng = np.random.default_rng(seed)
+    variances = (
+        prior.variance(error) * prior.degrees_of_freedom / rng.chisquare(prior.degrees_of_freedom, num)
+    )
+    return 1 - error * np.exp(np.sqrt(variances)[:, None] * rng.standard_normal((num, k)))
+
+
+# The variance that is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "variance"), [(0.010, 0.0072), (0.015, 0.0072), (0.030, 0.0144), (0.15, 0.072)]
+)
+def test_the_expected_variance_is_level_up_to_the_knee_and_rises_as_the_error(
+    error: float, variance: float
+) -> None:
+    assert MNIST.variance(error) == pytest.approx(variance)
+
+
+def test_on_few_images_errors_scatter_as_counts_do() -> None:
+    # Half a binomial's: at 2 % of 200 images, 4 images, (1 - 0.02) / (2 * 4)
+    assert FEW_IMAGES.variance(0.02) == pytest.approx(0.98 / 8)
+    assert MNIST.variance(0.02) == pytest.approx(0.0096)  # not on 10,000, where that is 0.00245
+
+
+def test_no_error_counts_as_half_an_image() -> None:
+    assert log_errors([1.0, 0.9, nan], 10_000) == pytest.approx([log(0.00005), log(0.1), nan], nan_ok=True)
+
+
+# One design
+
+
+def test_interval_of_one_seed_by_hand() -> None:
+    half_width = T_8 * sqrt(0.0072)
+    expected = (0.99, 1 - 0.01 * exp(half_width), 1 - 0.01 * exp(-half_width))
+    assert accuracy_interval([0.99], MNIST) == pytest.approx(expected, abs=1e-8)
+
+
+def test_interval_of_two_seeds_by_hand() -> None:
+    # Errors of 1 % and 4 %: geometric mean 2 %, s0^2 = 0.0072 * 4 / 3 = 0.0096; deviations -log 2 and log 2,
+    # so s^2 = (8 * 0.0096 + 2 log(2)^2) / 9.
+    variance = (8 * 0.0096 + 2 * log(2) ** 2) / 9
+    half_width = T_9 * sqrt(variance / 2)
+    own = moderated([0.99, 0.96], MNIST)
+    assert own == pytest.approx((log(0.02), variance, 2, 9))
+    expected = (0.975, 1 - 0.02 * exp(half_width), 1 - 0.02 * exp(-half_width))
+    assert accuracy_interval([0.99, 0.96], MNIST) == pytest.approx(expected, abs=1e-8)
+
+
+def test_interval_takes_the_confidence() -> None:
+    half_width = 1.859548 * sqrt(0.0072)  # t(0.95) with 8 degrees of freedom
+    assert accuracy_interval([0.99], MNIST, 0.90).low == pytest.approx(1 - 0.01 * exp(half_width), abs=1e-8)
+
+
+def test_dead_runs_have_no_part() -> None:
+    assert moderated([0.99, nan, 0.96], MNIST) == moderated([0.99, 0.96], MNIST)
+    columns = seed_columns([0.99, nan, 0.96], MNIST)
+    mean, low, high = accuracy_interval([0.99, 0.96], MNIST)
+    assert columns == {
+        **{"num_seeds": 3, "num_dead": 1, "test_accuracy_mean": mean},
+        **{"test_accuracy_low": low, "test_accuracy_high": high},
+    }
+
+
+def test_where_all_died_there_is_no_mean() -> None:
+    columns = seed_columns([nan, nan], MNIST)
+    assert (columns["num_seeds"], columns["num_dead"]) == (2, 2)
+    assert all(np.isnan(columns[f"test_accuracy_{name}"]) for name in ("mean", "low", "high"))
+
+
+@pytest.mark.parametrize("prior", [MNIST, FEW_IMAGES])
+@pytest.mark.parametrize(
+    "accuracies", [[1.0], [1.0, 1.0], [1.0, 0.5], [0.0001, 0.9999], [0.0], [0.9931, 0.9931], [0.02, 0.01]]
+)
+def test_an_interval_holds_the_mean_has_a_width_and_stays_within_0_and_1(
+    accuracies: list[float], prior: Prior
+) -> None:
+    mean, low, high = accuracy_interval(accuracies, prior)
+    assert 0 <= low <= mean <= high <= 1
+    assert low < high
+
+
+# Two designs
+
+
+def test_difference_by_hand() -> None:
+    # One seed each, errors of 2 % and 1 %: s0^2 = 0.0096 and 0.0072, 8 degrees of freedom. Squared errors
+    # of the accuracies c = (0.02^2 * 0.0096, 0.01^2 * 0.0072) = (3.84e-6, 0.72e-6). Patil: second moment
+    # 8/6 * 4.56e-6 = 6.08e-6; fourth 64 / (36 * 4) * (14.7456 + 0.5184) e-12 = 6.784e-12;
+    # b = 4 + 36.9664 / 6.784 = 9.44906, scale^2 = 6.08e-6 * 7.44906 / 9.44906 = 4.79309e-6.
+    result = difference([0.98], [0.99], MNIST)
+    half_width = 2.2460 * sqrt(4.79309e-6)  # t(0.975) with 9.449 degrees of freedom
+    assert result[:3] == pytest.approx((0.01, 0.01 - half_width, 0.01 + half_width), abs=1e-6)
+    assert result.p_value == pytest.approx(0.0012, abs=1e-4)  # t = 4.5676
+    assert result.method == "moderated"
+
+
+def test_probability_better_is_half_the_p_value() -> None:
+    p_value = difference([0.98], [0.99], MNIST).p_value
+    assert probability_better([0.99], [0.98], MNIST) == pytest.approx(1 - p_value / 2)
+    assert probability_better([0.98], [0.99], MNIST) == pytest.approx(p_value / 2)
+    assert probability_better([0.98], [0.98, nan], MNIST) == 0.5
+
+
+def test_difference_pairs_where_seeds_pair_and_there_are_five() -> None:
+    baseline = [0.970, 0.975, 0.980, 0.985, 0.990]
+    follows = [0.971, 0.977, 0.981, 0.987, 0.991]  # r = 0.998
+    ignores = [0.981, 0.977, 0.991, 0.971, 0.987]  # r = 0.2
+    assert difference(baseline, follows, MNIST) == paired_difference(baseline, follows)
+    assert difference(baseline, ignores, MNIST).method == "moderated"
+    assert difference(baseline[:4], follows[:4], MNIST).method == "moderated"
+    # A sixth seed died in both; then in one only, which is no pair.
+    assert difference([nan, *baseline], [nan, *follows], MNIST) == paired_difference(baseline, follows)
+    assert difference([0.98, *baseline], [nan, *follows], MNIST).method == "moderated"
+
+
+def test_interval_and_p_value_agree() -> None:
+    arms = designs(0, 200, 4, 0.012)
+    results = [difference(own[:2], own[2:] - 0.002, MNIST) for own in arms]
+    significant = [result.p_value < 0.05 for result in results]
+    assert significant == [not result.low <= 0 <= result.high for result in results]
+    assert 10 < sum(significant) < 190
+
+
+# The prior of other images
+
+
+def test_the_level_is_found_again() -> None:
+    # 60 designs of 3 seeds, 120 degrees of freedom: the level's standard error is some 15 %.
+    truth = Prior(level=0.0018, knee=0.015, degrees_of_freedom=8, num_images=10_000, num_runs=0)
+    own = fitted(list(designs(1, 60, 3, 0.1, truth)), 10_000)
+    assert own.level == pytest.approx(truth.level, rel=0.4)
+    assert (own.knee, own.degrees_of_freedom, own.num_images, own.num_runs) == (0.015, 8, 10_000, 180)
+
+
+def test_too_few_runs_leave_the_constants() -> None:
+    # 7 degrees of freedom in 7 pairs, and designs that say nothing: one seed, or one that lived.
+    pairs = [list(own) for own in designs(2, 7, 2, 0.1)]
+    silent = [[0.9], [0.9, nan], [nan]]
+    own = fitted([*pairs, *silent], 500)
+    assert own == Prior(level=0.0072, knee=0.015, degrees_of_freedom=8, num_images=500, num_runs=0)
+    assert fitted([*pairs, [0.9, 0.905], *silent], 500).num_runs == 16
+
+
+def test_seeds_that_all_agree_do_not_break_the_fit() -> None:
+    assert 0 < fitted([[0.9, 0.9]] * 10, 10_000).level < 0.0072
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: accuracy_interval([nan], MNIST),
+            "an interval needs a live run, but got accuracies=[nan]",
+        ),
+        (lambda: moderated([], MNIST), "an interval needs a live run, but got accuracies=[]"),
+        (
+            lambda: difference([0.9, inf], [0.9], MNIST),
+            "every accuracy must be finite or NaN, but got [0.9, inf]",
+        ),
+    ],
+)
+def test_errors_give_rule_name_and_value(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        call()
+
+
+# Coverage, in simulated designs whose variances scatter about the prior
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+@pytest.mark.parametrize("error", [0.011, 0.05])
+def test_an_interval_covers_what_it_says(k: int, error: float) -> None:
+    # 2,000 designs: 95 % is seen to 0.5 points, here within three of these. The truth is the typical run's.
+    intervals = [accuracy_interval(own, MNIST) for own in designs(k, 2_000, k, error)]
+    covered = np.mean([interval.low <= 1 - error <= interval.high for interval in intervals])
+    assert 0.935 < covered < 0.965
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_equal_designs_differ_as_often_as_p_says(k: int) -> None:
+    arms = designs(10 + k, 4_000, k, 0.011)
+    p_values = np.array(
+        [difference(*pair, MNIST).p_value for pair in zip(arms[::2], arms[1::2], strict=True)]
+    )
+    # At 5 seeds one pair in twenty is paired by luck, which costs about a point.
+    assert 0.035 < np.mean(p_values < 0.05) < 0.065

@@ -348,6 +348,7 @@ def test_an_ablations_design_is_taken_away(tmp_path, mnist_folder, capsys):
     assert "On 200 of the 60,000 training images of MNIST" in card
     assert "with one seed, which gives no interval" in card
     assert pd.read_csv(folder / "test_readings.csv")["exported"].tolist()[1:] == ["2-flatten"]
+    capsys.readouterr()
     assert refused(capsys, folder, "--budget", 100, "--to", target) == (
         f"--budget needs the front of a search, but {folder} holds an ablation; --design takes one"
     )

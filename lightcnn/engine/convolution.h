@@ -58,13 +58,17 @@ struct Convolution {
     size_t weights_at, biases_at;  // among the network's parameters
     const Maps* input;             // its border is the padding
     Maps output;                   // after pooling and ReLU
-    std::vector<Lanes>
-        winners;    // [channel][row][column]: integers, which pixel of a window got through, or NONE
+    std::vector<uint8_t>
+        winners;    // [channel][row][column][image]: which pixel of a window got through, or NONE
     Maps gradient;  // of the convolution's own maps; of the first layer, `band` rows from `top` on
     int top = 0;
     int band;  // rows of the output for which a gradient is made and used before the next
     Filter forward, backward;  // the second: in and out exchanged, rows and columns turned around
     std::vector<Lanes> weight_sums, bias_sums;  // gradients, not yet summed over the 16 images
+
+    size_t winner_at(int channel, int y, int x, int part) const {
+        return ((size_t(channel) * output.height + y) * output.width + x) * IMAGES + part * WIDTH;
+    }
 };
 
 constexpr int NONE = 4;  // ReLU let nothing through
@@ -145,8 +149,7 @@ void pooled_row(Convolution& layer, const float* biases, int first, int y, int p
             winner = largest > 0.0f ? winner : Integers{} + NONE;
             Maps& out = layer.output;
             out.at(first + c, y, x)[part] = relu(largest);
-            const size_t pixel = (size_t(first + c) * out.height + y) * out.width + x;
-            reinterpret_cast<Integers&>(layer.winners[pixel].part[part]) = winner;
+            store_bytes(layer.winners.data() + layer.winner_at(first + c, y, x, part), winner);
         }
     }
 }
@@ -227,22 +230,35 @@ inline void forward(Convolution& layer, const float* parameters) {
 
 // ---- backward ------------------------------------------------------------------------
 
-// The gradient of one value of the output becomes that of the convolution's own maps, through ReLU and
-// pooling. Returns what came through.
-INLINE Vector pass_back(Convolution& layer, int channel, int y, int x, int part, Vector gradient) {
-    const Maps& out = layer.output;
-    if (!layer.pools) {
-        gradient = out.at(channel, y, x)[part] > 0.0f ? gradient : Vector{};
-        return layer.gradient.at(channel, y - layer.top, x)[part] = gradient;
+// In one row of a channel: the gradient of an output becomes that of the convolution's own maps, through ReLU
+// and pooling.
+class PassBack {
+    const bool pools;
+    const int next_row;
+    const Vector* output;
+    const uint8_t* winners;
+    Vector* gradient;
+
+public:
+    INLINE PassBack(Convolution& layer, int channel, int y, int part)
+        : pools(layer.pools),
+          next_row(layer.gradient.row()),
+          output(layer.output.at(channel, y, 0) + part),
+          winners(layer.winners.data() + layer.winner_at(channel, y, 0, part)),
+          gradient(layer.gradient.at(channel, (pools ? 2 * y : y) - layer.top, 0) + part) {}
+
+    // Returns what came through.
+    INLINE Vector operator()(int x, Vector value) const {
+        if (!pools) return gradient[x * PARTS] = output[x * PARTS] > 0.0f ? value : Vector{};
+        const Integers winner = load_bytes(winners + x * IMAGES);
+        Vector* at = gradient + 2 * x * PARTS;
+        at[0] = winner == 0 ? value : Vector{};
+        at[PARTS] = winner == 1 ? value : Vector{};
+        at[next_row] = winner == 2 ? value : Vector{};
+        at[next_row + PARTS] = winner == 3 ? value : Vector{};
+        return winner < NONE ? value : Vector{};
     }
-    const size_t pixel = (size_t(channel) * out.height + y) * out.width + x;
-    const Integers winner = reinterpret_cast<const Integers&>(layer.winners[pixel].part[part]);
-    Vector* at = layer.gradient.at(channel, 2 * y - layer.top, 2 * x) + part;
-    const int steps[4] = {0, PARTS, layer.gradient.row(), layer.gradient.row() + PARTS};
-    UNROLL for (int p = 0; p < 4; p++)
-        at[steps[p]] = winner == p ? gradient : Vector{};
-    return winner < NONE ? gradient : Vector{};
-}
+};
 
 // From the gradient of `layer` to that of the layer before it, for rows [from, to) of that one's output.
 template <int KERNEL>
@@ -251,8 +267,8 @@ void data_gradient(const Convolution& layer, Convolution& before, int from, int 
                            [&before](int channel, int y, int x, int part, auto& values)
                                __attribute__((always_inline)) {
                                    Vector sum = before.bias_sums[channel].part[part];
-                                   UNROLL for (const Vector& value : values)
-                                       sum += pass_back(before, channel, y, x++, part, value);
+                                   const PassBack pass_back(before, channel, y, part);
+                                   UNROLL for (const Vector& value : values) sum += pass_back(x++, value);
                                    before.bias_sums[channel].part[part] = sum;
                                });
 }

@@ -91,13 +91,13 @@ bool add_convolution(Network& network, PlanReader& plan, int channels_in, int si
     layer.biases_at = layer.weights_at + weights;
     network.num_parameters = layer.biases_at + channels;
 
-    // So many rows at a time that their gradients, of some channels, stay in the first cache.
+    // So many rows at a time that their gradients, of some six channels, stay in a first cache of 32 KB.
     const int rows_a_step = layer.pools ? 2 : 1;
-    layer.band = std::min(side, std::max(1, 112 / (layer.side * rows_a_step)));
+    layer.band = std::min(side, std::max(1, 56 / (layer.side * rows_a_step)));
     const bool is_first = network.convolutions.empty();
     layer.gradient = is_first ? Maps(channels, layer.band * rows_a_step, layer.side, 0)
                               : Maps(channels, layer.side, layer.side, layer.kernel - 1 - layer.padding);
-    if (layer.pools) layer.winners.resize(size_t(channels) * side * side);
+    if (layer.pools) layer.winners.resize(size_t(channels) * side * side * IMAGES);
     layer.output = Maps(channels, side, side, 0);  // its border follows from the next layer
     layer.forward = {channels_in, channels, layer.kernel, std::vector<float>(weights)};
     layer.backward = {channels, channels_in, layer.kernel, std::vector<float>(weights)};
@@ -213,6 +213,7 @@ void head_gradient(const Network& network, Convolution& last, int from, int to) 
         for (int part = 0; part < PARTS; part++) {
             Vector sum = last.bias_sums[channel].part[part];
             for (int y = from; y < to; y++) {
+                const PassBack pass_back(last, channel, y, part);
                 Window before = {-1, -1};
                 const Window rows = flattened ? Window{y, y + 1} : pool.covering[y];
                 Vector value = {};
@@ -226,7 +227,7 @@ void head_gradient(const Network& network, Convolution& last, int from, int to) 
                                 value += gradient[i * grid + j].part[part];
                         before = columns;
                     }
-                    sum += pass_back(last, channel, y, x, part, value);
+                    sum += pass_back(x, value);
                 }
             }
             last.bias_sums[channel].part[part] = sum;

@@ -20,8 +20,9 @@ constexpr int WIDTH = 4;
 #endif
 constexpr int PARTS = IMAGES / WIDTH;  // vectors that hold one value of each image
 
-typedef float Vector __attribute__((vector_size(4 * WIDTH), may_alias));
-typedef int32_t Integers __attribute__((vector_size(4 * WIDTH), may_alias));
+// Without may_alias, as the intrinsics' types have it: each store would be a reason to read all sizes anew.
+typedef float Vector __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t Integers __attribute__((vector_size(4 * WIDTH)));
 
 // One value (a pixel of a map, a feature, a sum) of each of the 16 images.
 struct alignas(64) Lanes {
@@ -46,6 +47,33 @@ INLINE Vector multiply_add(Vector a, Vector b, Vector c) {
     return vfmaq_f32(c, a, b);
 #else
     return a * b + c;
+#endif
+}
+
+// Small whole numbers as bytes and back. By intrinsics, because g++ takes __builtin_convertvector one number
+// at a time.
+INLINE void store_bytes(uint8_t* to, Integers x) {
+#if defined(__AVX512F__)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)x));
+#elif defined(__AVX2__)
+    const __m128i low = _mm256_castsi256_si128((__m256i)x);
+    const __m128i high = _mm256_extracti128_si256((__m256i)x, 1);
+    const __m128i halves = _mm_packs_epi32(low, high);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(halves, halves));
+#else
+    for (int i = 0; i < WIDTH; i++) to[i] = uint8_t(x[i]);
+#endif
+}
+
+INLINE Integers load_bytes(const uint8_t* from) {
+#if defined(__AVX512F__)
+    return (Integers)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+#elif defined(__AVX2__)
+    return (Integers)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
+#else
+    Integers x;
+    for (int i = 0; i < WIDTH; i++) x[i] = from[i];
+    return x;
 #endif
 }
 

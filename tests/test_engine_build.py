@@ -92,6 +92,19 @@ def test_a_compiler_that_fails_is_named(cache, monkeypatch, tmp_path):
     assert "broken-c++ could not compile the engine: error: no such header; another C++ compiler" in line
 
 
+def test_zig_is_given_its_own_names_of_processors(tmp_path, monkeypatch):
+    """A command that stands in for zig: it knows no x86-64-v3, as the real one."""
+    stand_in = tmp_path / "zig"
+    stand_in.write_text(
+        '#!/bin/sh\nfor word; do case "$word" in *x86-64-v*) exit 1; esac; last=$word; done\n'
+    )
+    with stand_in.open("a") as script:
+        script.write('[ "$1" = c++ ] && [ "$2" != --version ] && echo library > "$last"; exit 0\n')
+    stand_in.chmod(0o755)
+    flags = (*build.FLAGS, "-march=x86-64-v3")
+    assert build.compile_engine([str(stand_in), "c++"], flags, tmp_path).read_text() == "library\n"
+
+
 def test_a_cache_that_cannot_be_written(compiler, cache):
     cache.write_text("a file where the folder should be")
     path, (line,) = prepared()

@@ -134,7 +134,7 @@ def compile_engine(compiler: list[str], flags: tuple[str, ...], folder: Path) ->
         if not _is_whole(path):
             part = path.with_suffix(f".{os.getpid()}.part")
             try:
-                _run([*compiler, *flags, str(FOLDER / SOURCES[0]), "-o", str(part)])
+                _run([*compiler, *_spelt_for(compiler, flags), str(FOLDER / SOURCES[0]), "-o", str(part)])
                 _sum_file(path).write_text(_sha256(part), encoding="ascii")
                 part.replace(path)
             finally:
@@ -175,6 +175,13 @@ def _prepare(say: Callable[[str], None]) -> Path:
         except EngineError as error:  # the next one may do better
             failure = error
     raise failure
+
+
+def _spelt_for(compiler: list[str], flags: tuple[str, ...]) -> list[str]:
+    """The `flags` as `compiler` writes them: zig knows x86_64_v3 where all others know x86-64-v3."""
+    if not {"zig", "ziglang"} & {Path(word).name for word in compiler}:
+        return list(flags)
+    return [flag.replace("=x86-64-v", "=x86_64_v") for flag in flags]
 
 
 def _run(command: list[str]) -> str:

@@ -130,6 +130,7 @@ def test_a_run_that_fails_twice_is_named_when_the_others_are_done(tmp_path, data
         run(ARMS[:1], 9, data, tmp_path, SlotInThisProcess(broken))
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_accuracies_as_this_process(tmp_path, data):
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()

@@ -179,6 +179,7 @@ PROBABILITIES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("nugget", "considered", "calibrated"),
     [(0.06, NUGGETS, True), (0.12, NUGGETS, True), (0.12, [1e-3], False)],

@@ -310,6 +310,7 @@ def test_percentile_bootstrap_covers_too_little() -> None:
     assert 0.81 < coverage(np.quantile(means, [0.025, 0.975], axis=1).T) < 0.85
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("correlation", "share_paired", "covered"),
     [

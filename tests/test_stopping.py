@@ -113,6 +113,7 @@ def test_the_grid_spans_the_space():
         assert len(seeds) >= least and (seeds == 3).sum() >= 40
 
 
+@pytest.mark.slow
 def test_the_table_is_filled_once_and_replayed(tmp_path, monkeypatch, capsys, mnist_folder):
     some = [tabular_bench.Cell(text, 2, 200, 0) for text in ("2-gap", "3-gap", "4-gap")]
     monkeypatch.setattr(tabular_bench, "cells", lambda: some[:2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,17 +14,13 @@ from optuna.study import Study
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
-from lightcnn.data import DATASETS, Dataset
+from lightcnn.data import Dataset
 from lightcnn.designs import DESIGNS
 from lightcnn.errors import Failure, UserError
 from lightcnn.fetching import find_dataset
 from lightcnn.training import FAST
 from search.command import (
-    Parser,
     about_this_run,
-    add_data_options,
-    add_device_options,
-    at_least,
     check_train_images,
     engine_of,
     run_command,
@@ -41,137 +36,12 @@ from search.records import finished
 from search.report.page import open_page, write_report
 from search.report.terminal import print_findings
 from search.results import rebuild_tables, study_tables
-from search.samplers import SAMPLERS
+from search.run_options import NUM_TRAINING, NUM_VALIDATION, VALIDATION_SHARE, parser
 from search.settings import DataSettings, Reference, SearchSettings, SettingsFile, held_study, recorded_engine
 from search.space import Space
-from search.standing import FEW_SEEDS, seeds_of_arms
+from search.standing import seeds_of_arms
 from search.stopping import default_rule
 from search.storage import open_study
-
-# Of the training images, a sixth judges the candidates, 10,000 at most: of MNIST's 60,000 these are as many.
-VALIDATION_SHARE, NUM_VALIDATION = 6, 10_000
-# Of the 50,000 that are left: half the cost, and candidates are ranked about as well (reports/budgets).
-NUM_TRAINING = 25_000
-
-
-def parser() -> Parser:
-    """The command line."""
-    it = Parser(
-        "python -m search.run",
-        "Search for small networks around a reference design, and place it among what was found.",
-    )
-    group = it.add_argument_group("what is searched")
-    group.add_argument(
-        "--trials",
-        type=at_least(1),
-        required=True,
-        metavar="N",
-        help="finished trials in all, resumed ones included",
-    )
-    group.add_argument(
-        "--epochs", type=at_least(1), default=FAST.epochs, metavar="E", help="epochs of each run"
-    )
-    group.add_argument(
-        "--seed",
-        type=at_least(0),
-        default=0,
-        metavar="S",
-        help="of the sampler and the runs; with --workers 1 on the CPU, the same seed gives the same search",
-    )
-    group.add_argument(
-        "--dataset",
-        default="mnist",
-        metavar="NAME|FOLDER",
-        help=f"what is learnt: {', '.join(DATASETS)}, or a folder with your images in train/<class>/ and "
-        "test/<class>/; those that are no squares of one size up to 64 pixels are resized",
-    )
-    group.add_argument(
-        "--max-parameters",
-        type=at_least(1),
-        default=30_000,
-        metavar="P",
-        help="larger candidates are refused before training and are no trials",
-    )
-    group.add_argument(
-        "--widths",
-        type=_widths,
-        default=Space.widths,
-        metavar="LOW:HIGH",
-        help="channels of a block, sampled on a log scale; by default {}:{}".format(*Space.widths),
-    )
-    group.add_argument(
-        "--max-blocks",
-        type=at_least(1, 20),
-        default=Space.max_blocks,
-        metavar="N",
-        help="blocks of a candidate at most; each but the last halves the maps' side",
-    )
-    group.add_argument(
-        "--heads",
-        type=lambda text: tuple(text.split(",")),
-        default=Space.heads,
-        metavar="LIST",
-        help="gap, flatten, and pool2, pool3, ... (average pooling to 2x2, 3x3, ...); by default "
-        + ",".join(Space.heads),
-    )
-    group.add_argument(
-        "--reference",
-        default="LightCNN",
-        metavar="DESIGN",
-        help="what all others are held against: an architecture such as 16-32-64-gap, in the space and the "
-        "budget or not, or the name of a hand-made design",
-    )
-    group.add_argument(
-        "--sampler", choices=list(SAMPLERS), default="surrogate", help="who suggests candidates"
-    )
-    group.add_argument(
-        "--train-images",
-        type=at_least(1),
-        metavar="N",
-        help=f"search with N images, classes in proportion; by default {NUM_TRAINING:,}, or all if fewer are "
-        f"left by validation, which takes a sixth of the training images, {NUM_VALIDATION:,} at most",
-    )
-    group.add_argument(
-        "--no-early-stopping",
-        action="store_true",
-        help="train every candidate to its end, even one that smaller ones beat from the start",
-    )
-    group.add_argument(
-        "--no-baselines", action="store_true", help="do not train the hand-made designs as well"
-    )
-    group = it.add_argument_group("what is re-trained on all training images and tested")
-    group.add_argument(
-        "--seeds",
-        type=at_least(0),
-        default=5,
-        metavar="N",
-        help="fresh seeds for the reference, designs you place, and the candidates that these are held "
-        f"against; the rest of the front, what is near it, and hand-made designs get {FEW_SEEDS} of them; "
-        "0 leaves the test set closed",
-    )
-    group.add_argument(
-        "--place",
-        action="append",
-        default=[],
-        metavar="DESIGN",
-        help="place a design of yours beside the front as well, such as 8-12-16-gap, or a hand-made one by "
-        "its name; may be repeated",
-    )
-    add_data_options(it)
-    it.add_argument(
-        "--name", metavar="STUDY", help="folder of the study in --out; by default the data set's name"
-    )
-    it.add_argument("--open", action="store_true", help="open the page in a browser when all is done")
-    add_device_options(it)
-    return it
-
-
-def _widths(text: str) -> tuple[int, int]:
-    """An argparse type: LOW:HIGH."""
-    match = re.fullmatch(r"([0-9]{1,6}):([0-9]{1,6})", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"must be two whole numbers such as 4:64, but got {text!r}")
-    return int(match[1]), int(match[2])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

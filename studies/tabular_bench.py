@@ -42,7 +42,7 @@ from search.execution.display import Display, log_line
 from search.execution.runs import Run, RunProgress, TrainingData
 from search.execution.schedule import train_runs
 from search.execution.slots import open_slots
-from search.run import NUM_TRAINING
+from search.run_options import NUM_TRAINING
 from search.settings import SettingsFile, held_study
 from search.storage import uninterrupted, write_table
 

@@ -47,7 +47,7 @@ from search.execution.runs import Run, RunProgress, TrainingData
 from search.execution.schedule import train_runs
 from search.execution.slots import SlotExecutor, choose_slots, open_slots
 from search.loop import search
-from search.run import NUM_TRAINING
+from search.run_options import NUM_TRAINING
 from search.settings import DataSettings, Reference, SearchSettings
 from search.space import Space
 from search.storage import open_study, study_folder, write_table

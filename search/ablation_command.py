@@ -28,7 +28,7 @@ from search.execution.display import log_line
 from search.execution.runs import TrainingData
 from search.execution.slots import open_slots
 from search.report.ablation_page import findings, write_ablation_report
-from search.settings import AblationSettings, SettingsFile, held_study, recorded_engine
+from search.settings import AblationSettings, SettingsFile, engine_name, held_study
 from search.tables import CLAIMS, SUMMARY
 
 DATASET = "mnist"
@@ -83,14 +83,13 @@ def _run(
     if options.train_images is not None:
         check_train_images(options.train_images, available, dataset.task.num_classes)
     data = TrainingData(dataset, find_files(DATASET, options.data_dir), 0, options.train_images)
-    earlier = None if options.fresh else recorded_engine(options.out / ablation.name, AblationSettings)
-    engine = engine_of(options, slots, earlier)
+    engine = engine_of(options, slots, ablation.name, AblationSettings)
     settings = AblationSettings(
         DATASET,
         ablation.recipe,
         options.train_images or available,
         {file.name: file.sha256 for file in dataset.files},
-        "torch" if engine is None else "native",
+        engine_name(engine),
     )
     about = about_this_run(f"studies.{ablation.name}", arguments) | {"question": question, "text": text}
     file = SettingsFile(settings, about)

@@ -17,10 +17,11 @@ from typing import Any, NoReturn
 import torch
 from joblib import cpu_count
 
-from lightcnn.engine.build import prepare
+from lightcnn.engine.build import EngineError, prepare, require
 from lightcnn.errors import Failure, UserError
 from search.execution.display import log_line
 from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
+from search.settings import SettingsWithEngine, recorded_engine
 
 RESUMES = "what was finished is kept, and the same command resumes it"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
@@ -110,28 +111,33 @@ def slots_of(options: argparse.Namespace) -> list[Slot]:
     return choose_slots(options.devices, options.workers, options.workers_per_device)
 
 
-def engine_of(options: argparse.Namespace, slots: list[Slot], recorded: str | None) -> Path | None:
+def engine_of(
+    options: argparse.Namespace, slots: list[Slot], name: str, kind: type[SettingsWithEngine]
+) -> Path | None:
     """The compiled engine that `--engine` asks for, built if need be; None: PyTorch.
 
+    `auto` keeps to the engine of the study to be resumed, if there is one.
+
     Args:
-        recorded: the engine of the study to be resumed, which `auto` keeps to; None if there is none.
+        name: of the study.
+        kind: of its settings.
 
     Raises:
         Failure: it is asked for and cannot be had.
     """
-    wanted = recorded if options.engine == "auto" and recorded else options.engine
+    earlier = None if options.fresh else recorded_engine(options.out / name, kind)
+    wanted = earlier if options.engine == "auto" and earlier else options.engine
     if wanted == "torch" or (wanted == "auto" and any(slot.device != "cpu" for slot in slots)):
         return None
-    said: list[str] = []
-    engine = prepare(said.append if wanted == "native" else log_line)
-    if engine is None and wanted == "native":
+    if wanted == "auto":
+        return prepare(log_line)
+    try:
+        return require(log_line)
+    except EngineError as error:
         asked = (
             "--engine native" if options.engine == "native" else "the study was begun with --engine native"
         )
-        raise Failure(
-            f"{asked}, but {said[-1].removeprefix('training with PyTorch, 4 to 30 times slower: ')}"
-        )
-    return engine
+        raise Failure(f"{asked}, but {error}") from None
 
 
 def check_train_images(wanted: int, available: int, num_classes: int, which: str = "") -> None:

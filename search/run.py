@@ -35,13 +35,21 @@ from search.loop import num_runs, search
 from search.records import finished
 from search.report.page import open_page, write_report
 from search.report.terminal import print_findings
-from search.results import rebuild_tables, study_tables
+from search.results import study_tables, write_tables
 from search.run_options import NUM_TRAINING, NUM_VALIDATION, VALIDATION_SHARE, parser
-from search.settings import DataSettings, Reference, SearchSettings, SettingsFile, held_study, recorded_engine
+from search.settings import (
+    DataSettings,
+    Reference,
+    SearchSettings,
+    SettingsFile,
+    engine_name,
+    held_study,
+    read,
+)
 from search.space import Space
 from search.standing import seeds_of_arms
 from search.stopping import default_rule
-from search.storage import open_study
+from search.storage import SETTINGS, open_study
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,9 +65,8 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     slots = slots_of(options)
     settings, data = _settings(options)
     name = options.name or data.dataset.name
-    earlier = None if options.fresh else recorded_engine(options.out / name, SearchSettings)
-    engine = engine_of(options, slots, earlier)
-    settings = replace(settings, engine="torch" if engine is None else "native")
+    engine = engine_of(options, slots, name, SearchSettings)
+    settings = replace(settings, engine=engine_name(engine))
     places = [_placed(text, settings.task, options.seeds) for text in options.place]
     placed_texts = tuple(str(arm.architecture) for arm in places)
     if reason := _left_out(settings):
@@ -70,7 +77,10 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         study = open_study(folder, log_line)
         kept_runs(folder)  # damage by hand is better reported now than when the search is done
         with_designs = not options.no_baselines
-        with finally_written(folder, study), open_slots(slots, options.epoch_timeout, engine) as executor:
+        with (
+            finally_written(folder, study, settings),
+            open_slots(slots, options.epoch_timeout, engine) as executor,
+        ):
             with Display("search", *num_runs(study, settings, options.trials, with_designs)) as display:
                 checkpoints = Checkpoints(folder, display.say)
                 search(study, settings, data, options.trials, with_designs, executor, display, checkpoints)
@@ -94,13 +104,14 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
 
 
 @contextmanager
-def finally_written(folder: Path, study: Study) -> Iterator[None]:
+def finally_written(folder: Path, study: Study, settings: SearchSettings) -> Iterator[None]:
     """The tables and the page of what is finished are written when the block is left, however it is left."""
     try:
         yield
     finally:
         if finished(study):
-            rebuild_tables(folder)
+            placed = read(folder / SETTINGS, SearchSettings).placed  # those of earlier calls among them
+            write_tables(folder, study, settings, placed)
             write_report(folder)
 
 

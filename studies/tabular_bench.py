@@ -35,6 +35,7 @@ from search.command import (
     about_this_run,
     add_data_options,
     add_device_options,
+    engine_of,
     run_command,
     slots_of,
 )
@@ -43,7 +44,7 @@ from search.execution.runs import Run, RunProgress, TrainingData
 from search.execution.schedule import train_runs
 from search.execution.slots import open_slots
 from search.run_options import NUM_TRAINING
-from search.settings import SettingsFile, held_study
+from search.settings import Engine, SettingsFile, engine_name, held_study
 from search.storage import uninterrupted, write_table
 
 DATASET = "mnist"
@@ -74,6 +75,7 @@ class TableSettings:
     dataset: str
     recipe: RecipeOfAll
     sha256: dict[str, str]
+    engine: Engine = "torch"
 
 
 class Cell(NamedTuple):
@@ -164,7 +166,8 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
     slots = slots_of(options)
     dataset = DATASETS[DATASET]
     files = find_files(DATASET, options.data_dir)
-    settings = TableSettings(DATASET, RecipeOfAll(), recorded_sums(dataset))
+    engine = engine_of(options, slots, "tabular_bench", TableSettings)
+    settings = TableSettings(DATASET, RecipeOfAll(), recorded_sums(dataset), engine_name(engine))
     file = SettingsFile(settings, about_this_run("studies.tabular_bench", arguments))
     with held_study(options.out, "tabular_bench", options.fresh, file, log_line) as folder:
         path = folder / TABLE
@@ -180,7 +183,7 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
                 yield cell, Run(parse(cell.architecture, TASK), recipe, cell.seed, data)
 
         with (
-            open_slots(slots, options.epoch_timeout) as executor,
+            open_slots(slots, options.epoch_timeout, engine) as executor,
             Display("tabular_bench", len(everything), len(everything) - len(missing)) as display,
         ):
             for cell, progress in train_runs(runs(), executor, display):

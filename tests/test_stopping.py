@@ -1,11 +1,14 @@
 """The early-stopping rule by hand, and its replays on small tables."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightcnn.engine.build import prepare
 from search.stopping import StoppingRule, default_rule, is_exempt
 from studies import early_stopping, tabular_bench
 
@@ -111,6 +114,20 @@ def test_the_grid_spans_the_space():
         those = [cell for cell in cells if (cell.epochs, cell.train_images) == budget]
         seeds = pd.Series([cell.architecture for cell in those]).value_counts()
         assert len(seeds) >= least and (seeds == 3).sum() >= 40
+
+
+def test_the_tables_engine_is_recorded_and_kept_to(tmp_path, monkeypatch, capsys, mnist_folder):
+    monkeypatch.setattr(tabular_bench, "cells", lambda: [tabular_bench.Cell("2-gap", 1, 200, 0)])
+    arguments = ["--out", str(tmp_path), "--workers", "1"]
+    assert tabular_bench.main([*arguments, "--engine", "torch"]) == 0
+    assert tabular_bench.main(arguments) == 0  # auto resumes with what it was begun with
+    recorded = json.loads((tmp_path / "tabular_bench" / "settings.json").read_text())
+    assert recorded["settings"]["engine"] == "torch"
+    if prepare() is None:
+        pytest.skip("no C++ compiler")
+    with pytest.raises(SystemExit):
+        tabular_bench.main([*arguments, "--engine", "native"])
+    assert "holds runs with engine='torch', but got 'native'" in capsys.readouterr().err
 
 
 @pytest.mark.slow

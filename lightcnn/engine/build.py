@@ -58,13 +58,23 @@ def prepare(say: Callable[[str], None] = _say) -> Path | None:
     For the process that starts the others: those only need `load`, with the path that this returns.
     """
     try:
-        return _prepare(say)
-    except (EngineError, OSError) as error:
-        reason = str(error)
-        if not isinstance(error, EngineError):  # the cache
-            reason += "; a cache that can be written and executed mends it (XDG_CACHE_HOME moves it)"
-        say(f"training with PyTorch, 4 to 30 times slower: {reason}")
+        return require(say)
+    except EngineError as error:
+        say(f"training with PyTorch, 4 to 30 times slower: {error}")
         return None
+
+
+def require(say: Callable[[str], None] = _say) -> Path:
+    """As `prepare`, where there must be an engine.
+
+    Raises:
+        EngineError: there is none, and why.
+    """
+    try:
+        return _prepare(say)
+    except OSError as error:
+        cache = "a cache that can be written and executed mends it (XDG_CACHE_HOME moves it)"
+        raise EngineError(f"{error}; {cache}") from error
 
 
 @cache

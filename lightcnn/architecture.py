@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from lightcnn.errors import UserError
 from lightcnn.operations import (
@@ -81,7 +82,7 @@ class Architecture:
                 f"the last maps can be pooled to a side of 1 to {side}, their own, but got grid={self.grid}"
             )
 
-    @property
+    @cached_property
     def map_side(self) -> int:
         """Side of the maps that leave the last block; of the image if there are no blocks."""
         return _map_side(self.blocks, self.task)
@@ -94,6 +95,10 @@ class Architecture:
         return "flatten" if self.grid == self.map_side else f"pool{self.grid}"
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property  # as a search looks thousands of them up at every step
+    def _text(self) -> str:
         last = len(self.blocks) - 1
         blocks = [_block_text(block, is_last=i == last) for i, block in enumerate(self.blocks)]
         return "-".join([*blocks, self.head, *map(str, self.hidden)])

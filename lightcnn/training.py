@@ -69,7 +69,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Piece:
-    """Epochs [start, stop) of one run; fewer if it diverged, which is when the loss is no longer finite."""
+    """Epochs [start, stop) of one run; fewer if time was up, or it diverged: the loss is no longer finite."""
 
     epochs: tuple[Epoch, ...]
     state: bytes  # weights and optimiser, for `train` to go on from
@@ -88,8 +88,9 @@ def train(
     state: bytes | None = None,
     device: str = "cpu",
     engine: Path | None = None,
+    enough_seconds: float = math.inf,
 ) -> Piece:
-    """Train epochs [start, stop) of a run of `recipe.epochs`.
+    """Train epochs [start, stop) of a run of `recipe.epochs`, or the first of them.
 
     The initial weights are drawn from `seed`, the order of the images from (seed, epoch), and the learning
     rate follows from the step, so a run in pieces equals a run in one: bit for bit with the compiled engine,
@@ -103,6 +104,7 @@ def train(
         state: of the piece that ended at `start`; None at the start.
         engine: the compiled one, as `lightcnn.engine.build.prepare` gives it. None: PyTorch, which also
             serves GPUs and the networks that the engine does not train.
+        enough_seconds: no further epoch is begun once the piece has taken so long.
 
     Raises:
         ValueError: an epoch range outside the recipe, a start without its state, or the state of the other
@@ -142,6 +144,7 @@ def train(
         epochs.append(Epoch(epoch + 1, train_loss, *measured))
         if not all(math.isfinite(loss) for loss in (train_loss, measured[1]) if loss is not None):
             diverged = True
+        if diverged or time.perf_counter() - began >= enough_seconds:
             break
     buffer = io.BytesIO()
     torch.save({"engine": name, **run.content()}, buffer)

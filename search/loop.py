@@ -45,14 +45,15 @@ def search(
 
     The reference is the first trial if the space holds it, whatever the budget, and beside the trials if not.
     Every run is reported to the study as it ends; a trial that an earlier driver left
-    unfinished is resumed, under its own number, from the last epoch that `unfinished` has of it. Fewer trials
+    unfinished is resumed, under its own number, from where `checkpoints` have it. Fewer trials
     come out if the space holds no more candidates within the budget.
     """
     referee = _Referee(settings, finished(study))
     runs = _runs(study, settings, data, num_trials, with_designs, display)
     records = list(finished(study).values())
     failures = 0
-    for key, progress in train_runs(runs, slots, display, checkpoints, referee.judge):
+    rungs = settings.stopping.rungs if settings.stopping else ()
+    for key, progress in train_runs(runs, slots, display, checkpoints, referee.judge, rungs):
         record = RunRecord.of(progress)
         failures = failures + 1 if record.state == RunState.FAILED else 0
         if failures > MAX_FAILURES:
@@ -132,7 +133,7 @@ def _runs(
     with_designs: bool,
     display: Display,
 ) -> Iterator[tuple[Trial | NamedDesign, Run]]:
-    """The trials that are missing, then the designs that are; advanced when a slot is free."""
+    """The trials that are missing, then the designs that are."""
     records = finished(study).values()
     seen = {record.architecture for record in (*records, *finished_designs(study).values())}
     missing = num_trials - len(records)

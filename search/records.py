@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from optuna.study import Study
 
@@ -71,13 +72,21 @@ class RunRecord:
         )
 
 
+# Of each study by trial: a finished trial never changes, and every suggestion asks for all of them.
+_READ: WeakKeyDictionary[Study, dict[int, RunRecord]] = WeakKeyDictionary()
+
+
 def finished(study: Study) -> dict[int, RunRecord]:
     """The records of the finished trials by number: trained to their end, stopped, diverged, or failed."""
-    return {
-        trial.number: RunRecord.read(trial.user_attrs["record"])
+    records = _READ.setdefault(study, {})
+    finished_trials = {
+        trial.number: trial
         for trial in study.get_trials(deepcopy=False)
         if trial.state.is_finished() and "record" in trial.user_attrs
     }
+    for number in finished_trials.keys() - records.keys():
+        records[number] = RunRecord.read(finished_trials[number].user_attrs["record"])
+    return {number: records[number] for number in finished_trials}
 
 
 def finished_designs(study: Study) -> dict[str, RunRecord]:

@@ -79,26 +79,27 @@ class GaussianProcess:
         self._inputs = (inputs - self._centre) / self._scale
         targets = (values - self._mean) / self._deviation
         distances = _squared_distances(self._inputs, self._inputs)
+        kernels = {scale: np.exp(-distances / (2 * scale**2)) for scale in LENGTH_SCALES}
 
         def factor(length_scale: float, noise: float) -> Array:
-            covariance = np.exp(-distances / (2 * length_scale**2)) + noise * np.eye(len(targets))
-            lower: Array = cholesky(covariance, lower=True)
+            covariance = kernels[length_scale] + noise * np.eye(len(targets))
+            lower: Array = cholesky(covariance, lower=True, check_finite=False)
             return lower
 
         def likelihood(length_scale: float, noise: float) -> float:
             lower = factor(length_scale, noise)
-            whitened = solve_triangular(lower, targets, lower=True)
+            whitened = solve_triangular(lower, targets, lower=True, check_finite=False)
             return -float(whitened @ whitened) / 2 - float(np.log(np.diag(lower)).sum())
 
         self._length_scale, noise = max(product(LENGTH_SCALES, NOISES), key=lambda pair: likelihood(*pair))
         self._lower = factor(self._length_scale, noise)
-        self._weights = cho_solve((self._lower, True), targets)
+        self._weights = cho_solve((self._lower, True), targets, check_finite=False)
 
     def predict(self, inputs: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the values at `inputs`, without the noise of a single run."""
         standard = (inputs - self._centre) / self._scale
         kernel = np.exp(-_squared_distances(standard, self._inputs) / (2 * self._length_scale**2))
-        whitened = solve_triangular(self._lower, kernel.T, lower=True)
+        whitened = solve_triangular(self._lower, kernel.T, lower=True, check_finite=False)
         variance = 1 - np.square(whitened).sum(axis=0)
         deviation = np.sqrt(np.maximum(variance, 1e-12)) * self._deviation
         return self._mean + self._deviation * (kernel @ self._weights), deviation

@@ -25,7 +25,7 @@ from search.command import Parser, run_command
 from search.pareto import front, hypervolume
 from search.storage import study_folder, write_table
 from studies.early_stopping import REFERENCE
-from studies.tabular_bench import CHEAPER, FULL, TABLE, of_budget, read
+from studies.tabular_bench import FULL, OTHERS, TABLE, of_budget, read
 
 
 def compare(table: pd.DataFrame) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
     size = sizes[truth.index].to_numpy(dtype=float)
     most = hypervolume(size, truth, *REFERENCE)
     rows = []
-    for budget in (FULL, *CHEAPER):
+    for budget in (FULL, *OTHERS):
         own = runs.reindex([(text, *budget, 0) for text in truth.index])
         accuracies = own["val_accuracy"].to_numpy(dtype=float)
         if own.isna().any(axis=None):

@@ -13,7 +13,7 @@ from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch, Piece
 from search.execution.display import Display
-from search.execution.runs import TrainingData, train_epoch
+from search.execution.runs import TrainingData, train_piece
 from search.execution.slots import SlotExecutor
 from search.loop import search
 from search.settings import DataSettings, Reference, SearchSettings
@@ -35,13 +35,13 @@ SETTINGS = SearchSettings(
 
 
 class PretendingSlots:
-    """Answers each job at once; accuracy grows with size and wobbles with the seed."""
+    """Answers each job at once, with its first epoch; accuracy grows with size and wobbles with the seed."""
 
     def __init__(self, interrupt_at=None, broken=(), diverging=(), num_slots=1):
         self.interrupt_at, self.broken, self.diverging, self.jobs = interrupt_at, broken, diverging, []
         self.num_slots = num_slots
 
-    def submit(self, fn, run, epoch, state):
+    def submit(self, fn, run, epoch, stop, state):
         self.jobs.append((str(run.architecture), run.seed, epoch))
         if len(self.jobs) == self.interrupt_at:
             raise KeyboardInterrupt
@@ -56,14 +56,14 @@ class PretendingSlots:
 
 
 class ScriptedSlots:
-    """Answers at once: with `errors` for the (seed, epoch) that they name, else with a made-up piece."""
+    """Answers at once: with `errors` for the (seed, epoch) that they name, else with a made-up epoch."""
 
     def __init__(self, errors=(), diverge_at=(), num_slots=2):
         self.num_slots = num_slots
         self.errors, self.diverge_at, self.jobs = dict(errors), set(diverge_at), []
 
-    def submit(self, fn, run, epoch, state):
-        assert fn is train_epoch
+    def submit(self, fn, run, epoch, stop, state):
+        assert fn is train_piece
         self.jobs.append((run.seed, epoch, state))
         future = Future()
         if remaining := self.errors.get((run.seed, epoch)):

@@ -14,17 +14,17 @@ from search.execution.schedule import train_runs
 
 
 class UntilItDies(SlotInThisProcess):
-    """Does each job at once, until it is told to die before one."""
+    """Does an epoch of each job at once, until it is told to die before one."""
 
     def __init__(self, die_before=None):
         super().__init__()
         self.epochs, self.die_before = [], die_before
 
-    def submit(self, fn, run, epoch, state):
+    def submit(self, fn, run, epoch, stop, state):
         if len(self.epochs) == self.die_before:
             raise KeyboardInterrupt
         self.epochs.append(epoch)
-        return super().submit(fn, run, epoch, state)
+        return super().submit(fn, run, epoch, epoch + 1, state)
 
 
 @pytest.fixture
@@ -74,6 +74,23 @@ def test_a_run_that_was_exempted_is_not_judged_afresh(run, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(run, UntilItDies(die_before=1), Checkpoints(tmp_path, print), exempt)
     assert train(run, UntilItDies(), Checkpoints(tmp_path, print), exempt).spared_at == 1
+
+
+def test_a_run_is_kept_when_it_is_due(run, tmp_path):
+    """What a driver that is killed may lose of a run is bounded, and few files are written."""
+    unfinished, path = Checkpoints(tmp_path, print), tmp_path / "unfinished" / "2-4-gap.7"
+
+    def after(seconds):
+        unfinished.keep_if_due(RunProgress(run, (Epoch(1, 2.0, 0.25, 2.5),), b"state", False, seconds))
+        kept = Checkpoints(tmp_path, print).begun(run)
+        return kept.seconds
+
+    assert [after(seconds) for seconds in (1.0, 2.9, 3.1, 6.0, 6.2)] == [0, 0, 3.1, 3.1, 6.2]
+    resumed = Checkpoints(tmp_path, print)
+    resumed.begun(run)
+    path.unlink()
+    resumed.keep_if_due(RunProgress(run, (Epoch(1, 2.0, 0.25, 2.5),), b"state", False, 9.0))
+    assert not path.exists()  # 2.8 seconds more than what it was resumed from
 
 
 @pytest.mark.parametrize("damage", ["empty", "torn", "text", "one bit"])

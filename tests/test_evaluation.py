@@ -9,7 +9,7 @@ from lightcnn.data import DATASETS
 from lightcnn.training import Recipe, trained_network
 from search import evaluation
 from search.evaluation import Arm, kept_runs, retrain
-from search.execution.runs import TrainingData, train_epoch
+from search.execution.runs import TrainingData, train_piece
 from search.execution.slots import choose_slots, open_slots
 
 ARMS = [Arm("small", parse("2-gap", MNIST)), Arm("wide", parse("4-gap", MNIST))]
@@ -30,7 +30,7 @@ def run(arms, num_seeds, data, folder, executor):
 def test_runs_are_trained_then_tested_together(tmp_path, data):
     executor = SlotInThisProcess()
     runs = run(ARMS, 2, data, tmp_path, executor)
-    assert executor.submitted == [train_epoch] * 4 + [evaluation.final_accuracies] * 4
+    assert executor.submitted == [train_piece] * 4 + [evaluation.final_accuracies] * 4
     assert sorted(zip(runs["arm"], runs["seed"], strict=True)) == [
         *(("small", 0), ("small", 1), ("wide", 0), ("wide", 1))
     ]
@@ -52,7 +52,7 @@ def test_what_is_there_is_not_trained_or_tested_again(tmp_path, data):
     first = run(ARMS[:1], 1, data, tmp_path, SlotInThisProcess())
     executor = SlotInThisProcess()
     runs = run(ARMS, 1, data, tmp_path, executor)
-    assert executor.submitted == [train_epoch, evaluation.final_accuracies]
+    assert executor.submitted == [train_piece, evaluation.final_accuracies]
     pd.testing.assert_frame_equal(runs[:1], first, check_dtype=False)
     assert pd.read_csv(tmp_path / "test_readings.csv")["num_runs"].tolist() == [1, 1]
     executor = SlotInThisProcess()
@@ -61,7 +61,7 @@ def test_what_is_there_is_not_trained_or_tested_again(tmp_path, data):
 
 def test_an_interruption_loses_no_finished_run_and_reads_nothing(tmp_path, data):
     def interrupted(fn, *args):
-        if fn is train_epoch and args[0].architecture == ARMS[1].architecture:
+        if fn is train_piece and args[0].architecture == ARMS[1].architecture:
             raise KeyboardInterrupt
         return False
 
@@ -74,7 +74,7 @@ def test_an_interruption_loses_no_finished_run_and_reads_nothing(tmp_path, data)
     assert not (tmp_path / "test_readings.csv").exists()
     executor = SlotInThisProcess()
     runs = run(ARMS, 1, data, tmp_path, executor)
-    assert executor.submitted == [train_epoch] + [evaluation.final_accuracies] * 2
+    assert executor.submitted == [train_piece] + [evaluation.final_accuracies] * 2
     assert runs["test_accuracy"].between(0, 1).all()
     assert len(pd.read_csv(tmp_path / "test_readings.csv")) == 1
 
@@ -111,12 +111,12 @@ def test_an_untested_run_whose_weights_are_gone_is_trained_again(tmp_path, data)
     (tmp_path / "weights" / "2-gap.0.pt").unlink()
     executor = SlotInThisProcess()
     assert len(run(ARMS, 1, data, tmp_path, executor)) == 2
-    assert executor.submitted.count(train_epoch) == 1
+    assert executor.submitted.count(train_piece) == 1
 
 
 def test_a_run_that_fails_twice_is_named_when_the_others_are_done(tmp_path, data):
     def broken(fn, *args):
-        return fn is train_epoch and args[0].architecture == ARMS[0].architecture
+        return fn is train_piece and args[0].architecture == ARMS[0].architecture
 
     with pytest.raises(RuntimeError) as caught:
         run(ARMS, 1, data, tmp_path, SlotInThisProcess(broken))

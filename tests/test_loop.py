@@ -108,9 +108,9 @@ def test_a_run_that_smaller_ones_beat_is_stopped_and_told_as_pruned():
 class PoorFlatten(PretendingSlots):
     """As `PretendingSlots`, but for one named design, which every smaller candidate beats."""
 
-    def submit(self, fn, run, epoch, state):
+    def submit(self, fn, run, epoch, stop, state):
         if str(run.architecture) != "8-16-32-flatten":
-            return super().submit(fn, run, epoch, state)
+            return super().submit(fn, run, epoch, stop, state)
         future = Future()
         future.set_result(Piece((Epoch(epoch + 1, 0.1, 0.1, 0.1),), b"state", False, 1.0))
         return future
@@ -182,7 +182,7 @@ def test_an_interrupted_search_ends_as_if_it_had_not_been(sampler):
     run(whole, settings, trials)
     with pytest.raises(KeyboardInterrupt):
         run(stopped, settings, trials, slots=PretendingSlots(interrupt_at=2 * trials - 12))
-    assert [t.state for t in stopped.trials].count(TrialState.RUNNING) == 1
+    assert [t.state for t in stopped.trials].count(TrialState.RUNNING) == 2  # one under way, one ahead
     run(stopped, settings, trials)
     assert len(finished(whole)) == trials
     assert finished(stopped) == finished(whole)
@@ -193,7 +193,7 @@ def test_interrupted_trials_of_several_slots_keep_their_numbers():
     with pytest.raises(KeyboardInterrupt):
         run(study, trials=12, slots=PretendingSlots(interrupt_at=10, num_slots=3))
     left = {t.number: t.params for t in study.trials if t.state == TrialState.RUNNING}
-    assert len(left) == 3
+    assert len(left) == 4  # three under way, one ahead
     run(study, trials=12, slots=PretendingSlots(num_slots=3))
     assert list(finished(study)) == list(range(12))
     assert all(
@@ -262,8 +262,8 @@ def test_a_named_design_is_not_trained_again_as_a_candidate():
 
 def test_a_named_design_may_end_before_the_first_trial():
     class LightLast(PretendingSlots):
-        def submit(self, fn, run, epoch, state):
-            future = super().submit(fn, run, epoch, state)
+        def submit(self, fn, run, epoch, stop, state):
+            future = super().submit(fn, run, epoch, stop, state)
             if str(run.architecture) != LIGHTCNN:
                 return future
             late = Future()

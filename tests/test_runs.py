@@ -1,5 +1,6 @@
 """The loop that keeps slots busy: order, laziness, retries, divergence; the executor is a scripted one."""
 
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from fakes import DATA, MNIST, ScriptedSlots, Watching
 
 from lightcnn.architecture import parse
 from lightcnn.data import DATASETS
-from lightcnn.training import FAST
+from lightcnn.training import FAST, Epoch, Piece
 from search.execution.runs import Run, TrainingData, images_of
 from search.execution.schedule import train_runs
 
@@ -41,7 +42,8 @@ def test_each_run_goes_on_from_its_own_state():
     assert [entry for entry in watching if entry[0] == "run 0"] == [("run 0", 0), ("run 0", 1), ("run 0", 2)]
 
 
-def test_a_run_is_asked_for_only_when_a_slot_is_free_and_outcomes_are_taken():
+def test_runs_are_asked_for_one_ahead_of_the_slots():
+    """So no slot waits for a sampler, which knows all but the runs under way."""
     events = []
 
     def asking():
@@ -51,7 +53,35 @@ def test_a_run_is_asked_for_only_when_a_slot_is_free_and_outcomes_are_taken():
 
     for key, _ in train_runs(asking(), ScriptedSlots(num_slots=1), Watching()):
         events.append(f"tell {key}")
-    assert events == [f"{verb} {seed}" for seed in range(4) for verb in ("ask", "tell")]
+    assert events == ["ask 0", "ask 1", "tell 0", "ask 2", "tell 1", "ask 3", "tell 2", "tell 3"]
+
+
+def test_what_ended_together_is_taken_in_the_order_of_submission():
+    """With one slot a run is then the same however long anything takes, and with several nothing waits."""
+    keys = [
+        key
+        for key, _ in train_runs(((s, run(s, 1)) for s in range(6)), ScriptedSlots(num_slots=3), Watching())
+    ]
+    assert keys == list(range(6))
+
+
+def test_a_job_ends_at_the_next_rung_or_with_the_run():
+    class Spans(ScriptedSlots):
+        def submit(self, fn, run, start, stop, state):
+            spans.append((start, stop))
+            measured = tuple(Epoch(epoch + 1, 0.1, 0.9, 0.2) for epoch in range(start, stop))
+            future = Future()
+            future.set_result(Piece(measured, b"state", False, 1.0))
+            return future
+
+    spans, judged = [], []
+
+    def judge(key, progress):
+        judged.append(len(progress.epochs))
+        return progress
+
+    list(train_runs(iter([(0, run(0, epochs=8))]), Spans(), Watching(), judge=judge, rungs=(2, 4, 8, 9)))
+    assert spans == [(0, 2), (2, 4), (4, 8)] and judged == [2, 4]
 
 
 def test_one_failure_is_retried_from_the_epoch_before():

@@ -1,4 +1,4 @@
-"""Runs under way, kept on disk after each epoch: a driver that dies costs no epoch that had ended."""
+"""Runs under way, kept on disk every few seconds: a driver that dies costs little of any."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from lightcnn.training import Epoch
 from search.execution.runs import Run, RunProgress
 from search.storage import write_whole
 
+# Of training, not yet kept: with the job under way (JOB_SECONDS and the rest of an epoch) it bounds what a
+# driver that is killed may lose of a run to ten seconds, if an epoch takes no more than four of them.
+UNKEPT_SECONDS = 3.0
+
 
 class Checkpoints:
     """A file for each run that is not over, in `folder`/unfinished, by architecture and seed.
@@ -24,6 +28,7 @@ class Checkpoints:
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
         self._folder = folder / "unfinished"
         self._say = say
+        self._kept: dict[Path, RunProgress] = {}
 
     def begun(self, run: Run) -> RunProgress:
         """What an earlier driver has trained of `run`; nothing if it has not, or if its file is damaged."""
@@ -37,11 +42,20 @@ class Checkpoints:
         header, _, state = content.partition(b"\n")
         kept = json.loads(header)
         epochs = tuple(Epoch(*measured) for measured in kept.pop("epochs"))
-        return replace(RunProgress(run, epochs, state), **kept)
+        self._kept[path] = replace(RunProgress(run, epochs, state), **kept)
+        return self._kept[path]
+
+    def keep_if_due(self, progress: RunProgress) -> None:
+        """Keep the run so far if it has trained for UNKEPT_SECONDS since it was kept."""
+        earlier = self._kept.get(self._path(progress.run))
+        if progress.seconds - (earlier.seconds if earlier else 0) >= UNKEPT_SECONDS:
+            self.keep(progress)
 
     def keep(self, progress: RunProgress) -> None:
-        """Keep the run so far, in the place of what was kept of it."""
-        assert progress.state is not None  # as it has trained at least one epoch
+        """Keep the run so far, in the place of what was kept of it; nothing is done if nothing is new."""
+        path = self._path(progress.run)
+        if progress.state is None or progress == self._kept.get(path):
+            return
         kept = {
             "epochs": [astuple(epoch) for epoch in progress.epochs],
             "seconds": progress.seconds,
@@ -49,11 +63,14 @@ class Checkpoints:
         }
         content = json.dumps(kept).encode() + b"\n" + progress.state
         self._folder.mkdir(exist_ok=True)
-        write_whole(self._path(progress.run), _checksum(content) + b"\n" + content)
+        write_whole(path, _checksum(content) + b"\n" + content)
+        self._kept[path] = progress
 
     def forget(self, run: Run) -> None:
         """The run is over, and kept elsewhere."""
-        self._path(run).unlink(missing_ok=True)
+        path = self._path(run)
+        path.unlink(missing_ok=True)
+        self._kept.pop(path, None)
 
     def forget_all(self) -> None:
         """No run is under way."""

@@ -73,7 +73,7 @@ class Display:
         self._progress.update(self._overall, note=escape(text))
 
     def show(self, key: Hashable, progress: RunProgress) -> None:
-        """A run has started, has trained one more epoch, or is over."""
+        """A run has started, has come further, or is over."""
         run = progress.run
         if key not in self._tasks:
             self._tasks[key] = self._progress.add_task(

@@ -1,4 +1,4 @@
-"""A run, and what a worker does for it: one epoch at a time."""
+"""A run, and what a worker does for it: some epochs at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from lightcnn.architecture import Architecture
 from lightcnn.data import Dataset, LabelledImages, load_training_images, split, stratified_subset
 from lightcnn.training import Epoch, Piece, Recipe, train
-from search.execution.slots import ENGINE
+from search.execution.slots import ENGINE, JOB_SECONDS
 
 
 class RunState(StrEnum):
@@ -86,20 +86,24 @@ class RunProgress:
         )
 
 
-def train_epoch(run: Run, epoch: int, state: bytes | None) -> Piece:
-    """In a worker: train the 0-based `epoch` of `run` from `state`, on the one device that the slot shows."""
+def train_piece(run: Run, start: int, stop: int, state: bytes | None) -> Piece:
+    """In a worker: train the 0-based epochs [start, stop) of `run` from `state`, or the first of them.
+
+    It ends with the epoch in which JOB_SECONDS are over.
+    """
     training, validation = images_of(run.data, slot_device())
-    span = epoch, epoch + 1
     return train(
         run.architecture,
         run.recipe,
         training,
         validation,
         run.seed,
-        *span,
+        start,
+        stop,
         state,
         device=slot_device(),
         engine=slot_engine(),
+        enough_seconds=JOB_SECONDS,
     )
 
 

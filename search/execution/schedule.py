@@ -1,15 +1,15 @@
-"""The loop that keeps the slots busy: one job is one epoch of a run."""
+"""The loop that keeps the slots busy: one job is a piece of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from lightcnn.training import Piece
 from search.execution.checkpoints import Checkpoints
-from search.execution.runs import Run, RunProgress, train_epoch
+from search.execution.runs import Run, RunProgress, train_piece
 
 K = TypeVar("K", bound=Hashable)
 
@@ -27,7 +27,7 @@ class Watcher(Protocol):
     """Who is shown how the runs go."""
 
     def show(self, key: Hashable, progress: RunProgress) -> None:
-        """A run has started, has trained one more epoch, or is over."""
+        """A run has started, has come further, or is over."""
 
 
 def unjudged(key: Hashable, progress: RunProgress) -> RunProgress:
@@ -41,52 +41,68 @@ def train_runs(
     watcher: Watcher,
     checkpoints: Checkpoints | None = None,
     judge: Callable[[K, RunProgress], RunProgress] = unjudged,
+    rungs: Sequence[int] = (),
 ) -> Iterator[tuple[K, RunProgress]]:
-    """Train `runs` with as many jobs under way as there are slots, and yield each with its key as it ends.
+    """Train `runs` with as many jobs under way as there are slots; yield each with its key as it ends.
 
-    One job is one epoch: what a crash can lose, and where a run can be stopped. `runs` is advanced only when
-    a slot is free and every run that ended was taken, in the caller's thread, so it may ask a sampler. A job
-    that raises, or whose process dies, is tried once more from the epoch before; a second failure of the same
-    run ends it with its reason, and no other run notices.
+    One job is what is left of a run up to its next rung, or the epochs of some seconds of it. `runs` is
+    advanced in the caller's thread, so it may ask a sampler, and is always one run ahead of the slots, so none
+    of them waits for it. A job that raises, or whose process dies, is tried once more from where it
+    began; a second failure of the same run ends it with its reason, and no other run notices. With one slot
+    everything happens in one order, whatever the time that anything takes.
 
     Args:
-        checkpoints: keeps each run after each epoch, and lets it go on where an earlier driver was.
-        judge: given each run after each epoch that is not its last, gives it back, `stopped` or not.
+        checkpoints: keeps each run from time to time and when the loop is left, and resumes it where an
+            earlier driver was.
+        judge: given each run after each job that is not its last, gives it back, `stopped` or not.
+        rungs: epochs after which a run is to be judged.
     """
-    in_flight: dict[Future[Piece], tuple[K, RunProgress]] = {}
+    in_flight: dict[Future[Piece], K] = {}  # in the order of their submission
+    under_way: dict[K, RunProgress] = {}
     retried: set[K] = set()
 
-    def submit(key: K, progress: RunProgress) -> None:
-        future = slots.submit(train_epoch, progress.run, len(progress.epochs), progress.state)
-        in_flight[future] = (key, progress)
+    def submit(key: K) -> None:
+        progress = under_way[key]
+        start, num_epochs = len(progress.epochs), progress.run.recipe.epochs
+        stop = min((rung for rung in rungs if start < rung < num_epochs), default=num_epochs)
+        in_flight[slots.submit(train_piece, progress.run, start, stop, progress.state)] = key
 
-    while True:
-        while len(in_flight) < slots.num_slots and (following := next(runs, None)) is not None:
-            key, run = following
-            progress = RunProgress(run) if checkpoints is None else checkpoints.begun(run)
-            watcher.show(key, progress)
-            submit(key, progress)
-        if not in_flight:
-            break
-        for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
-            key, progress = in_flight.pop(future)
-            error = future.exception()
+    try:
+        upcoming = next(runs, None)
+        while upcoming is not None or in_flight:
+            while upcoming is not None and len(in_flight) < slots.num_slots:
+                key, run = upcoming
+                under_way[key] = RunProgress(run) if checkpoints is None else checkpoints.begun(run)
+                watcher.show(key, under_way[key])
+                submit(key)
+                upcoming = next(runs, None)
+            wait(in_flight, return_when=FIRST_COMPLETED)
+            future = next(future for future in in_flight if future.done())
+            key = in_flight.pop(future)
+            progress, error = under_way[key], future.exception()
             if error is None:
                 progress = progress.extended(future.result())
                 if not progress.is_over:
                     progress = judge(key, progress)
-                if checkpoints is not None and not progress.is_over:
-                    checkpoints.keep(progress)
             elif key in retried:
                 progress = replace(progress, error=f"{type(error).__name__}: {error}".splitlines()[0])
             else:
                 retried.add(key)
             if progress.is_over:
+                del under_way[key]
                 yield key, progress  # and is shown as ended only after the caller has kept it
                 if checkpoints is not None:
                     checkpoints.forget(progress.run)
             else:
-                submit(key, progress)
+                under_way[key] = progress
+                submit(key)
+                if checkpoints is not None:
+                    checkpoints.keep_if_due(progress)
             watcher.show(key, progress)
+    except BaseException:
+        if checkpoints is not None:
+            for progress in under_way.values():
+                checkpoints.keep(progress)
+        raise
     if checkpoints is not None:  # what a driver left that died between keeping a run and forgetting it
         checkpoints.forget_all()

@@ -21,6 +21,8 @@ from joblib.externals.loky import ProcessPoolExecutor
 from lightcnn.errors import UserError
 
 WORKERS_PER_DEVICE = 4
+# A job ends with the epoch in which they are over, so that the driver hears of each run in time.
+JOB_SECONDS = 3.0
 ENGINE = "LIGHTCNN_ENGINE"  # names the compiled engine's file to a slot's process
 # For glibc, which reads them as a process starts. Each step frees what the next one needs again: handed back
 # to the system in between, its page faults take a sixth of the time of a network with wide maps.
@@ -148,6 +150,10 @@ class SlotExecutor(Executor):
         # Ctrl-C is the driver's business. The slot's process inherits this, so that it holds from its first
         # moment on.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # The process imports PyTorch while the driver is still busy with its own beginning. What may go wrong
+        # with it, the first job will meet.
+        with suppress(Exception):
+            self._submit_to(index, slot, os.getpid)
         while (taken := self._jobs.get()) is not None:
             future, fn, args, kwargs = taken
             if not future.set_running_or_notify_cancel():
@@ -191,10 +197,15 @@ class SlotExecutor(Executor):
 
 @contextmanager
 def open_slots(
-    slots: Sequence[Slot], time_limit: float | None = None, engine: Path | None = None
+    slots: Sequence[Slot], epoch_timeout: float | None = None, engine: Path | None = None
 ) -> Iterator[SlotExecutor]:
-    """An executor on `slots`, whose processes are gone when the block is left, however it is left."""
-    executor = SlotExecutor(slots, time_limit, engine)
+    """An executor on `slots`, whose processes are gone when the block is left, however it is left.
+
+    Args:
+        epoch_timeout: seconds that an epoch may take.
+        engine: as for `SlotExecutor`.
+    """
+    executor = SlotExecutor(slots, None if epoch_timeout is None else JOB_SECONDS + epoch_timeout, engine)
     try:
         yield executor
     finally:

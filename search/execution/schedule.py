@@ -46,8 +46,8 @@ def train_runs(
     """Train `runs` with as many jobs under way as there are slots; yield each with its key as it ends.
 
     One job is what is left of a run up to its next rung, or the epochs of some seconds of it. `runs` is
-    advanced in the caller's thread, so it may ask a sampler, and always one run ahead of the slots, so none of
-    them waits for it. A job that raises, or whose process dies, is tried once more from where it began; a
+    advanced in the caller's thread, so it may ask a sampler, and always one run ahead of the slots, so none
+    of them waits for it. A job that raises, or whose process dies, is tried once more from where it began; a
     second failure of the same run ends it with its reason, and no other run notices. With one slot everything
     happens in one order, whatever the time that anything takes.
 

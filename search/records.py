@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -34,7 +35,7 @@ class RunRecord:
     curve: list[list[float | None]]  # after each epoch: training loss, validation accuracy and loss
     spared_at: int | None = None  # the epoch at which it was due to be stopped, but was exempted at random
 
-    @property
+    @cached_property
     def accuracies(self) -> list[float]:
         """Validation accuracy after each epoch."""
         return [accuracy for _, accuracy, _ in self.curve if accuracy is not None]

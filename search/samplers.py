@@ -16,7 +16,7 @@ from lightcnn.architecture import Architecture, parse
 from search.execution.runs import RunState
 from search.records import finished
 from search.space import Space
-from search.surrogate import Pool, promising
+from search.surrogate import MAX_LEARNT, Array, Pool, features, promising
 
 IsWanted = Callable[[Architecture], bool]
 
@@ -116,7 +116,9 @@ class SurrogateSampler(BaseSampler):
         if len(known) < NUM_RANDOM:
             return {}
         candidates, pool = self._pool or _drawn_pool(self._space)
-        trained = Pool.joined([_pool_of_one(record.architecture, self._space) for record in known])
+        latest = [_features_of(record.architecture, self._space) for record in known[-MAX_LEARNT:]]
+        sizes = np.array([record.num_parameters for record in known], dtype=float)
+        trained = Pool(np.concatenate(latest), sizes)
         ranking = promising(pool, trained, [record.accuracies for record in known])
         best = next((candidates[i] for i in ranking if self._is_wanted(candidates[i])), None)
         return {} if best is None else self._space.parameters(best)
@@ -129,8 +131,8 @@ class SurrogateSampler(BaseSampler):
 
 
 @lru_cache(maxsize=10_000)
-def _pool_of_one(text: str, space: Space) -> Pool:
-    return Pool.of([parse(text, space.task)], space)
+def _features_of(text: str, space: Space) -> Array:
+    return features([parse(text, space.task)], space)
 
 
 @lru_cache(maxsize=1)

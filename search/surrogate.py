@@ -28,6 +28,7 @@ REFERENCE_ERROR = 10
 LENGTH_SCALES = (1.0, 2.0, 4.0, 8.0)  # in standard deviations of the features
 NOISES = (0.01, 0.03, 0.1, 0.3)  # variance of a run, as a share of the variance over all runs
 MAX_LEARNT = 300  # latest trials that the model learns from; the time it takes grows with their third power
+MAX_COMPARED = 150  # values by which length scale and noise are chosen
 # Gauss and Hermite's nodes: the mean over a normal variable of a function that is no polynomial.
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(24)
 
@@ -57,19 +58,13 @@ class Pool(NamedTuple):
         sizes = np.array([num_parameters(candidate) for candidate in candidates], dtype=float)
         return Pool(features(candidates, space), sizes)
 
-    @staticmethod
-    def joined(pools: Sequence[Pool]) -> Pool:
-        """The candidates of all `pools`, in their order."""
-        return Pool(
-            np.concatenate([pool.features for pool in pools]), np.concatenate([pool.sizes for pool in pools])
-        )
-
 
 class GaussianProcess:
     """Regression with a squared-exponential kernel on standardised features and values.
 
-    Length scale and noise are those of a small grid with the greatest marginal likelihood. Source: Rasmussen
-    and Williams (2006), Gaussian Processes for Machine Learning, algorithm 2.1.
+    Length scale and noise are those of a small grid with the greatest marginal likelihood of at most
+    MAX_COMPARED of the values. Source: Rasmussen and Williams (2006), Gaussian Processes for Machine
+    Learning, algorithm 2.1.
     """
 
     def __init__(self, inputs: Array, values: Array) -> None:
@@ -79,20 +74,22 @@ class GaussianProcess:
         self._inputs = (inputs - self._centre) / self._scale
         targets = (values - self._mean) / self._deviation
         distances = _squared_distances(self._inputs, self._inputs)
-        kernels = {scale: np.exp(-distances / (2 * scale**2)) for scale in LENGTH_SCALES}
 
-        def factor(length_scale: float, noise: float) -> Array:
-            covariance = kernels[length_scale] + noise * np.eye(len(targets))
+        def factor(length_scale: float, noise: float, chosen: slice) -> Array:
+            covariance = np.exp(-distances[chosen, chosen] / (2 * length_scale**2))
+            covariance[np.diag_indices_from(covariance)] += noise
             lower: Array = cholesky(covariance, lower=True, check_finite=False)
             return lower
 
+        some = slice(None, None, -(-len(targets) // MAX_COMPARED))
+
         def likelihood(length_scale: float, noise: float) -> float:
-            lower = factor(length_scale, noise)
-            whitened = solve_triangular(lower, targets, lower=True, check_finite=False)
+            lower = factor(length_scale, noise, some)
+            whitened = solve_triangular(lower, targets[some], lower=True, check_finite=False)
             return -float(whitened @ whitened) / 2 - float(np.log(np.diag(lower)).sum())
 
         self._length_scale, noise = max(product(LENGTH_SCALES, NOISES), key=lambda pair: likelihood(*pair))
-        self._lower = factor(self._length_scale, noise)
+        self._lower = factor(self._length_scale, noise, slice(None))
         self._weights = cho_solve((self._lower, True), targets, check_finite=False)
 
     def predict(self, inputs: Array) -> tuple[Array, Array]:
@@ -109,12 +106,13 @@ def promising(pool: Pool, trained: Pool, curves: Sequence[Sequence[float]]) -> l
     """Positions in `pool`, those first that promise most hypervolume, given what was trained so far.
 
     Args:
+        trained: what was trained; of its features the latest are enough, from which the model learns.
         curves: validation accuracies of each of `trained`, one an epoch; shorter where a run was stopped.
             What that would have come to is guessed from how the others went on from there.
     """
     accuracies = final_accuracies(curves)
-    learnt = slice(-MAX_LEARNT, None)
-    model = GaussianProcess(trained.features[learnt], log_error(accuracies[learnt]))
+    learnt = trained.features[-MAX_LEARNT:]
+    model = GaussianProcess(learnt, log_error(accuracies[-len(learnt) :]))
     improvements = expected_hypervolume_improvement(
         pool.sizes, *model.predict(pool.features), trained.sizes, accuracies
     )

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
+from threadpoolctl import threadpool_limits
 
 from lightcnn.errors import UserError
 
@@ -207,7 +208,8 @@ def open_slots(
     """
     executor = SlotExecutor(slots, None if epoch_timeout is None else JOB_SECONDS + epoch_timeout, engine)
     try:
-        yield executor
+        with threadpool_limits(1):  # the cores are the slots': a sampler's matrices must not wait for them
+            yield executor
     finally:
         executor.shutdown(kill=True)
 

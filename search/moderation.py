@@ -156,7 +156,8 @@ def difference(baseline: Values, variant: Values, prior: Prior) -> Difference:
     scale = sqrt(squared_scale)
     half_width = float(stats.t.ppf((1 + CONFIDENCE) / 2, dof)) * scale
     p_value = 2 * float(stats.t.sf(abs(gap) / scale, dof))
-    return Difference(gap, gap - half_width, gap + half_width, p_value, "moderated")
+    low, high = max(-1.0, gap - half_width), min(1.0, gap + half_width)
+    return Difference(gap, low, high, p_value, "moderated")
 
 
 def probability_better(candidate: Values, baseline: Values, prior: Prior) -> float:

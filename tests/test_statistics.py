@@ -17,7 +17,6 @@ from search.statistics import (
     Correlation,
     Difference,
     Interval,
-    difference,
     holm,
     mean_interval,
     paired_difference,

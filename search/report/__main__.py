@@ -25,18 +25,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="write the Pareto plot as report.png and report.svg as well, if kaleido and a browser are there",
     )
+    parser.add_argument(
+        "--embed",
+        action="store_true",
+        help="put Plotly, 5 MB, into the page, so that it can be sent by itself; else it lies beside the "
+        "studies' folders, once for all",
+    )
     parser.add_argument("--open", action="store_true", help="open the page in a browser when it is written")
     options = parser.parse_args(argv)
-    return run_command(parser, lambda: _rebuild(options.folder, options.pictures, options.open))
+    return run_command(
+        parser, lambda: _rebuild(options.folder, options.embed, options.pictures, options.open)
+    )
 
 
-def _rebuild(folder: Path, with_pictures: bool, then_open: bool) -> None:
+def _rebuild(folder: Path, embed: bool, with_pictures: bool, then_open: bool) -> None:
     if (folder / JOURNAL).exists():  # so that the page of a search that is running is of this moment
         rebuild_tables(folder)
     is_ablation = not (folder / TRIALS.file).exists() and (folder / SUMMARY.file).exists()
     if is_ablation and with_pictures:
         raise UserError(f"--pictures must be for the folder of a search, but {folder} is an ablation's")
-    page = write_ablation_report(folder) if is_ablation else write_report(folder)
+    page = write_ablation_report(folder, embed) if is_ablation else write_report(folder, embed)
     print(page)
     if then_open:
         open_page(page)

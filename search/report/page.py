@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,16 +27,23 @@ from search.storage import write_whole
 from search.tables import GAPS, PAPER, RETRAINED, Tables, read_study
 
 
-def write_report(folder: Path, embed: bool = False) -> Path:
+def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ()) -> Path:
     """Write `folder`/report.html from the files beside it.
 
     Args:
         embed: whether the page holds Plotly, so that it can be sent by itself.
+        others: folders of studies whose fronts are drawn in the same plot.
 
     Raises:
         UserError: a file is missing or was damaged by hand; an earlier page is left as it was.
     """
     tables = read_study(folder)
+    beside = [read_study(other) for other in others]
+    figures = {
+        cost: pareto_figure(pareto_data(tables, cost), [pareto_data(other, cost) for other in beside])
+        for cost in COSTS
+        if cost == "num_parameters" or tables.task is not None
+    }
     claimed = bool(tables.designs["paper_accuracy"].notna().any())  # else the data set is not the paper's
     states = tables.trials["state"].value_counts(sort=False)
     page = render(
@@ -50,12 +58,10 @@ def write_report(folder: Path, embed: bool = False) -> Path:
         placed=[
             " ".join(sentences) for name, sentences in placed(tables).items() if name != tables.reference.name
         ],
-        figure=html_plot(pareto_figure(pareto_data(tables)), "pareto"),
+        figure=html_plot(figures["num_parameters"], "pareto"),
         costs={name: words for name, (words, _) in COSTS.items()},
         other_figures={
-            name: json.loads(pareto_figure(pareto_data(tables, name)).to_json())
-            for name in COSTS
-            if name != "num_parameters" and tables.task is not None
+            cost: json.loads(figure.to_json()) for cost, figure in figures.items() if cost != "num_parameters"
         },
         catalogue=as_columns(catalogue(tables)),
         parts=_parts(tables),

@@ -168,14 +168,10 @@ def pareto_figure(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Fig
     """
     figure = go.Figure()
     members: list[Places] = []
-    ends = []
     for other, (colour, dash) in zip(others, OTHER_FRONTS, strict=False):
         members.append(draw_front(figure, other, colour, dash, f"front of {html.escape(other.study)}"))
-        ends.append((other.study, colour, members[-1]))
     name = "front after re-training" if data.is_retrained else "front of single runs"
     members.append(draw_front(figure, data, BLUE, "solid", name))
-    if others:
-        ends.append((data.study, BLUE, members[-1]))
     draw_single_runs(figure, data)
     front = [place for places in members for place in places]
 
@@ -183,6 +179,9 @@ def pareto_figure(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Fig
     errors = [float(error_percent(point.accuracy)) for point in [*measured, *data.front[-1:]]]
     most = min(CUT * errors[0], ERRORS_DRAWN[1]) if errors else ERRORS_DRAWN[1]
     named = draw_designs(figure, data.designs, most)
+    if others:
+        studies = [other.study for other in [*others[: len(OTHER_FRONTS)], data]]
+        named += [(study, places[-1]) for study, places in zip(studies, members, strict=True) if places]
     marks = [place for _, place in named]
 
     shown = [(x, y) for x, y in front if y <= np.log10(most)]
@@ -210,15 +209,7 @@ def pareto_figure(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Fig
         {"text": text, "x": x, "y": y, "ax": dx, "ay": dy, **pointer}
         for text, (x, y), (dx, dy) in zip(texts, marks, offsets, strict=True)
     ]
-    of_fronts = [
-        {
-            **{"text": html.escape(study), "x": places[-1][0], "y": places[-1][1], "font": {"color": colour}},
-            **{"showarrow": False, "xanchor": "left", "xshift": 8},
-        }
-        for study, colour, places in ends
-        if places
-    ]
-    _lay_out(figure, data, low, high, [*labels, *of_fronts])
+    _lay_out(figure, data, low, high, labels)
     return figure
 
 

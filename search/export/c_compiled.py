@@ -7,8 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +32,7 @@ def cortex_compiler() -> str | None:
     return shutil.which("arm-none-eabi-gcc")
 
 
-@contextmanager
-def compiled(source: Source, compiler: str, num_classes: int) -> Iterator[Runner]:
+def c_runner(source: Source, compiler: str, num_classes: int) -> Runner:
     """What `source` computes, compiled by `compiler` into a library.
 
     Raises:
@@ -42,16 +40,17 @@ def compiled(source: Source, compiler: str, num_classes: int) -> Iterator[Runner
     """
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "network.so")
-        _compile(source, [compiler, "-std=c99", "-O2", "-shared", "-fPIC", "-o", library.name], folder, ["-lm"])
+        _compile(
+            source, [compiler, "-std=c99", "-O2", "-shared", "-fPIC", "-o", library.name], folder, ["-lm"]
+        )
         try:
             function = getattr(ctypes.CDLL(str(library)), f"{source.name}_classify")
         except OSError as error:
             raise Failure(
-                f"the compiled C must be loaded, but in {tempfile.gettempdir()} cannot be; TMPDIR names another "
-                f"folder ({error})"
+                f"a library in {folder} could not be loaded ({error}); TMPDIR names another"
             ) from None
-        function.argtypes, function.restype = [ctypes.c_void_p] * 3, None
-        yield _runner(function, source, num_classes)
+    function.argtypes, function.restype = [ctypes.c_void_p] * 3, None
+    return _runner(function, source, num_classes)
 
 
 def _runner(function: Callable[[int, int, int], None], source: Source, num_classes: int) -> Runner:
@@ -81,15 +80,16 @@ def _runner(function: Callable[[int, int, int], None], source: Source, num_class
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes on a Cortex-M4: of code and constants, of variables, and of stack."""
+    """Bytes on a Cortex-M4: of code and constants, of variables, of stack, and of the caller's arena."""
 
     text: int
     data: int
     stack: int
+    arena: int
 
 
 def cortex_m4_sizes(source: Source, compiler: str) -> Sizes:
-    """What `source` takes on a Cortex-M4 with GCC's -Os, without the caller's image, scores and arena.
+    """What `source` takes on a Cortex-M4 with GCC's -Os, without the caller's image and scores.
 
     The stack is the sum over its functions, none of which calls itself, so at most that; what the C library's
     functions take is not in it.
@@ -106,7 +106,8 @@ def cortex_m4_sizes(source: Source, compiler: str) -> Sizes:
             raise Failure(f"{size} gave no sizes: {done.stderr.strip()}")
         text, data, bss = map(int, found.groups())
         usage = Path(folder, "network.su").read_text(encoding="utf-8")
-        return Sizes(text, data + bss, sum(int(line.split("\t")[1]) for line in usage.splitlines()))
+        stack = sum(int(line.split("\t")[1]) for line in usage.splitlines())
+        return Sizes(text, data + bss, stack, source.arena_bytes)
 
 
 def _compile(source: Source, command: list[str], folder: str, libraries: Sequence[str] = ()) -> None:

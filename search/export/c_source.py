@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +19,7 @@ from lightcnn.operations import AveragePool, Convolution, Linear
 from search.export.quantization import QuantizedStep, integer_scores
 from search.export.runner import TOLERANCE
 from search.export.steps import Step
+from search.export.templates import template
 
 C_TYPES = {np.dtype(np.float32): "float", np.dtype(np.int8): "int8_t", np.dtype(np.int32): "int32_t"}
 
@@ -36,6 +35,7 @@ class Source:
     header_file: str
     header: str
     text: str
+    declaration: str
     arena_bytes: int
     quantized: bool  # whether the image is bytes
 
@@ -47,7 +47,10 @@ def c_name(stem: str) -> str:
 
 
 def to_c(
-    architecture: Architecture, steps: Sequence[Step], stem: str, quantized: Sequence[QuantizedStep] | None = None
+    architecture: Architecture,
+    steps: Sequence[Step],
+    stem: str,
+    quantized: Sequence[QuantizedStep] | None = None,
 ) -> Source:
     """The network of `steps` as C.
 
@@ -61,7 +64,8 @@ def to_c(
     arena = max([1, *sizes[:1], *(before + after for before, after in pairwise(sizes))])
     starts = [arena - size if number % 2 else 0 for number, size in enumerate(sizes)]
     places = ["image", *(f"arena + {start}" if start else "arena" for start in starts)]
-    layers, tables = [], {}
+    layers: list[dict[str, Any]] = []
+    tables: dict[str, NDArray[Any]] = {}
     for number, step in enumerate(steps):
         constants = _constants(step, quantized[number] if quantized else None)
         names = {what: f"{name}_{what}_{number}" for what in constants}
@@ -88,15 +92,11 @@ def to_c(
         "expected": _text(expected),
         "tolerance": "0.0f" if quantized else _number(np.float32(TOLERANCE) * np.abs(expected).max()),
     }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    header, text = (template(f"network.{it}.j2").render(shown) for it in ("h", "c"))
+    declaration = next(line for line in header.splitlines() if line.startswith("void "))
+    return Source(
+        name, f"{stem}.h", header, text, declaration, arena * (1 if quantized else 4), quantized is not None
     )
-    header, text = (environment.get_template(f"network.{it}.j2").render(shown) for it in ("h", "c"))
-    return Source(name, f"{stem}.h", header, text, arena * (1 if quantized else 4), quantized is not None)
 
 
 def _constants(step: Step, integers: QuantizedStep | None) -> dict[str, NDArray[Any]]:
@@ -113,7 +113,10 @@ def _layer(step: Step, tables: Mapping[str, str]) -> dict[str, Any]:
     """What the template needs of a step: the function that computes it, its arguments, and what they mean."""
     match step.operation:
         case Convolution(input_shape=(channels, side, _), kernel_size=kernel, padding=padding) as it:
-            kind, sizes = "convolution", [channels, side, it.channels, kernel, padding, 2 if step.max_pool else 1]
+            kind, sizes = (
+                "convolution",
+                [channels, side, it.channels, kernel, padding, 2 if step.max_pool else 1],
+            )
         case AveragePool(input_shape=(channels, side, _), grid=grid):
             kind, sizes = "average", [channels, side, grid]
         case Linear(input_shape=(length,), units=units):

@@ -1,4 +1,4 @@
-"""ONNX written from the steps of a network, in float32 or in 8 bits, and what onnxruntime computes with it."""
+"""ONNX written from the steps of a network, in float32 or in 8 bits; what onnxruntime computes with it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from search.export.runner import Runner
 from search.export.steps import Step
 
 OPSET, IR_VERSION = 13, 7  # the lowest with a scale a channel, and what came with it
-LOWEST_RUNTIME = "1.7"  # the onnxruntime that takes them, by its table of versions
+LOWEST_RUNTIME = "1.6"  # the onnxruntime that takes them, by its table of versions
 
 
 def to_onnx(
-    steps: Sequence[Step], task: Task, about: Mapping[str, str], quantized: Sequence[QuantizedStep] | None = None
+    steps: Sequence[Step],
+    task: Task,
+    about: Mapping[str, str],
+    quantized: Sequence[QuantizedStep] | None = None,
 ) -> bytes:
     """The network as ONNX: input `images`, (num_images, C, H, W), any number of them; output `scores`.
 
     Args:
         about: metadata.
-        quantized: the steps in 8 bits; by default they are float32. Integers are written with QuantizeLinear and
-            DequantizeLinear around each layer, which a runtime fuses with it into a layer of integers.
+        quantized: the steps in 8 bits; by default they are float32. Integers are written with QuantizeLinear
+            and DequantizeLinear around each layer, which a runtime fuses with it into a layer of integers.
     """
     from onnx import TensorProto, checker, helper
 
@@ -91,7 +94,9 @@ class _Graph:
                 self.chain("AveragePool", kernel_shape=[uniform[0]] * 2, strides=[uniform[1]] * 2)
             case AveragePool():
                 self.chain("MatMul", *weights)
-        if integers and integers.output_scale is not None:  # without ReLU: unsigned bytes hold nothing negative
+        if (
+            integers and integers.output_scale is not None
+        ):  # without ReLU: unsigned bytes hold nothing negative
             self.chain("QuantizeLinear", *self.scale(f"{step.name}.output", integers.output_scale, np.uint8))
         elif step.relu:
             self.chain("Relu")
@@ -113,7 +118,7 @@ class _Graph:
 
     def integer_weights(self, it: QuantizedStep) -> list[str]:
         """The names of what DequantizeLinear makes of a step's integers."""
-        tables = {"weight": (it.weight, it.weight_scale)}
+        tables: dict[str, tuple[NDArray[Any], NDArray[np.float32]]] = {"weight": (it.weight, it.weight_scale)}
         if it.bias is not None:
             tables["bias"] = (it.bias, it.input_scale * it.weight_scale)
         names = []

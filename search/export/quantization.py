@@ -1,7 +1,7 @@
 """A network in 8 bits: integers and their scales, from which the int8 ONNX and the int8 C are written.
 
-A value is a whole number times a scale. Values between layers are never negative, so that they are unsigned and
-0 stands for 0: there are no zero points. Weights are signed, with a scale a channel. Sums are of 32 bits.
+A value is a whole number times a scale. Values between layers are never negative, so that they are unsigned
+and 0 stands for 0: there are no zero points. Weights are signed, with a scale a channel. Sums are of 32 bits.
 
 Source: Jacob et al. 2018, Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 Inference, and onnxruntime's static quantisation, but for its zero points.
@@ -54,7 +54,9 @@ class QuantizedStep:
         weight = self.weight.astype(np.float64)
         if self.bias is None:
             return values.flatten(2) @ torch.from_numpy(weight)
-        plain = replace(self.step, weight=weight, bias=self.bias.astype(np.float64), relu=False, max_pool=False)
+        plain = replace(
+            self.step, weight=weight, bias=self.bias.astype(np.float64), relu=False, max_pool=False
+        )
         return plain(values)
 
 
@@ -69,7 +71,7 @@ def quantize(steps: Sequence[Step], images: Tensor) -> list[QuantizedStep]:
     """
     largest = np.zeros(len(steps))
     with torch.inference_mode():
-        for values in images.split(EVALUATION_BATCH):
+        for values in torch.split(images, EVALUATION_BATCH):
             for i, step in enumerate(steps):
                 values = step(values)
                 largest[i] = max(largest[i], float(values.max()))

@@ -54,8 +54,8 @@ class Step:
 def steps_of(architecture: Architecture, network: nn.Sequential) -> list[Step]:
     """The steps of `network`, a trained module of `architecture`.
 
-    What passes between them is never negative, as an image is not: each layer with weights but the last ends in
-    ReLU, and a mean of such values is one.
+    What passes between them is never negative, as an image is not: each layer with weights but the last ends
+    in ReLU, and a mean of such values is one.
     """
     steps: list[Step] = []
     for (name, module), operation in zip(network.named_children(), plan(architecture)[1:], strict=True):

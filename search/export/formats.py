@@ -114,7 +114,7 @@ def _c(exported: Exported, name: str) -> Written:
         difference = largest_difference(name, runner.predict, exported.network, exported.images)
         return f"its scores differ from {exported.same} by {difference:.1g} at most"
 
-    return _written_c(exported, source, name, "plain C", checked)
+    return _written_c(exported, source, name, "plain C without malloc", checked)
 
 
 def _int8_c(exported: Exported, name: str) -> Written:
@@ -127,7 +127,7 @@ def _int8_c(exported: Exported, name: str) -> Written:
         beside = _beside_integers(exported, onnx_runner(onnx))
         return f"its scores are those of exact integer arithmetic; onnxruntime's of the int8 ONNX {beside}"
 
-    return _written_c(exported, source, name, "plain C, int8 weights and 8-bit activations", checked)
+    return _written_c(exported, source, name, "plain C without malloc, of 8 bits", checked)
 
 
 def _written_c(
@@ -142,10 +142,10 @@ def _written_c(
     macro = source.name.upper()
     image = "the bytes of its pixels" if source.quantized else "as above"
     usage = (
-        f"In C and C++, an image at a time, with `{source.header_file}`; `{name}` needs `-lm`, and no malloc:\n\n"
+        f"In C or C++, an image at a time, with `{source.header_file}`; `{name}` needs `-lm`:\n\n"
         f"```c\n{source.declaration}\n```\n\n"
-        f"`image` is {image}, `arena` memory of the caller's, `{macro}_ARENA` values: {source.arena_bytes:,} "
-        f"bytes. All names begin with `{source.name}`, so that designs link into one program. Compiled with "
+        f"`image` is {image}, `arena` memory of the caller's, {source.arena_bytes:,} bytes (`{macro}_ARENA` "
+        f"values). All names begin with `{source.name}`: designs link into one program. Compiled with "
         f"`-D{macro}_MAIN` it is one that checks itself."
     )
     on_device = None

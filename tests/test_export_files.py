@@ -74,7 +74,7 @@ def refused(capsys, folder, *names):
 
 
 def test_the_pages_command_takes_ones_own_images_away(elsewhere):
-    """Literally, but for the design and the Python: of 48 training images, names with spaces, and no option."""
+    """Literally, but for the design and the Python: 48 training images, names with spaces, no option."""
     page = (elsewhere / "my results" / "my pictures" / "report.html").read_text(encoding="utf-8")
     command = html.unescape(re.search(r'data-command="([^"]+)"', page)[1])
     assert command == "python -m search.export 'my results/my pictures' --design DESIGN --to model.onnx"

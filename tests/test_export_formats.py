@@ -113,11 +113,11 @@ def test_the_int8_onnx_computes_the_integers(example):
 
 
 def test_a_layer_that_is_silent_and_weights_of_no_size():
-    """Where nothing can be divided by: a layer without output, a channel without weights but with a bias."""
+    """Where there is nothing to divide by: a layer without output, a channel without weights, or nearly."""
     dead = Example(parse("3-2-gap", COLOUR))
     with torch.no_grad():
-        dead.network[0].weight[0] = 0
-        dead.network[0].bias[:] = torch.tensor([5.0, 0.1, 0.1])
+        dead.network[0].weight[0], dead.network[0].weight[1] = 1e-12, 0
+        dead.network[0].bias[:] = torch.tensor([5.0, 0, 0.1])
         dead.network[3].bias[:] = -100
     expected = dead.network(dead.images).detach()
     assert torch.allclose(integer_scores(dead.quantized, dead.images), expected, atol=1e-2)

@@ -63,8 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="append",
         required=True,
         metavar="FILE",
-        help=f"what to write, by how it ends: {', '.join(FORMATS)}; may be repeated. "
-        "A model card, the first one's name with .md, comes with it",
+        help=f"what to write, by how it ends: {', '.join(FORMATS)}; may be repeated, "
+        "in one folder. A model card, the first one's name with .md, comes with it, and a header with C. "
+        "What an earlier export wrote there is replaced, and nothing else",
     )
     parser.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="folder with the data set's files, as for search.run"

@@ -47,7 +47,7 @@ def c_runner(source: Source, compiler: str, num_classes: int) -> Runner:
             function = getattr(ctypes.CDLL(str(library)), f"{source.name}_classify")
         except OSError as error:
             raise Failure(
-                f"a library in {folder} could not be loaded ({error}); TMPDIR names another"
+                f"a library in {folder} could not be loaded ({error}); TMPDIR can name another"
             ) from None
     function.argtypes, function.restype = [ctypes.c_void_p] * 3, None
     return _runner(function, source, num_classes)

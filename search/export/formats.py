@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ from search.export.c_compiled import Sizes, c_compiler, c_runner, cortex_compile
 from search.export.c_source import Source, to_c
 from search.export.onnx_file import IR_VERSION, LOWEST_RUNTIME, OPSET, onnx_runner, to_onnx
 from search.export.quantization import QuantizedStep, integer_scores, quantize
-from search.export.runner import Predictor, Runner, largest_difference
+from search.export.runner import Predictor, Runner, largest_difference, scores
 from search.export.steps import Step, steps_of
 
 ONNX = f"ONNX of opset {OPSET} and IR version {IR_VERSION}, for onnxruntime {LOWEST_RUNTIME} or later"
@@ -121,7 +122,8 @@ def _int8_c(exported: Exported, name: str) -> Written:
     source = to_c(exported.architecture, exported.steps, name.removesuffix(".c"), exported.quantized)
 
     def checked(runner: Runner) -> str:
-        if not torch.equal(runner.predict(exported.images), exported.integers(exported.images)):
+        images = exported.images
+        if not torch.equal(scores(runner.predict, images), scores(exported.integers, images)):
             raise Failure(f"{name} must compute exact integer arithmetic, but a score differs")
         onnx = to_onnx(exported.steps, exported.architecture.task, exported.about, exported.quantized)
         beside = _beside_integers(exported, onnx_runner(onnx))
@@ -150,7 +152,8 @@ def _written_c(
     )
     on_device = None
     if (cross := cortex_compiler()) is not None:
-        on_device = cortex_m4_sizes(source, cross)
+        with suppress(Failure, OSError):  # such as one without a C library: the card then has no sizes
+            on_device = cortex_m4_sizes(source, cross)
     files = {name: source.text.encode(), source.header_file: source.header.encode()}
     return Written(files, f"{what}; {how}", usage, runner, on_device)
 
@@ -160,7 +163,7 @@ def _beside_integers(exported: Exported, runner: Runner) -> str:
 
     They may differ on processors whose 8-bit products are added in 16 bits (x86 without VNNI).
     """
-    found, exact = runner.predict(exported.images), exported.integers(exported.images)
+    found, exact = (scores(it, exported.images) for it in (runner.predict, exported.integers))
     different = int((found != exact).any(dim=1).sum())
     images = f"{len(found):,} training images"
     if not different:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lightcnn.errors import Failure
+from lightcnn.training import EVALUATION_BATCH
 
 # Of the largest score: what float32 sums in another order may differ by, with a wide margin.
 TOLERANCE = 1e-4
@@ -30,14 +31,19 @@ class Runner:
     ready: Callable[[Tensor], Callable[[], object]]
 
 
+def scores(predict: Predictor, images: Tensor) -> Tensor:
+    """What `predict` makes of `images`, some at a time."""
+    with torch.inference_mode():
+        return torch.cat([predict(some) for some in torch.split(images, EVALUATION_BATCH)])
+
+
 def largest_difference(what: str, predict: Predictor, network: Predictor, images: Tensor) -> float:
     """The most that a score of `predict` differs from the network's on `images`.
 
     Raises:
         Failure: more than TOLERANCE of the largest score.
     """
-    with torch.inference_mode():
-        expected, found = network(images), predict(images)
+    expected, found = scores(network, images), scores(predict, images)
     difference = float((expected - found).abs().max())
     allowed = TOLERANCE * float(expected.abs().max())
     if not difference <= allowed:  # NaN differs, too

@@ -175,6 +175,7 @@ def test_c_without_a_warning_that_tests_itself(example, quantized, language, tmp
     done = subprocess.run([program], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(done.stdout.split()) == example.architecture.task.num_classes
+    assert not re.search(r"[ \t]$", source.text + source.header, re.MULTILINE)
     assert not re.search(r"\b(malloc|calloc|realloc|alloca)\b", source.text)
     expected = re.search(r"expected\[\d+\] = \{\n +(\S+?)f?[,\n]", source.text)[1]
     path.write_text(source.text.replace(expected, str(float(expected) + 1)))  # another score is told

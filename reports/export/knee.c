@@ -890,7 +890,7 @@ static const float knee_biases_3[10] = {
 
 /* A square convolution, ReLU, and the largest of each pool x pool pixels. */
 static void knee_convolution(
-    const float *in, float *out, const float *weights, const float *biases, 
+    const float *in, float *out, const float *weights, const float *biases,
     int32_t in_channels, int32_t side, int32_t channels, int32_t kernel, int32_t padding, int32_t pool)
 {
     const int32_t out_side = (side + 2 * padding - kernel + 1) / pool;

@@ -267,8 +267,8 @@ static uint8_t knee_int8_rescaled(int32_t sum, float multiplier)
 
 /* A square convolution, ReLU, and the largest of each pool x pool pixels. */
 static void knee_int8_convolution(
-    const uint8_t *in, uint8_t *out, const int8_t *weights, const int32_t *biases, const float *multipliers, 
-    int32_t in_channels, int32_t side, int32_t channels, int32_t kernel, int32_t padding, int32_t pool)
+    const uint8_t *in, uint8_t *out, const int8_t *weights, const int32_t *biases,
+    const float *multipliers, int32_t in_channels, int32_t side, int32_t channels, int32_t kernel, int32_t padding, int32_t pool)
 {
     const int32_t out_side = (side + 2 * padding - kernel + 1) / pool;
     for (int32_t channel = 0; channel < channels; channel++) {

@@ -257,8 +257,7 @@ def test_without_a_c_compiler_the_card_says_so(study, taken, tmp_path, monkeypat
     monkeypatch.setattr(formats, "cortex_compiler", lambda: "/bin/false")
     assert main([str(it) for it in (study, "--design", DESIGN, "--to", tmp_path / "3.c")]) == 0
     card = (tmp_path / "3.md").read_text(encoding="utf-8")
-    assert "not compiled, as no C compiler was found" in card
-    assert "void model_3_classify(const float *image" in card
+    assert "no C compiler was found" in card and "void model_3_classify(const float *image" in card
     assert "Cortex" not in card and "microseconds" not in card
 
 

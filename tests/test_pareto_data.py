@@ -44,8 +44,7 @@ def test_what_was_retrained_has_its_interval_and_its_gaps():
     again = {"test_accuracy_mean": [0.91, 0.95], "test_accuracy_low": [0.9, 0.94]}
     again |= {"test_accuracy_high": [0.92, 0.96], "on_front_after_retraining": [True, False]}
     trials = STUDY.trials.assign(**{name: [*values, None, None, None] for name, values in again.items()})
-    gaps = {"accuracy_reference": "8-gap", "accuracy_gap": 0.02, "accuracy_gap_low": 0.01}
-    gaps |= {"accuracy_gap_high": 0.04, "parameter_reference": "4-8-gap", "parameter_ratio": 2.0}
+    gaps = {"accuracy_gap": 0.02, "accuracy_gap_low": 0.01, "accuracy_gap_high": 0.04, "parameter_ratio": 2.0}
     gaps |= {"parameter_ratio_low": 0.5, "parameter_ratio_high": float("inf"), "test_accuracy_mean": 0.93}
     designs = STUDY.designs[:1].assign(**gaps)
     data = pareto_data(replace(STUDY, trials=trials, designs=designs))

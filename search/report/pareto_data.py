@@ -111,14 +111,14 @@ def _placed(row: Row) -> PlacedDesign:
         "paper_accuracy": row["paper_accuracy"],
     }
     accuracy_gap = parameter_gap = None
-    if not absent(row.get("accuracy_reference")):
+    if not absent(row.get("accuracy_gap")):
         accuracy = row["test_accuracy_mean"]
         accuracy_gap = Gap(
             accuracy - row["accuracy_gap"],
             accuracy - row["accuracy_gap_high"],
             accuracy - row["accuracy_gap_low"],
         )
-    if not absent(row.get("parameter_reference")):
+    if not np.isinf(row.get("parameter_ratio", np.inf)) and not absent(row["parameter_ratio"]):
         parameter_gap = Gap(*(own_size * row[f"parameter_ratio{end}"] for end in ("", "_low", "_high")))
     return PlacedDesign(
         name=row["name"],

@@ -85,9 +85,8 @@ def design_accuracy(figures: Row | None) -> str:
         if absent(figures["test_accuracy_low"]):
             return f"test accuracy {mean} with one seed, which gives no interval"
         low, high = percent(figures["test_accuracy_low"]), percent(figures["test_accuracy_high"])
-        return (
-            f"mean test accuracy {mean} over {num_seeds} seeds, 95 % interval {low} to {high} (Student's t)"
-        )
+        seeds = f"{num_seeds} seed{'s' if num_seeds > 1 else ''}"
+        return f"mean test accuracy {mean} over {seeds}, 95 % interval over seeds {low} to {high}"
     if figures is not None and not absent(figures.get("val_accuracy")):
         return (
             f"validation accuracy {percent(figures['val_accuracy'])} in one run of the search, which "

@@ -98,6 +98,8 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
             str(name): live(it.sort_values("seed")["val_accuracy"].to_numpy(dtype=float), share, 10_000)
             for name, it in own.groupby("engine")
         }
+        if not all(np.isfinite(it).any() for it in accuracies.values()):
+            raise Failure(f"every run of {text} died with one of the engines, so there is nothing to compare")
         gap = difference(accuracies["torch"], accuracies["native"], MNIST)
         seconds = own.groupby("engine")["seconds"].median()
         lines.append(

@@ -27,7 +27,7 @@ def test_summary_by_hand():
 
 @pytest.mark.slow
 def test_what_is_there_is_not_trained_again(tmp_path, mnist_folder, capsys, monkeypatch):
-    monkeypatch.setattr(engines, "DESIGNS", ("2-2-gap",))
+    monkeypatch.setattr(engines, "DESIGNS", ("8-8-flatten",))
     monkeypatch.setattr(engines, "NUM_TRAINING", 1_000)
     options = ["--epochs", "1", "--out", str(tmp_path), "--workers", "1", "--data-dir", str(mnist_folder)]
     assert engines.main([*options, "--seeds", "2"]) == 0

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from lightcnn.architecture import Task, parse, plan
 from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS, load_training_images
+from lightcnn.initialisation import INITIALISATIONS
 from lightcnn.network import build
 from lightcnn.training import FAST, trained_network
 from search.ablation import Ablation
@@ -137,6 +138,7 @@ def test_the_card(study, taken):
         ),
         *("| bytes of weights, int8 | 146 |", "| conv 3x3 1-2 | 2x28x28 | 20 | 14,112 |", "60,000 training"),
         *("1 epoch,", "The design: the study has no figure of it.", "(num_images, 1, 28, 28)", "Seed 0"),
+        *("Initial weights: ", INITIALISATIONS[FAST.initialisation]),
         *("divided by 255", "This network: test accuracy ", "Its int8 version: test accuracy "),
         *("(10,000 images)", f"| `net.onnx` | {(taken / 'net.onnx').stat().st_size:,} | ONNX; onnxruntime's"),
         f"python -m search.export {study} --design 2-pool2 --to ",

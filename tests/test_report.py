@@ -14,6 +14,7 @@ import pytest
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
+from lightcnn.training import FAST
 from search.cells import rows, written
 from search.report.__main__ import main
 from search.report.label_placement import label_size, place_labels
@@ -389,7 +390,8 @@ def test_page_holds_the_study_and_escapes_what_users_typed(study):
         "&lt;script&gt;alert(&#39;name&#39;)&lt;/script&gt;",
         "&lt;script&gt;alert(&#39;reason&#39;)&lt;/script&gt;",
         "loss is nan after epoch 2",
-        '<th scope="row">recipe</th><td>epochs: 2; learning_rate: 0.02; batch_size: 64; warmup: 0.1</td>',
+        '<th scope="row">recipe</th><td>epochs: 2; learning_rate: 0.02; batch_size: 64; warmup: 0.1; '
+        f"initialisation: {FAST.initialisation}</td>",
         '<th scope="row">stopping</th><td>–</td>',
         'role="group" aria-label="Scatter plot',
         "The test set was not read.",

@@ -14,6 +14,7 @@ from scipy.stats import binomtest, norm
 from lightcnn.architecture import Architecture, plan
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from lightcnn.data import Dataset
+from lightcnn.initialisation import INITIALISATIONS
 from lightcnn.operations import Relu
 from lightcnn.training import Recipe
 from search.cells import Row, absent, percent
@@ -61,6 +62,7 @@ def model_card(card: Card) -> str:
         layers=[it for it in plan(architecture) if not isinstance(it, Relu)],
         accuracies=[f"The design: {design_accuracy(card.figures)}.", *own_accuracies(card.right)],
         channels=colours.get(architecture.task.in_channels, "as in the data set"),
+        initialisation=INITIALISATIONS[card.recipe.initialisation],
         thousands="{:,}".format,
     )
 

@@ -60,8 +60,9 @@ class Recipe:
 # The paper's scan shows neither learning rate nor batch size; Adam's default and 64 give its accuracy.
 PAPER = Recipe(epochs=50, learning_rate=1e-3, batch_size=64)
 # Higher than the paper's accuracy in a sixth of its epochs: the high rate finds the solution, the fall to
-# zero settles in it. A one-cycle of peak 1e-2 was tried and gave 0.2 points less.
-FAST = Recipe(epochs=8, learning_rate=2e-2, batch_size=64, warmup=0.1)
+# zero settles in it. A one-cycle of peak 1e-2 was tried and gave 0.2 points less. With He's initial weights
+# fewer runs die than with any other, and none is less accurate (reports/initialisation).
+FAST = Recipe(epochs=8, learning_rate=2e-2, batch_size=64, warmup=0.1, initialisation="he")
 
 
 @dataclass(frozen=True)

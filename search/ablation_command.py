@@ -17,6 +17,7 @@ from search.command import (
     about_this_run,
     add_data_options,
     add_device_options,
+    add_initialisation_option,
     at_least,
     check_train_images,
     engine_of,
@@ -56,6 +57,7 @@ def main(
     group.add_argument(
         "--epochs", type=at_least(1), default=ablation.recipe.epochs, metavar="E", help="epochs of each run"
     )
+    add_initialisation_option(group, ablation.recipe)
     group.add_argument(
         "--train-images",
         type=at_least(1),

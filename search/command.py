@@ -19,7 +19,7 @@ from joblib import cpu_count
 
 from lightcnn.engine.build import EngineError, prepare, require
 from lightcnn.errors import Failure, UserError
-from lightcnn.initialisation import Initialisation
+from lightcnn.initialisation import INITIALISATIONS, Initialisation
 from lightcnn.training import Recipe
 from search.execution.display import log_line
 from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
@@ -146,17 +146,28 @@ def engine_of(
         raise Failure(f"{asked}, but {error}") from None
 
 
+def add_initialisation_option(parser: argparse._ActionsContainer, recipe: Recipe) -> None:
+    """`--initialisation`, which `initialisation_of` reads; `recipe` is that of new studies."""
+    parser.add_argument(
+        "--initialisation",
+        choices=list(INITIALISATIONS),
+        help="how the weights that a run begins with are drawn; by default "
+        f"{recipe.initialisation}, or as in the study to be resumed",
+    )
+
+
 def initialisation_of(
     options: argparse.Namespace, recipe: Recipe, name: str, kind: type[SettingsWithRecipe]
 ) -> Initialisation:
-    """That of the study to be resumed, if there is one, as versions differ in it; else that of `recipe`.
+    """What `--initialisation` asks for, else that of the study to be resumed, else that of `recipe`.
 
     Args:
         name: of the study.
         kind: of its settings.
     """
-    earlier = None if options.fresh else begun_with(options.out / name, kind)
-    return earlier.recipe.initialisation if earlier else recipe.initialisation
+    asked: Initialisation | None = options.initialisation
+    earlier = None if asked or options.fresh else begun_with(options.out / name, kind)
+    return asked or (earlier.recipe if earlier else recipe).initialisation
 
 
 def check_train_images(wanted: int, available: int, num_classes: int, which: str = "") -> None:

@@ -37,6 +37,7 @@ from search.command import (
     about_this_run,
     add_data_options,
     add_device_options,
+    add_initialisation_option,
     engine_of,
     initialisation_of,
     run_command,
@@ -212,6 +213,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = Parser("python -m studies.tabular_bench", (__doc__ or "").partition("\n")[0])
+    add_initialisation_option(parser, FAST)
     add_data_options(parser)
     add_device_options(parser)
     options = parser.parse_args(arguments)

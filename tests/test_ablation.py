@@ -221,7 +221,7 @@ def test_a_study_as_a_user_runs_it(tmp_path, capsys, mnist_folder):
 
 
 @pytest.mark.slow
-def test_a_resumed_study_keeps_its_initialisation(tmp_path, mnist_folder):
+def test_a_resumed_study_keeps_its_initialisation(tmp_path, mnist_folder, capsys):
     """At a rate of zero, runs end with the weights that they began with."""
     still = replace(SMALL, recipe=replace(FAST, learning_rate=0.0, epochs=1, initialisation="he"))
     options = ["--train-images", "100", "--out", str(tmp_path), "--workers", "1"]
@@ -242,5 +242,8 @@ def test_a_resumed_study_keeps_its_initialisation(tmp_path, mnist_folder):
     assert study.main(still, "", argv=[*options, "--seeds", "2"]) == 0
     check(1, "pytorch")
     assert json.loads(settings.read_text())["settings"]["recipe"]["initialisation"] == "pytorch"
-    assert study.main(still, "", argv=[*options, "--seeds", "2", "--fresh"]) == 0
-    check(1, "he")
+    with pytest.raises(SystemExit):
+        study.main(still, "", argv=[*options, "--initialisation", "zero-bias"])
+    assert "recipe.initialisation='pytorch', but got 'zero-bias'; --fresh" in capsys.readouterr().err
+    assert study.main(still, "", argv=[*options, "--seeds", "1", "--fresh"]) == 0
+    check(0, "he")

@@ -24,8 +24,9 @@ from search.report.plots import (
     timeline_figure,
 )
 from search.results import rebuild_tables
+from search.settings import read
 from search.tables import REPLAYS, read_study
-from studies.tabular_bench import DATASET, SEARCH
+from studies.tabular_bench import DATASET, SEARCH, TableSettings
 
 REPORTS = Path(__file__).parents[1] / "reports"
 NO_REPLAYS = pd.DataFrame(columns=["sampler", "repetition", "num_trials", "hypervolume"])
@@ -51,17 +52,21 @@ def test_hypervolume_grows_with_the_front_of_complete_trials():
 
 
 def test_random_searches_stand_beside_the_same_data_and_budget_only():
-    assert {"dataset": DATASET, "epochs": SEARCH[0], "num_train_images": SEARCH[1]} == BENCH
+    of_table = read(REPORTS / "tabular_bench" / "settings.json", TableSettings).settings.recipe.initialisation
+    same = {"dataset": DATASET, "epochs": SEARCH[0], "num_train_images": SEARCH[1]}
+    assert same | {"initialisation": of_table} == BENCH
     replays = REPLAYS.read(REPORTS / "samplers")
     data = replace(SETTINGS.data, num_train_images=25_000)
-    of_bench = replace(SETTINGS, recipe=replace(SETTINGS.recipe, epochs=8), data=data)
+    recipe = replace(SETTINGS.recipe, epochs=8, initialisation="pytorch")
+    of_bench = replace(SETTINGS, recipe=recipe, data=data)
     trials = [("COMPLETE", "8-gap", 1_000, 0.95, 8, 1)] * 60
     found = progress(study_of(trials, settings=of_bench), replays)
     assert found.reference_point == BENCH_REFERENCE_POINT and found.random.num_searches == 100
     assert "At 50 trials it has" in summaries.progress(found) and "below the" in summaries.progress(found)
     assert len(progress_figure(found).data) == 3
     for other in (
-        replace(of_bench, recipe=replace(of_bench.recipe, epochs=4)),
+        replace(of_bench, recipe=replace(recipe, epochs=4)),
+        replace(of_bench, recipe=replace(recipe, initialisation="he")),
         replace(of_bench, data=replace(data, dataset="fashion-mnist")),
     ):
         assert progress(study_of(trials, settings=other), replays).random is None

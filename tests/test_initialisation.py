@@ -101,7 +101,7 @@ def test_an_unknown_one_is_refused(unknown):
 
 
 def test_the_recipes():
-    assert PAPER.initialisation == "pytorch"
+    assert (PAPER.initialisation, FAST.initialisation) == ("pytorch", "he")
     assert Recipe(8, 1e-3, 64).initialisation == "pytorch"  # as settings that lack it were meant
 
 

@@ -167,7 +167,8 @@ def test_a_file_of_the_first_format_says_what_it_did(tmp_path):
     (tmp_path / "settings.json").write_text(FIRST_FORMAT)
     file = read(tmp_path / "settings.json", SearchSettings)
     two_heads = replace(SETTINGS.space, heads=("gap", "flatten"))
-    assert file.settings == replace(SETTINGS, space=two_heads)
+    recipe = replace(SETTINGS.recipe, initialisation="pytorch")
+    assert file.settings == replace(SETTINGS, space=two_heads, recipe=recipe)
     agree(tmp_path, file)  # as a resumed search does
     assert json.loads((tmp_path / "settings.json").read_text())["format"] == 2
     with pytest.raises(UserError, match=r"holds runs with space\.heads=\['gap', 'flatten'\], but got"):
@@ -202,6 +203,9 @@ def test_a_committed_search_is_resumed_and_rendered(tmp_path, mnist_folder, caps
     assert (tmp_path / "old" / "trials.csv").read_bytes() == trials
     assert capsys.readouterr().err == ""  # nothing was trained
     assert report([str(tmp_path / "old")]) == 0
+    with pytest.raises(SystemExit):
+        run.main([*arguments, "--name", "old", "--initialisation", "he"])
+    assert "holds runs with recipe.initialisation='pytorch', but got 'he'; --" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run.main([*arguments[:4], "--out", str(tmp_path), "--name", "old"])
     assert "holds runs with space.heads=['gap', 'flatten'], but got " in capsys.readouterr().err

@@ -75,7 +75,7 @@ def progress(course: Progress) -> str:
     if course.random is None:
         return (
             f"{text} No random searches stand beside it: they are replayed only for MNIST, with the "
-            "search's default epochs and images."
+            "epochs, images and initial weights of LightCNN-Bench."
         )
     band = course.random
     reached = [i for i, n in enumerate(band.num_trials) if n <= num_trials]

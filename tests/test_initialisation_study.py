@@ -61,6 +61,7 @@ def test_dead_runs_have_no_part_in_differences():
         runs_of(
             {
                 (WIDE, "pytorch"): [0.98, 0.98],
+                (WIDE, "zero-bias"): [0.97],
                 (WIDE, "he"): [0.99, 0.1, 0.99],
                 (WIDER, "pytorch"): [0.96, 0.1],
                 (WIDER, "he"): [0.98],
@@ -69,8 +70,11 @@ def test_dead_runs_have_no_part_in_differences():
             }
         ),
         SHARE,
-    ).set_index("designs")
-    assert set(table["initialisation"]) == {"he"}
+    )
+    ratios = table.set_index(["designs", "baseline", "initialisation"])["error_ratio"]
+    assert ratios[WIDE, "pytorch", "zero-bias"] == pytest.approx(1.5)
+    assert ratios[WIDE, "zero-bias", "he"] == pytest.approx(1 / 3, abs=1e-5)
+    table = table[(table["baseline"] == "pytorch") & (table["initialisation"] == "he")].set_index("designs")
     assert list(table.index) == ["wide, all heads", WIDE, WIDER]
     assert table.loc[WIDE, "difference"] == pytest.approx(0.01)
     assert table.loc[WIDE, "difference_low"] < 0.01 < table.loc[WIDE, "difference_high"]

@@ -64,6 +64,7 @@ def test_dead_runs_have_no_part_in_differences():
                 (WIDE, "zero-bias"): [0.97],
                 (WIDE, "he"): [0.99, 0.1, 0.99],
                 (WIDER, "pytorch"): [0.96, 0.1],
+                (WIDER, "zero-bias"): [0.96, 0.1],  # the very same runs: nothing was changed
                 (WIDER, "he"): [0.98],
                 (NARROW, "pytorch"): [0.1, 0.1],  # none lived: nothing to compare with
                 (NARROW, "he"): [0.9, 0.9],
@@ -74,6 +75,7 @@ def test_dead_runs_have_no_part_in_differences():
     ratios = table.set_index(["designs", "baseline", "initialisation"])["error_ratio"]
     assert ratios[WIDE, "pytorch", "zero-bias"] == pytest.approx(1.5)
     assert ratios[WIDE, "zero-bias", "he"] == pytest.approx(1 / 3, abs=1e-5)
+    assert (WIDER, "zero-bias", "he") in ratios and (WIDER, "pytorch", "zero-bias") not in ratios
     table = table[(table["baseline"] == "pytorch") & (table["initialisation"] == "he")].set_index("designs")
     assert list(table.index) == ["wide, all heads", WIDE, WIDER]
     assert table.loc[WIDE, "difference"] == pytest.approx(0.01)

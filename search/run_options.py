@@ -8,7 +8,13 @@ import re
 from lightcnn.data import DATASETS
 from lightcnn.training import FAST
 from search.allocation import LEAST_CHANCE
-from search.command import Parser, add_data_options, add_device_options, at_least
+from search.command import (
+    Parser,
+    add_data_options,
+    add_device_options,
+    add_initialisation_option,
+    at_least,
+)
 from search.samplers import SAMPLERS
 from search.space import Space
 
@@ -35,6 +41,7 @@ def parser() -> Parser:
     group.add_argument(
         "--epochs", type=at_least(1), default=FAST.epochs, metavar="E", help="epochs of each run"
     )
+    add_initialisation_option(group, FAST)
     group.add_argument(
         "--seed",
         type=at_least(0),

@@ -19,6 +19,7 @@ from lightcnn.architecture import Architecture, Task, parse
 from lightcnn.data import DATASETS, Dataset, recorded_sums
 from lightcnn.designs import DESIGNS, LIGHTCNN, NamedDesign, designs_for
 from lightcnn.errors import UserError
+from lightcnn.initialisation import Initialisation
 from lightcnn.training import Recipe
 from search.execution.runs import TrainingData
 from search.space import Space
@@ -162,15 +163,31 @@ class SettingsWithEngine(Protocol):
         """What trained on the CPU."""
 
 
+class RecipeOfRuns(Protocol):
+    """What the recipes of a study's runs share."""
+
+    @property
+    def initialisation(self) -> Initialisation:
+        """What their weights begin with."""
+
+
+class SettingsWithRecipe(Protocol):
+    """The settings of a study with one recipe."""
+
+    @property
+    def recipe(self) -> RecipeOfRuns:
+        """That of its runs."""
+
+
 def engine_name(library: Path | None) -> Engine:
     """What is recorded where the compiled engine `library` trains; None: PyTorch."""
     return "torch" if library is None else "native"
 
 
-def recorded_engine(folder: Path, kind: type[SettingsWithEngine]) -> Engine | None:
-    """The engine of the study in `folder`; None if there is none, or if its settings cannot be read."""
+def begun_with(folder: Path, kind: type[S]) -> S | None:
+    """The settings of the study in `folder`; None if there is none, or if its settings cannot be read."""
     try:
-        return read(folder / SETTINGS, kind).settings.engine
+        return read(folder / SETTINGS, kind).settings
     except UserError:
         return None
 

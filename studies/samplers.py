@@ -39,13 +39,13 @@ from search.command import Parser, at_least, run_command
 from search.execution.runs import RunState
 from search.pareto import hypervolume
 from search.records import RunRecord
+from search.report.history import BENCH_REFERENCE_POINT as REFERENCE
 from search.samplers import SAMPLERS, SurrogateSampler, suggestion
 from search.space import Space
 from search.statistics import mean_interval, paired_difference
 from search.storage import only_driver, study_folder, write_table
 from search.surrogate import Pool
 from search.tables import REPLAYS
-from studies.early_stopping import REFERENCE
 from studies.tabular_bench import TABLE, TASK, first_runs, read
 
 KEYS = ["sampler", "repetition", "num_trials"]

@@ -7,7 +7,6 @@ expected hypervolume improvement (Emmerich, Giannakoglou and Naujoks, 2006) has 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -93,21 +92,31 @@ class GaussianProcess:
         line = self.trend * self._inputs @ self._inputs.T
         distances = _squared_distances(self._inputs, self._inputs)
 
-        def factor(length_scale: float, noise: float, chosen: slice) -> Array:
-            covariance = self.correlation(distances[chosen, chosen], length_scale) + line[chosen, chosen]
-            covariance[np.diag_indices_from(covariance)] += noise + own[chosen]
-            lower: Array = cholesky(covariance, lower=True, check_finite=False)
+        def smooth(length_scale: float, chosen: slice) -> Array:
+            covariance: Array = (
+                self.correlation(distances[chosen, chosen], length_scale) + line[chosen, chosen]
+            )
+            return covariance
+
+        def factor(covariance: Array, noise: float, chosen: slice) -> Array:
+            noisy = covariance.copy()
+            noisy[np.diag_indices_from(noisy)] += noise + own[chosen]
+            lower: Array = cholesky(noisy, lower=True, overwrite_a=True, check_finite=False)
             return lower
 
         some = slice(None, None, -(-len(targets) // MAX_COMPARED))
 
-        def likelihood(length_scale: float, noise: float) -> float:
-            lower = factor(length_scale, noise, some)
+        def likelihood(covariance: Array, noise: float) -> float:
+            lower = factor(covariance, noise, some)
             whitened = solve_triangular(lower, targets[some], lower=True, check_finite=False)
             return -float(whitened @ whitened) / 2 - float(np.log(np.diag(lower)).sum())
 
-        self._length_scale, noise = max(product(LENGTH_SCALES, NOISES), key=lambda pair: likelihood(*pair))
-        self._lower = factor(self._length_scale, noise, slice(None))
+        likelihoods: dict[tuple[float, float], float] = {}
+        for length_scale in LENGTH_SCALES:
+            covariance = smooth(length_scale, some)
+            likelihoods |= {(length_scale, noise): likelihood(covariance, noise) for noise in NOISES}
+        self._length_scale, noise = max(likelihoods, key=lambda pair: likelihoods[pair])
+        self._lower = factor(smooth(self._length_scale, slice(None)), noise, slice(None))
         self._weights = cho_solve((self._lower, True), targets, check_finite=False)
 
     @staticmethod

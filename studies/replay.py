@@ -111,9 +111,11 @@ def play(
             i = next(j for j in order if j not in met)
         else:
             i = suggest(met, curves, int(np.random.SeedSequence([repetition, len(met)]).generate_state(1)[0]))
-        others = [(bench.sizes[j], curve) for j, curve in zip(met, curves, strict=True)]
+        others = [(int(bench.sizes[j]), curve.tolist()) for j, curve in zip(met, curves, strict=True)]
         is_spared = is_exempt(repetition, len(met)) or i in reference
-        end = whole if rule is None or is_spared else _end(rule, bench.sizes[i], runs[i], others)
+        end = (
+            whole if rule is None or is_spared else _end(rule, int(bench.sizes[i]), runs[i].tolist(), others)
+        )
         met.append(i)
         curves.append(runs[i][:end])
         spent += end
@@ -123,7 +125,7 @@ def play(
     return steps
 
 
-def _end(rule: StoppingRule, size: float, run: Array, others: Sequence[tuple[float, Array]]) -> int:
+def _end(rule: StoppingRule, size: int, run: list[float], others: Sequence[tuple[int, list[float]]]) -> int:
     """The epoch that a run is stopped after, or its last."""
     for rung in rule.rungs:
         if rule.num_better_than(size, run[:rung], others) >= rule.num_better:
@@ -161,7 +163,7 @@ class Earlier(GaussianProcess):
 
 
 def variant(bench: Bench, model: type[GaussianProcess], foresee: Foresee) -> Suggest:
-    """What the search's model was chosen against; Earlier sees the MACs, not what reaches the linear layers."""
+    """A model held against the search's; Earlier sees the MACs, not what reaches the linear layers."""
     pool = Pool.of(bench.networks, SPACE)
     features = pool.features.copy()
     if model is Earlier:

@@ -62,22 +62,22 @@ def test_what_is_trained_again_errs_hardly_more_than_the_best_no_larger():
     assert near(sizes, logs) == [0, 1, 2]
 
 
-def test_a_search_knows_of_a_stopped_run_what_came_before(bench):
+@pytest.mark.parametrize("repetition", [6, 11])
+def test_a_search_knows_of_a_stopped_run_what_came_before(bench, repetition):
     given = []
 
     def suggest(met, curves, seed):
         given.append(([*met], [curve.tolist() for curve in curves]))
         return next(i for i in reversed(range(len(bench.sizes))) if i not in met)
 
-    repetition = 7
-    steps = play(bench, EAGER, suggest, repetition, num_epochs=100)
+    steps = play(bench, EAGER, suggest, repetition, num_epochs=150)
     met, curves = given[-1]
     assert str(bench.networks[met[0]]) == "8-16-32-gap"
     assert len(set(met)) == len(met) and [len(known) for known, _ in given] == [*range(10, len(met) + 1)]
     epochs = np.cumsum([len(curve) for curve in curves])
     assert [step.epochs for step in steps[: len(met)]] == epochs.tolist()
-    assert steps[-1].epochs >= 100 > steps[-2].epochs
-    stopped = 0
+    assert steps[-1].epochs >= 150 > steps[-2].epochs
+    stopped, spared = 0, 0
     for number, (i, curve) in enumerate(zip(met, curves, strict=True)):
         others = [(int(bench.sizes[j]), known) for j, known in zip(met[:number], curves, strict=False)]
         due = [rung for rung in (1, 2) if EAGER.num_better_than(int(bench.sizes[i]), curve[:rung], others)]
@@ -85,7 +85,8 @@ def test_a_search_knows_of_a_stopped_run_what_came_before(bench):
         assert len(curve) == (4 if is_whole else due[0])
         assert curve in [one[: len(curve)].tolist() for one in bench.curves[i]]
         stopped += not is_whole
-    assert stopped > 3
+        spared += is_exempt(repetition, number) and bool(due)
+    assert stopped > 3 and spared > 0
 
 
 def test_every_rule_and_sampler_meets_the_same_draws(bench):
@@ -115,6 +116,16 @@ def test_samplers_suggest_what_is_new_and_repeat_themselves(bench, name):
     assert len(steps) == len(bench.sizes)  # each network once
     some = play(bench, EAGER, SUGGEST[name](bench), 0, num_epochs=60)
     assert some == steps[: len(some)]
+
+
+def test_tpe_is_told_of_each_run_once(bench):
+    sampler = Tpe(bench)
+    met, curves = [0, 1, 2], [bench.curves[0, 0], bench.curves[1, 0, :2], bench.curves[2, 0]]
+    for _ in range(2):
+        met.append(sampler(met, curves, 0))
+        curves.append(bench.curves[met[-1], 0])
+    told = [trial.state.name for trial in sampler._study.trials if trial.state.name != "FAIL"]
+    assert told == ["COMPLETE", "PRUNED", "COMPLETE", "COMPLETE"]
 
 
 def test_a_model_is_ahead_of_random_draws(bench):

@@ -52,11 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _rebuild(options: argparse.Namespace) -> None:
-    folder: Path = options.folder
-    if len(options.others) > len(OTHER_FRONTS):
-        raise UserError(
-            f"a plot has room for {len(OTHER_FRONTS)} other fronts, but got {len(options.others)}"
-        )
+    folder, *others = options.folders
+    if len(others) > len(OTHER_FRONTS):
+        raise UserError(f"a plot has room for {len(OTHER_FRONTS)} other fronts, but got {len(others)}")
     if (folder / JOURNAL).exists():  # so that the page of a search that is running is of this moment
         rebuild_tables(folder)
     is_ablation = not (folder / TRIALS.file).exists() and (folder / SUMMARY.file).exists()

@@ -55,6 +55,7 @@ from search.storage import uninterrupted, write_table
 DATASET = "mnist"
 TASK = DATASETS[DATASET].task
 MAX_PARAMETERS = 65_000
+REFERENCE_POINT = (65_000.0, 0.9)  # parameters and accuracy, of the replays' hypervolumes
 FULL = (FAST.epochs, 50_000)
 SEARCH = (FAST.epochs, NUM_TRAINING)  # the search's own: every network has it
 # Budgets (epochs, images) from twice FULL's cost down to an eighth of it: how well do they rank?

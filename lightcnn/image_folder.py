@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +78,8 @@ def read_image_folder(source: Path, cache: Path, say: Callable[[str], None]) -> 
         _read_arrays,
         task=Task(side, len(mode), len(classes)),
         num_training_images=len(training),
+        num_test_images=len(test),
+        largest_class_share=max(_largest_share(samples) for samples in (training, test)),
         classes=tuple(classes),
         preparation=preparation,
     )
@@ -102,6 +105,10 @@ def _samples(source: Path, part: str) -> tuple[list[str], list[Sample]]:
         name = listing.classes[min(empty)]
         raise DataError(f"{folder / name} must hold images ({', '.join(IMG_EXTENSIONS)}), but holds none")
     return listing.classes, listing.samples
+
+
+def _largest_share(samples: list[Sample]) -> float:
+    return max(Counter(label for _, label in samples).values()) / len(samples)
 
 
 @contextmanager

@@ -12,8 +12,11 @@ from lightcnn.architecture import Architecture
 from lightcnn.cost import num_parameters
 from lightcnn.network import build
 from lightcnn.training import Recipe
+from search.deaths import live
 from search.evaluation import Arm
-from search.statistics import difference, holm, seed_columns
+from search.moderation import MNIST, difference, seed_columns
+from search.settings import ImageFacts
+from search.statistics import holm
 from search.tables import SUMMARY
 
 BUDGET_TOLERANCE = 0.03  # how far a variant at the baseline's budget may be from it
@@ -90,35 +93,41 @@ def at_budget(architecture: Architecture, budget: int) -> Architecture:
     return best
 
 
+def alive(runs: pd.DataFrame, images: ImageFacts) -> pd.DataFrame:
+    """`runs` with NaN for the test accuracies of those that died (`search.deaths`)."""
+    tests = runs["test_accuracy"].to_numpy(dtype=float)
+    return runs.assign(test_accuracy=live(tests, images.largest_class_share, images.num_test))
+
+
 def summarise(ablation: Ablation, runs: pd.DataFrame) -> pd.DataFrame:
     """One line an arm: mean test accuracy, and the difference to the baseline, each with its 95 % interval.
 
-    The differences are paired or Welch's as the correlation over seeds says; `p_holm` is corrected for the
-    number of variants. With a single seed there are means only.
+    Runs that died, `alive` says which, are counted; means, intervals and differences are of the others
+    (`search.moderation`). `p_holm` is corrected for the number of variants.
     """
     accuracies = {
-        arm: tuple(runs.loc[runs["arm"] == arm.name].sort_values("seed")["test_accuracy"])
+        arm: runs.loc[runs["arm"] == arm.name].sort_values("seed")["test_accuracy"].to_numpy(dtype=float)
         for arm in ablation.arms
     }
-    rows = []
-    for arm in ablation.arms:
-        own = accuracies[arm]
-        row = {
+    baseline = accuracies[ablation.baseline]
+    lines = []
+    for arm, own in accuracies.items():
+        line = {
             "arm": arm.name,
             "architecture": str(arm.architecture),
             "num_parameters": num_parameters(arm.architecture),
-            **seed_columns(own),
+            **seed_columns(own, MNIST),
         }
-        if len(own) > 1 and arm != ablation.baseline:
-            gain = difference(accuracies[ablation.baseline], own)
-            row |= {
+        if arm != ablation.baseline and all(np.isfinite(it).any() for it in (own, baseline)):
+            gain = difference(baseline, own, MNIST)
+            line |= {
                 "difference": gain.mean,
                 "difference_low": gain.low,
                 "difference_high": gain.high,
                 "p_holm": gain.p_value,
             }
-        rows.append(row)
-    summary = SUMMARY.frame(rows)
+        lines.append(line)
+    summary = SUMMARY.frame(lines)
     compared = summary["p_holm"].notna()
     if compared.any():
         summary.loc[compared, "p_holm"] = holm(summary.loc[compared, "p_holm"].to_numpy(dtype=float))

@@ -11,15 +11,17 @@ import pandas as pd
 
 from lightcnn.data import DATASETS
 from lightcnn.fetching import find_files
-from search.ablation import Ablation, summarise
+from search.ablation import Ablation, alive, summarise
 from search.command import (
     Parser,
     about_this_run,
     add_data_options,
     add_device_options,
+    add_initialisation_option,
     at_least,
     check_train_images,
     engine_of,
+    initialisation_of,
     run_command,
     slots_of,
 )
@@ -27,13 +29,14 @@ from search.evaluation import retrain
 from search.execution.display import log_line
 from search.execution.runs import TrainingData
 from search.execution.slots import open_slots
-from search.report.ablation_page import findings, write_ablation_report
-from search.settings import AblationSettings, SettingsFile, engine_name, held_study
+from search.report.ablation_page import count_of, findings, write_ablation_report
+from search.settings import AblationSettings, ImageFacts, SettingsFile, engine_name, held_study
 from search.tables import CLAIMS, SUMMARY
 
 DATASET = "mnist"
 
-# What the paper claims, from the runs and their summary: columns `claim`, `measured`, `verdict`.
+# What the paper claims, from the runs and their summary: columns `claim`, `measured`, `verdict`, which begins
+# with holds, fails or undecided. A run that died has no test accuracy.
 Claims = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
 
@@ -55,6 +58,7 @@ def main(
     group.add_argument(
         "--epochs", type=at_least(1), default=ablation.recipe.epochs, metavar="E", help="epochs of each run"
     )
+    add_initialisation_option(group, ablation.recipe)
     group.add_argument(
         "--train-images",
         type=at_least(1),
@@ -84,28 +88,33 @@ def _run(
         check_train_images(options.train_images, available, dataset.task.num_classes)
     data = TrainingData(dataset, find_files(DATASET, options.data_dir), 0, options.train_images)
     engine = engine_of(options, slots, ablation.name, AblationSettings)
+    initialisation = initialisation_of(options, ablation.recipe, ablation.name, AblationSettings)
+    recipe = replace(ablation.recipe, initialisation=initialisation)
     settings = AblationSettings(
         DATASET,
-        ablation.recipe,
+        recipe,
         options.train_images or available,
         {file.name: file.sha256 for file in dataset.files},
         engine_name(engine),
     )
-    about = about_this_run(f"studies.{ablation.name}", arguments) | {"question": question, "text": text}
-    file = SettingsFile(settings, about)
+    about = about_this_run(f"studies.{ablation.name}", arguments, options.data_dir)
+    about |= {"question": question, "text": text}
+    file = SettingsFile(settings, about, images=ImageFacts.of(dataset))
     with held_study(options.out, ablation.name, options.fresh, file, log_line) as folder:
         with open_slots(slots, options.epoch_timeout, engine) as executor:
             num_seeds = dict.fromkeys(ablation.arms, ablation.num_seeds)
-            runs = retrain(ablation.name, num_seeds, ablation.recipe, data, executor, folder)
-        summary = summarise(ablation, runs)
+            runs = retrain(ablation.name, num_seeds, recipe, data, executor, folder)
+        living = alive(runs, file.images)
+        summary = summarise(ablation, living)
         SUMMARY.write(summary, folder)
-        answers = None if claims is None else claims(runs, summary)
+        answers = None if claims is None else claims(living, summary)
         if answers is not None:
             CLAIMS.write(answers, folder)
         page = write_ablation_report(folder)
     for sentence in findings(summary):
         print(sentence)
     if answers is not None:
+        print(count_of(answers))
         for row in answers.itertuples():
             print(f"{row.verdict}: {row.claim} Measured: {row.measured}")
     print(f"The page: {page}")

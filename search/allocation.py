@@ -13,7 +13,11 @@ ROUGH = 0.09  # nugget from which on the features leave so much unseen that one 
 
 
 def num_fresh_seeds(
-    on_front: Mapping[str, float], decisive: Collection[str], nugget: float, num_seeds: int
+    on_front: Mapping[str, float],
+    decisive: Collection[str],
+    nugget: float,
+    num_seeds: int,
+    beside: Collection[str] = (),
 ) -> dict[str, int]:
     """Fresh seeds of each design that is trained again; those with none are left out.
 
@@ -22,16 +26,18 @@ def num_fresh_seeds(
 
     Args:
         on_front: each candidate's probability of being on the front, given the search alone.
-        decisive: the reference, what was placed, and the challenger, the best candidate no larger than the
-            reference; candidates or not.
+        decisive: the reference, what was placed, and the challenger of each, the best candidate no larger;
+            candidates or not.
         nugget: standard deviation, on the log error, of designs about what their features say.
         num_seeds: of each that decides; no other design gets more. 0: nothing is trained again.
+        beside: designs that are shown beside the front and decide nothing; as many seeds as a candidate.
 
     Returns:
-        Those that decide, in their order, then the candidates from the most probable on.
+        Those that decide and those beside, in their order, then the candidates from the most probable on.
     """
     once = min(2 if nugget > ROUGH else 1, num_seeds)
-    seeds = dict.fromkeys(decisive, num_seeds)
+    seeds = dict.fromkeys(beside, once) | dict.fromkeys(decisive, num_seeds)
+    seeds = {name: seeds[name] for name in [*decisive, *beside]}
     for name in sorted(on_front, key=lambda name: -on_front[name]):
         if on_front[name] >= LEAST_CHANCE:
             seeds.setdefault(name, once)

@@ -29,7 +29,7 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.spatial.distance import cdist
 
 from search.moderation import Moderated
-from search.statistics import Array
+from search.statistics import CONFIDENCE, Array
 
 NUM_DRAWS = 4_000
 PERCENTILES = (0.05, 0.95)  # of the draws, that an interval reaches between
@@ -183,6 +183,18 @@ def place(design: Array, size: float, accuracies: Array, sizes: Array, more_erro
         parameter_ratio=_range(ratios),
         unreached=float(np.mean(ratios == np.inf)),
     )
+
+
+def front_range(accuracies: Array, sizes: Array, at_most: float) -> tuple[float, float]:
+    """What the best candidate of `at_most` parameters reaches: percentiles of the draws, 2.5 and 97.5.
+
+    Args:
+        accuracies: joint draws of the candidates alone, (num_draws, num_candidates).
+        sizes: their parameters, (num_candidates,); one has `at_most` or fewer.
+    """
+    best = accuracies[:, sizes <= at_most].max(axis=1)
+    low, high = np.quantile(best, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
 
 
 def _range(draws: Array) -> tuple[float, float, float]:

@@ -26,6 +26,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from search.statistics import (
+    AGREE,
     CONFIDENCE,
     PAIRING_LEVEL,
     Array,
@@ -138,7 +139,8 @@ def difference(baseline: Values, variant: Values, prior: Prior) -> Difference:
     "moderated": each arm's variance is its moderated one, carried from the log error to the accuracy by
     the delta method (times the squared error); the difference of the two t posteriors, Behrens and
     Fisher's, is Patil's t. "paired": seed by seed, where the same seeds live in both arms, LEAST_PAIRS
-    or more, and correlate (one-sided p < 0.05).
+    or more, and correlate (one-sided p < 0.05), but for differences that all agree: these would have an
+    interval of no width.
 
     Interval and p-value are of one t statistic, so the interval leaves out 0 exactly where p is below
     0.05. Satterthwaite's degrees of freedom take the two variances for known better than they are: with
@@ -150,24 +152,14 @@ def difference(baseline: Values, variant: Values, prior: Prior) -> Difference:
     alive = np.isfinite(b)
     if len(b) == len(v) and alive.sum() >= LEAST_PAIRS and np.array_equal(alive, np.isfinite(v)):
         correlation = seed_correlation(b[alive], v[alive])
-        if correlation is not None and correlation.p_value < PAIRING_LEVEL:
+        if correlation is not None and correlation.p_value < PAIRING_LEVEL and np.ptp((v - b)[alive]) > AGREE:
             return paired_difference(b[alive], v[alive])
     gap, squared_scale, dof = _gap(b, v, prior)
     scale = sqrt(squared_scale)
     half_width = float(stats.t.ppf((1 + CONFIDENCE) / 2, dof)) * scale
     p_value = 2 * float(stats.t.sf(abs(gap) / scale, dof))
-    return Difference(gap, gap - half_width, gap + half_width, p_value, "moderated")
-
-
-def probability_better(candidate: Values, baseline: Values, prior: Prior) -> float:
-    """Probability that the candidate's true mean exceeds the baseline's, given their live seeds.
-
-    Of the posterior of `difference`, with flat priors on the means and arms that do not pair. It knows
-    nothing of selection: a candidate picked for these very accuracies looks better than it is
-    (`search.joint` allows for that).
-    """
-    gap, squared_scale, dof = _gap(baseline, candidate, prior)
-    return float(stats.t.cdf(gap / sqrt(squared_scale), dof))
+    low, high = max(-1.0, gap - half_width), min(1.0, gap + half_width)
+    return Difference(gap, low, high, p_value, "moderated")
 
 
 def fitted(designs: Sequence[Values], num_images: int, fallback: Prior = MNIST) -> Prior:

@@ -8,45 +8,52 @@ whose accuracy or size is NaN (it failed) is never in an answer.
 from __future__ import annotations
 
 from enum import StrEnum
-from math import isnan
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from search.statistics import SIGNIFICANT
+SETTLED = 0.95  # probability from which on a verdict says so
 
 
 class Verdict(StrEnum):
-    """Where a design stands beside the front of the candidates no larger than it, over seeds."""
+    """Where a design stands beside the front of the candidates no larger than it."""
 
     ON_FRONT = "ON_FRONT"
+    NEAR_FRONT = "NEAR_FRONT"
     DOMINATED = "DOMINATED"
-    INDISTINGUISHABLE = "INDISTINGUISHABLE"
+    UNDECIDED = "UNDECIDED"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Verdict | None:
+        # What an earlier version wrote: no significant difference to the best candidate no larger.
+        return cls.UNDECIDED if value == "INDISTINGUISHABLE" else None
 
     @staticmethod
-    def of(gap: float, p: float) -> Verdict | None:
-        """INDISTINGUISHABLE if p is not below SIGNIFICANT; else ON_FRONT if as accurate, DOMINATED if less.
+    def of(beaten: float, clearly_beaten: float) -> Verdict:
+        """The rule: a probability counts as settled at 0.05 or less, or 0.95 or more.
 
         Args:
-            gap: the design's mean accuracy less that of the most accurate candidate no larger, fractions.
-            p: that there is no difference, corrected for all candidates no larger.
+            beaten: probability that some candidate no larger is more accurate, `search.joint.Placement`.
+            clearly_beaten: the same by more than 0.1 points.
 
         Returns:
-            None where gap or p is NaN: no candidate is as small, so none is set against the design.
+            ON_FRONT: none is. DOMINATED: some is. NEAR_FRONT: it is open whether some is, but none by more
+            than 0.1 points. Else UNDECIDED.
         """
-        if isnan(gap) or isnan(p):
-            return None
-        if p >= SIGNIFICANT:
-            return Verdict.INDISTINGUISHABLE
-        return Verdict.DOMINATED if gap < 0 else Verdict.ON_FRONT
+        if beaten <= 1 - SETTLED:
+            return Verdict.ON_FRONT
+        if beaten >= SETTLED:
+            return Verdict.DOMINATED
+        return Verdict.NEAR_FRONT if clearly_beaten <= 1 - SETTLED else Verdict.UNDECIDED
 
     @property
     def says(self) -> str:
         """What a sentence makes of it, after "the design is"."""
         return {
             Verdict.ON_FRONT: "on the front",
+            Verdict.NEAR_FRONT: "on the front or within 0.1 points of it",
             Verdict.DOMINATED: "dominated",
-            Verdict.INDISTINGUISHABLE: "statistically indistinguishable from the front",
+            Verdict.UNDECIDED: "on the front or below it, which is not settled",
         }[self]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
@@ -14,7 +13,7 @@ from lightcnn.cost import num_parameters
 from search.evaluation import kept_runs
 from search.pareto import front
 from search.records import finished, finished_designs
-from search.settings import SearchSettings, read
+from search.settings import SearchSettings, SettingsFile, read
 from search.standing import candidates, with_retraining
 from search.storage import SETTINGS, look_at_study
 from search.tables import CURVES, DESIGNS, FRONT, TIMES, TRIALS
@@ -73,14 +72,10 @@ def study_tables(study: Study, settings: SearchSettings) -> dict[str, pd.DataFra
     }
 
 
-def write_tables(folder: Path, study: Study, settings: SearchSettings, placed: Iterable[str] = ()) -> None:
-    """Write the tables of what is finished to `folder`, with what its runs.csv adds to them.
-
-    Args:
-        placed: architectures of the user's own, shown beside the front.
-    """
-    tables = study_tables(study, settings)
-    tables |= with_retraining(tables, kept_runs(folder), settings, placed)
+def write_tables(folder: Path, study: Study, file: SettingsFile[SearchSettings]) -> None:
+    """Write the tables of what is finished to `folder`, with what its runs.csv adds to them."""
+    tables = study_tables(study, file.settings)
+    tables |= with_retraining(tables, kept_runs(folder), file)
     for table in (TRIALS, FRONT, DESIGNS, CURVES, TIMES):
         table.write(tables[table.file], folder)
 
@@ -92,4 +87,4 @@ def rebuild_tables(folder: Path) -> None:
         UserError: the journal or settings.json is missing or was damaged by hand.
     """
     file = read(folder / SETTINGS, SearchSettings)
-    write_tables(folder, look_at_study(folder), file.settings, file.placed)
+    write_tables(folder, look_at_study(folder), file)

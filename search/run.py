@@ -23,6 +23,7 @@ from search.command import (
     about_this_run,
     check_train_images,
     engine_of,
+    initialisation_of,
     run_command,
     slots_of,
 )
@@ -39,6 +40,7 @@ from search.results import study_tables, write_tables
 from search.run_options import NUM_TRAINING, NUM_VALIDATION, VALIDATION_SHARE, parser
 from search.settings import (
     DataSettings,
+    ImageFacts,
     Reference,
     SearchSettings,
     SettingsFile,
@@ -66,19 +68,22 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     settings, data = _settings(options)
     name = options.name or data.dataset.name
     engine = engine_of(options, slots, name, SearchSettings)
-    settings = replace(settings, engine=engine_name(engine))
+    initialisation = initialisation_of(options, settings.recipe, name, SearchSettings)
+    recipe = replace(settings.recipe, initialisation=initialisation)
+    settings = replace(settings, engine=engine_name(engine), recipe=recipe)
     places = [_placed(text, settings.task, options.seeds) for text in options.place]
     placed_texts = tuple(str(arm.architecture) for arm in places)
     if reason := _left_out(settings):
         log_line(f"left out: {reason}")
-    about = about_this_run("search.run", arguments) | _about(data.dataset, settings)
-    file = SettingsFile(settings, about, placed_texts)
+    about = about_this_run("search.run", arguments, options.data_dir) | _about(data.dataset, settings)
+    images = ImageFacts.of(data.dataset)
+    file = SettingsFile(settings, about, placed_texts, images)
     with held_study(options.out, name, options.fresh, file, log_line) as folder:
         study = open_study(folder, log_line)
         kept_runs(folder)  # damage by hand is better reported now than when the search is done
         with_designs = not options.no_baselines
         with (
-            finally_written(folder, study, settings),
+            finally_written(folder, study),
             open_slots(slots, options.epoch_timeout, engine) as executor,
         ):
             with Display("search", *num_runs(study, settings, options.trials, with_designs)) as display:
@@ -90,7 +95,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
                 trials = study_tables(study, settings)["trials.csv"]
                 retrain(
                     "re-training",
-                    seeds_of_arms(trials, settings, places, options.seeds, with_designs),
+                    seeds_of_arms(trials, settings, images, places, options.seeds, with_designs),
                     settings.recipe,
                     replace(data, num_validation=0, num_train_images=None),
                     executor,
@@ -104,14 +109,14 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
 
 
 @contextmanager
-def finally_written(folder: Path, study: Study, settings: SearchSettings) -> Iterator[None]:
+def finally_written(folder: Path, study: Study) -> Iterator[None]:
     """The tables and the page of what is finished are written when the block is left, however it is left."""
     try:
         yield
     finally:
         if finished(study):
-            placed = read(folder / SETTINGS, SearchSettings).placed  # those of earlier calls among them
-            write_tables(folder, study, settings, placed)
+            # What earlier calls placed is in the file.
+            write_tables(folder, study, read(folder / SETTINGS, SearchSettings))
             write_report(folder)
 
 

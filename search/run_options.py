@@ -7,10 +7,16 @@ import re
 
 from lightcnn.data import DATASETS
 from lightcnn.training import FAST
-from search.command import Parser, add_data_options, add_device_options, at_least
+from search.allocation import LEAST_CHANCE
+from search.command import (
+    Parser,
+    add_data_options,
+    add_device_options,
+    add_initialisation_option,
+    at_least,
+)
 from search.samplers import SAMPLERS
 from search.space import Space
-from search.standing import FEW_SEEDS
 
 # Of the training images, a sixth judges the candidates, 10,000 at most: of MNIST's 60,000 these are as many.
 VALIDATION_SHARE, NUM_VALIDATION = 6, 10_000
@@ -35,6 +41,7 @@ def parser() -> Parser:
     group.add_argument(
         "--epochs", type=at_least(1), default=FAST.epochs, metavar="E", help="epochs of each run"
     )
+    add_initialisation_option(group, FAST)
     group.add_argument(
         "--seed",
         type=at_least(0),
@@ -109,9 +116,9 @@ def parser() -> Parser:
         type=at_least(0),
         default=5,
         metavar="N",
-        help="fresh seeds for the reference, designs you place, and the candidates that these are held "
-        f"against; the rest of the front, what is near it, and hand-made designs get {FEW_SEEDS} of them; "
-        "0 leaves the test set closed",
+        help="fresh seeds for the reference, designs you place, and the best candidate no larger than each; "
+        f"candidates with a chance of {100 * LEAST_CHANCE:.0f} %% or more to be on the front, and hand-made "
+        "designs, are trained again once; 0 leaves the test set closed",
     )
     group.add_argument(
         "--place",

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from lightcnn.architecture import Architecture, parse
 from search.execution.runs import RunState
-from search.records import finished
+from search.records import RunRecord, finished
 from search.space import Space
 from search.surrogate import MAX_LEARNT, Array, Pool, features, promising
 
@@ -33,6 +34,9 @@ SAMPLERS: dict[str, Callable[[int, Space, IsWanted], BaseSampler]] = {
 PATIENCE = 3
 NUM_RANDOM = 10  # trials before a model has enough to learn from
 POOL_DRAWS = 4_000  # that the surrogate chooses from
+# With many slots the next trial ends while the last is being learnt from. So a ranking serves until one trial
+# has ended for each so many under way; with fewer under way, every suggestion knows all that has ended.
+RUNNING_A_RANKING = 16
 MAX_DRAWS = 20_000  # random draws without a wanted candidate, after which the space counts as used up
 
 
@@ -115,19 +119,31 @@ class SurrogateSampler(BaseSampler):
         known = [r for r in finished(study).values() if r.state in (RunState.COMPLETE, RunState.PRUNED)]
         if len(known) < NUM_RANDOM:
             return {}
-        candidates, pool = self._pool or _drawn_pool(self._space)
-        latest = [_features_of(record.architecture, self._space) for record in known[-MAX_LEARNT:]]
-        sizes = np.array([record.num_parameters for record in known], dtype=float)
-        trained = Pool(np.concatenate(latest), sizes)
-        ranking = promising(pool, trained, [record.accuracies for record in known])
-        best = next((candidates[i] for i in ranking if self._is_wanted(candidates[i])), None)
+        best = next((it for it in self._ranked(study, known) if self._is_wanted(it)), None)
         return {} if best is None else self._space.parameters(best)
+
+    def _ranked(self, study: Study, known: list[RunRecord]) -> Iterator[Architecture]:
+        """The pool's candidates, those first that promise most."""
+        candidates, pool = self._pool or _drawn_pool(self._space)
+        num_known, ranking = _RANKINGS.get(study, (0, []))
+        num_running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+        if self._pool or not ranking or len(known) - num_known > num_running // RUNNING_A_RANKING:
+            latest = [_features_of(record.architecture, self._space) for record in known[-MAX_LEARNT:]]
+            sizes = np.array([record.num_parameters for record in known], dtype=float)
+            trained = Pool(np.concatenate(latest), sizes)
+            ranking = promising(pool, trained, [record.accuracies for record in known])
+            _RANKINGS[study] = len(known), ranking
+        return (candidates[i] for i in ranking)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Never called, as `OnlyWanted` draws where `sample_relative` gives nothing."""
         raise NotImplementedError(f"{param_name} is not sampled by itself")
+
+
+# Of each study: how many finished trials it was made from, and positions in the pool.
+_RANKINGS: WeakKeyDictionary[Study, tuple[int, list[int]]] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=10_000)

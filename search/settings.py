@@ -16,9 +16,10 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from lightcnn.architecture import Architecture, Task, parse
-from lightcnn.data import DATASETS, recorded_sums
+from lightcnn.data import DATASETS, Dataset, recorded_sums
 from lightcnn.designs import DESIGNS, LIGHTCNN, NamedDesign, designs_for
 from lightcnn.errors import UserError
+from lightcnn.initialisation import Initialisation
 from lightcnn.training import Recipe
 from search.execution.runs import TrainingData
 from search.space import Space
@@ -126,12 +127,26 @@ class AblationSettings:
 
 
 @dataclass(frozen=True)
+class ImageFacts:
+    """What intervals need to know of the images; MNIST's, where an earlier version did not record them."""
+
+    num_test: int = 10_000
+    largest_class_share: float = 0.1135  # the accuracy of naming one class for every image
+
+    @staticmethod
+    def of(dataset: Dataset) -> ImageFacts:
+        """Of `dataset`."""
+        return ImageFacts(dataset.num_test_images, dataset.largest_class_share)
+
+
+@dataclass(frozen=True)
 class SettingsFile(Generic[S]):
     """What settings.json holds: what decides the results, and what is known besides."""
 
     settings: S
     about: Mapping[str, Any]  # command, versions, machine of the latest call
     placed: tuple[str, ...] = ()  # architectures that the user has placed beside the front so far
+    images: ImageFacts = ImageFacts()
 
 
 def recorded(settings: Any) -> dict[str, Any]:
@@ -148,15 +163,31 @@ class SettingsWithEngine(Protocol):
         """What trained on the CPU."""
 
 
+class RecipeOfRuns(Protocol):
+    """What the recipes of a study's runs share."""
+
+    @property
+    def initialisation(self) -> Initialisation:
+        """What their weights begin with."""
+
+
+class SettingsWithRecipe(Protocol):
+    """The settings of a study with one recipe."""
+
+    @property
+    def recipe(self) -> RecipeOfRuns:
+        """That of its runs."""
+
+
 def engine_name(library: Path | None) -> Engine:
     """What is recorded where the compiled engine `library` trains; None: PyTorch."""
     return "torch" if library is None else "native"
 
 
-def recorded_engine(folder: Path, kind: type[SettingsWithEngine]) -> Engine | None:
-    """The engine of the study in `folder`; None if there is none, or if its settings cannot be read."""
+def begun_with(folder: Path, kind: type[S]) -> S | None:
+    """The settings of the study in `folder`; None if there is none, or if its settings cannot be read."""
     try:
-        return read(folder / SETTINGS, kind).settings.engine
+        return read(folder / SETTINGS, kind).settings
     except UserError:
         return None
 
@@ -182,6 +213,7 @@ def read(path: Path, kind: type[S]) -> SettingsFile[S]:
         _upgrade_search(content["settings"])
     try:
         settings = TypeAdapter(kind).validate_json(json.dumps(content["settings"]), strict=True)
+        images = TypeAdapter(ImageFacts).validate_json(json.dumps(content.get("images", {})), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where, why = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
@@ -194,6 +226,7 @@ def read(path: Path, kind: type[S]) -> SettingsFile[S]:
         settings,
         about if isinstance(about, dict) else {},
         tuple(str(text) for text in placed) if isinstance(placed, list) else (),
+        images,
     )
 
 
@@ -256,7 +289,13 @@ def agree(folder: Path, file: SettingsFile[Any]) -> None:
         raise UserError(
             f"{folder} holds a study without its {SETTINGS}; --fresh moves it aside and starts over"
         )
-    content = {"format": FORMAT, "settings": now, "placed": list(file.placed), "about": dict(file.about)}
+    content = {
+        "format": FORMAT,
+        "settings": now,
+        "placed": list(file.placed),
+        "images": asdict(file.images),
+        "about": dict(file.about),
+    }
     write_whole(path, json.dumps(content, indent=2) + "\n")
 
 

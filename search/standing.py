@@ -1,8 +1,8 @@
-"""Designs placed beside the front: which candidates are re-trained, and what their fresh seeds say."""
+"""Designs placed beside the front: which candidates are re-trained, and what all runs together say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,95 +11,56 @@ import pandas as pd
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
 from lightcnn.designs import DESIGNS as NAMED
+from search.allocation import num_fresh_seeds
+from search.cells import absent, rows
 from search.evaluation import Arm
 from search.execution.runs import RunState
-from search.pareto import Verdict, front, shortfall
-from search.settings import SearchSettings
-from search.statistics import (
-    Measured,
-    accuracy_gap_at_equal_parameters,
-    difference,
-    holm,
-    parameter_gap_at_equal_accuracy,
-    probability_better,
-    seed_columns,
-    standard_error,
-)
+from search.joint import challenger, front_range, place
+from search.moderation import Prior, difference, seed_columns
+from search.pareto import Verdict, front
+from search.posterior import Posterior, Runs, fresh_prior, fresh_runs, posterior_of, validation_runs
+from search.settings import ImageFacts, SearchSettings, SettingsFile
+from search.statistics import Array
 from search.tables import DESIGNS, FRONT, GAPS, TRIALS
 
-FEW_SEEDS = 2  # of a re-trained design that decides nothing about the reference or the user's own
-NOISE = 2  # standard errors of a validation accuracy within which a candidate may belong to the front
+MORE_ERRORS = 0.10  # a share of the errors that one may be ready to pay for fewer parameters
 
 
 def seeds_of_arms(
     trials: pd.DataFrame,
     settings: SearchSettings,
+    images: ImageFacts,
     placed: Sequence[Arm],
     num_seeds: int,
     with_designs: bool = True,
 ) -> dict[Arm, int]:
     """What is re-trained, each once, and with how many seeds.
 
-    The reference, the designs that the user has placed, and the candidates that these are held against have
-    `num_seeds`; the other designs, the rest of the front, and what is near it have FEW_SEEDS at most. One
-    that is both a design and a candidate goes by the design's name.
+    `search.allocation` decides, from the search's own runs: the reference, the designs that the user has
+    placed, and the challenger of each have `num_seeds`. One that is both a design and a candidate goes by
+    the design's name.
 
     Args:
         trials: the table of trials.csv; validation accuracies decide.
         with_designs: whether the designs beside the reference are among them.
     """
-    num_images = settings.data.num_validation
     reference, *others = (Arm(it.name, it.architecture(settings.task)) for it in settings.designs)
     judged = [reference, *placed]
-    deciding = {str(arm.architecture) for arm in judged}
-    for arm in judged:
-        at_most = min(num_parameters(arm.architecture), settings.max_parameters)
-        deciding.update(rivals(trials, at_most, num_images))
-    near = contenders(trials, settings.max_parameters, num_images)
-    arms = [
-        reference,
-        *(others if with_designs else []),
-        *placed,
-        *(Arm(text, parse(text, settings.task)) for text in near),
-    ]
+    decisive = [str(arm.architecture) for arm in judged]
+    chances: dict[str, float] = {}
+    nugget = 0.0
+    known = _searched(candidates(trials, settings.max_parameters))
+    believed = posterior_of(known, validation_runs(known, settings, images), {}, settings, images)
+    if believed is not None:
+        chances, nugget = believed.front_probability(), believed.joint.nugget
+        best = [_challenger(believed, str(it.architecture), num_parameters(it.architecture)) for it in judged]
+        decisive += [text for text in best if text is not None]
+    beside = [str(arm.architecture) for arm in others] if with_designs else []
+    seeds = num_fresh_seeds(chances, dict.fromkeys(decisive), nugget, num_seeds, beside)
     named: dict[Architecture, Arm] = {}
-    for arm in arms:
+    for arm in [reference, *others, *placed, *(Arm(text, parse(text, settings.task)) for text in seeds)]:
         named.setdefault(arm.architecture, arm)
-    return {
-        arm: num_seeds if str(arm.architecture) in deciding else min(num_seeds, FEW_SEEDS)
-        for arm in named.values()
-    }
-
-
-def contenders(trials: pd.DataFrame, max_parameters: int, num_images: int) -> list[str]:
-    """Architectures of the front's members and of every candidate within two standard errors of it.
-
-    Args:
-        trials: the table of trials.csv.
-        max_parameters: a larger one is no candidate.
-        num_images: validation images, which the standard error follows from.
-    """
-    judged = candidates(trials, max_parameters)
-    accuracies = judged["val_accuracy"].to_numpy(dtype=float)
-    below = shortfall(judged["num_parameters"], accuracies)
-    near = below <= NOISE * standard_error(accuracies + below, num_images)
-    return list(judged.loc[near, "architecture"])
-
-
-def rivals(trials: pd.DataFrame, at_most: int, num_images: int) -> list[str]:
-    """Architectures of the candidates of `at_most` parameters that may be the most accurate of them.
-
-    Those within two standard errors of the one that was: what a design of that size will be held against.
-
-    Args:
-        trials: the table of trials.csv.
-        num_images: validation images, which the standard error follows from.
-    """
-    judged = candidates(trials, at_most)
-    accuracies = judged["val_accuracy"].to_numpy(dtype=float)
-    best = accuracies.max(initial=0.0)
-    near = best - accuracies <= NOISE * standard_error(best, num_images)
-    return list(judged.loc[near, "architecture"])
+    return {named[parse(text, settings.task)]: count for text, count in seeds.items()}
 
 
 def candidates(trials: pd.DataFrame, max_parameters: int) -> pd.DataFrame:
@@ -110,108 +71,156 @@ def candidates(trials: pd.DataFrame, max_parameters: int) -> pd.DataFrame:
 def with_retraining(
     tables: Mapping[str, pd.DataFrame],
     runs: pd.DataFrame,
-    settings: SearchSettings,
-    placed: Iterable[str] = (),
+    file: SettingsFile[SearchSettings],
 ) -> dict[str, pd.DataFrame]:
     """The tables of `search.results.study_tables` and what `runs`, those of runs.csv, add to them.
 
-    All three gain the mean test accuracy over seeds with its 95 % interval. trials.csv and front.csv gain
-    `on_front_after_retraining`, which holds all re-trained candidates against one another, whether or not
-    they were on the search's front; front.csv `probability_better` than the reference. designs.csv gains a
-    line for each of the architectures `placed` and those that are neither a candidate nor named, and the
-    gaps of each design to the front.
+    All three gain the mean test accuracy over the seeds that lived, with its 95 % interval. trials.csv and
+    front.csv gain what the joint estimate says of each candidate: its probability of being on the front, and
+    for the re-trained, all held against one another whether or not they were on the search's front, whether
+    they are on it by their expected accuracy, and the range of the front at their size. front.csv gains the
+    `probability_better` than the reference. designs.csv gains a line for each architecture placed and those
+    that are neither a candidate nor named, and where each design stands beside the front.
     """
+    settings = file.settings
     tested = runs[runs["test_accuracy"].notna()]
-    means = pd.DataFrame(
-        [
-            {
-                "architecture": text,
-                **seed_columns(own["test_accuracy"].to_numpy(dtype=float)),
-                "train_accuracy_mean": float(own["train_accuracy"].mean()),
-            }
-            for text, own in tested.groupby("architecture")
-        ]
-    )
-    if means.empty:
+    if tested.empty:
         return dict(tables)
-    trials, on_front, designs = (tables[table.file] for table in (TRIALS, FRONT, DESIGNS))
+    fresh = fresh_runs(
+        {str(text): _by_seed(own, "test_accuracy") for text, own in tested.groupby("architecture")},
+        file.images,
+    )
+    prior = fresh_prior(fresh, settings, file.images)
+    means = pd.DataFrame(
+        {
+            "architecture": text,
+            **seed_columns(fresh[str(text)], prior),
+            "train_accuracy_mean": float(own["train_accuracy"][np.isfinite(fresh[str(text)])].mean()),
+        }
+        for text, own in tested.sort_values("seed").groupby("architecture")
+    )
+    designs = _with_placed(tables[DESIGNS.file], tested, tables[TRIALS.file], file)
+    trials, on_front, designs = (
+        table.merge(means, how="left", on="architecture")
+        for table in (tables[TRIALS.file], tables[FRONT.file], designs)
+    )
+    judged = candidates(trials, settings.max_parameters)
+    known = list(dict.fromkeys(judged["architecture"]))
+    searched = _searched(judged) | _searched(designs)
+    believed = posterior_of(
+        known, validation_runs(searched, settings, file.images), fresh, settings, file.images
+    )
+    if believed is not None:
+        found = _of_candidates(believed, [text for text in known if text in fresh])
+        trials, on_front = (table.merge(found, how="left", on="architecture") for table in (trials, on_front))
+        on_front["probability_better"] = _probability_better(believed, on_front, settings, fresh)
+    lines = [_standing(row["architecture"], believed, fresh, prior) for row in rows(designs)]
+    designs = designs.join(pd.DataFrame(lines, index=designs.index, columns=GAPS))
+    return {TRIALS.file: trials, FRONT.file: on_front, DESIGNS.file: designs}
 
+
+def _of_candidates(believed: Posterior, retrained: Collection[str]) -> pd.DataFrame:
+    """Of each candidate its chance to be on the front, and of the re-trained what is so after all."""
+    draws, sizes, _ = believed.rivals("")
+    means = draws.mean(axis=0)
+    again = [i for i, text in enumerate(believed.texts[: believed.num_candidates]) if text in retrained]
+    best = {again[i] for i in front(sizes[again], means[again])}
+    chances = believed.front_probability()
+    lines = []
+    for i, (text, chance) in enumerate(chances.items()):
+        line: dict[str, Any] = {"architecture": text, "front_probability": round(chance, 3)}
+        if i in again:
+            line |= {"joint_accuracy": round(float(means[i]), 6), "on_front_after_retraining": i in best}
+        if i in best:
+            low, high = front_range(draws, sizes, sizes[i])
+            line |= {"front_accuracy_low": round(low, 6), "front_accuracy_high": round(high, 6)}
+        lines.append(line)
+    columns = ["joint_accuracy", "on_front_after_retraining", "front_accuracy_low", "front_accuracy_high"]
+    return pd.DataFrame(lines, columns=["architecture", "front_probability", *columns])
+
+
+def _standing(text: str, believed: Posterior | None, fresh: Runs, prior: Prior) -> dict[str, Any]:
+    """Where a design stands beside the candidates, itself left out, as columns GAPS; {}: not re-trained."""
+    if believed is None or text not in fresh or not np.isfinite(fresh[text]).any():
+        return {}
+    draws, sizes, _ = believed.rivals(text)
+    own, size = believed.draws(text), float(believed.sizes[believed.texts.index(text)])
+    now, ready_to_pay = (place(own, size, draws, sizes, more) for more in (0, MORE_ERRORS))
+    row: dict[str, Any] = {
+        f"{name}{end}": value
+        for name, triple in (
+            ("parameter_ratio", now.parameter_ratio),
+            ("paid_ratio", ready_to_pay.parameter_ratio),
+        )
+        for end, value in zip(("", "_low", "_high"), triple, strict=True)
+    }
+    rival = _challenger(believed, text, size)
+    if rival is None:
+        return row
+    row |= {f"accuracy_gap{end}": it for end, it in zip(("", "_low", "_high"), now.gap, strict=True)}
+    row |= {
+        "verdict": Verdict.of(now.beaten, now.clearly_beaten),
+        "beaten_probability": now.beaten,
+        "clearly_beaten_probability": now.clearly_beaten,
+        "challenger": rival,
+    }
+    if np.isfinite(fresh.get(rival, [])).any():
+        gap = difference(fresh[rival], fresh[text], prior)
+        row |= {
+            "challenger_gap": gap.mean,
+            "challenger_gap_low": gap.low,
+            "challenger_gap_high": gap.high,
+            "challenger_p": gap.p_value,
+        }
+    return {name: round(it, 6) if isinstance(it, float) else it for name, it in row.items()}
+
+
+def _challenger(believed: Posterior, text: str, size: float) -> str | None:
+    """The most accurate candidate, as far as is known, of at most `size` parameters that is not `text`."""
+    draws, sizes, texts = believed.rivals(text)
+    best = challenger(draws, sizes, size)
+    return None if best is None else texts[best]
+
+
+def _probability_better(
+    believed: Posterior, table: pd.DataFrame, settings: SearchSettings, fresh: Runs
+) -> list[float | None]:
+    """Of each line's candidate that it is really more accurate than the reference, if that was re-trained."""
+    reference = settings.reference.architecture
+    if reference not in fresh:
+        return [None] * len(table)
+    own = believed.draws(reference)
+    return [
+        None if text == reference else round(float(np.mean(believed.draws(text) > own)), 3)
+        for text in table["architecture"]
+    ]
+
+
+def _with_placed(
+    designs: pd.DataFrame, tested: pd.DataFrame, trials: pd.DataFrame, file: SettingsFile[SearchSettings]
+) -> pd.DataFrame:
     unknown = [text for text in tested["architecture"] if text not in set(trials["architecture"])]
     names = {design.text: design.name for design in NAMED}
     added = [
         {
             "name": names.get(text, text),
             "architecture": text,
-            "num_parameters": num_parameters(parse(text, settings.task)),
+            "num_parameters": num_parameters(parse(text, file.settings.task)),
         }
-        for text in dict.fromkeys([*placed, *unknown])
+        for text in dict.fromkeys([*file.placed, *unknown])
         if text not in set(designs["architecture"])
     ]
-    designs = pd.concat([designs, pd.DataFrame(added, columns=designs.columns).astype(designs.dtypes)])
-
-    trials, on_front, designs = (
-        table.merge(means, how="left", on="architecture") for table in (trials, on_front, designs)
-    )
-    retrained = candidates(trials, settings.max_parameters).dropna(subset=["test_accuracy_mean"])
-    best = retrained.iloc[front(retrained["num_parameters"], retrained["test_accuracy_mean"])]
-    for table in (trials, on_front):
-        known_now = table["architecture"].isin(list(retrained["architecture"]))
-        is_best = table["architecture"].isin(list(best["architecture"])).astype(object)
-        table["on_front_after_retraining"] = is_best.where(known_now, None)
-
-    measured = {
-        str(text): Measured(
-            str(text), int(own["num_parameters"].iloc[0]), tuple(own.sort_values("seed")["test_accuracy"])
-        )
-        for text, own in tested.groupby("architecture")
-        if len(own) > 1  # a single run has no interval
-    }
-    reference = measured.get(settings.reference.architecture)
-    on_front["probability_better"] = [
-        None
-        if reference is None or text == reference.name or text not in measured
-        else probability_better(measured[text].accuracies, reference.accuracies)
-        for text in on_front["architecture"]
-    ]
-    among = [measured[text] for text in retrained["architecture"] if text in measured]
-    gaps = [place(measured[text], among) if text in measured else {} for text in designs["architecture"]]
-    designs = designs.join(pd.DataFrame(gaps, index=designs.index, columns=GAPS))
-    return {TRIALS.file: trials, FRONT.file: on_front, DESIGNS.file: designs}
+    return pd.concat([designs, pd.DataFrame(added, columns=designs.columns).astype(designs.dtypes)])
 
 
-def place(design: Measured, among: Iterable[Measured]) -> dict[str, Any]:
-    """The gaps of `design` to the front of the candidates `among`, itself left out, as columns `GAPS`.
+def _searched(table: pd.DataFrame) -> dict[str, Array]:
+    """Validation accuracies of the architectures that have one."""
+    found: dict[str, list[float]] = {}
+    for row in rows(table):
+        if not absent(row["val_accuracy"]):
+            found.setdefault(row["architecture"], []).append(row["val_accuracy"])
+    return {text: np.array(own, dtype=float) for text, own in found.items()}
 
-    At equal parameters: its accuracy less that of the most accurate candidate no larger, with interval, the
-    p-value after Holm's correction over all candidates no larger, as it was chosen among them, and the
-    verdict that follows: INDISTINGUISHABLE from the front if p is not below 0.05, else ON_FRONT if the design
-    is the more accurate, DOMINATED if not; none where no candidate is as small. At equal
-    accuracy: parameters of the smallest candidate as accurate over its own, with interval; inf where there is
-    none.
-    """
-    others = [candidate for candidate in among if candidate.name != design.name]
-    sizes, means = ([m.num_parameters for m in others], [float(np.mean(m.accuracies)) for m in others])
-    members = [others[i] for i in front(sizes, means)]
-    row: dict[str, Any] = {}
-    gap = accuracy_gap_at_equal_parameters(members, design)
-    if gap is not None:
-        smaller = [m for m in others if m.num_parameters <= design.num_parameters]
-        p_values = holm([difference(m.accuracies, design.accuracies).p_value for m in smaller])
-        p = p_values[[m.name for m in smaller].index(gap.reference)]
-        row |= {
-            "verdict": Verdict.of(gap.difference.mean, p),
-            "accuracy_reference": gap.reference,
-            "accuracy_gap": gap.difference.mean,
-            "accuracy_gap_low": gap.difference.low,
-            "accuracy_gap_high": gap.difference.high,
-            "accuracy_gap_p": p,
-        }
-    if members:
-        ratio = parameter_gap_at_equal_accuracy(members, design)
-        row |= {
-            "parameter_reference": ratio.reference,
-            "parameter_ratio": ratio.ratio,
-            "parameter_ratio_low": ratio.low,
-            "parameter_ratio_high": ratio.high,
-        }
-    return row
+
+def _by_seed(own: pd.DataFrame, column: str) -> Array:
+    return own.sort_values("seed")[column].to_numpy(dtype=float)

@@ -1,4 +1,7 @@
-"""Means, intervals and differences of accuracies over seeds; pure functions on scipy.
+"""Student's and Welch's means, intervals and differences over seeds; pure functions on scipy.
+
+Pages and tables use `search.moderation`, which needs fewer seeds; these serve where nothing is known of the
+spread beforehand: pairs of seeds, a study's own figures.
 
 Accuracies are fractions, one a seed; entry i of every arm used seed i, so that arms can be paired where that
 is worth it. Intervals are Student-t, 95 % unless said. A percentile bootstrap of 5 seeds covers 83 % where it
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from math import inf, nan, sqrt
+from math import sqrt
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -56,34 +59,6 @@ class Correlation(NamedTuple):
     p_value: float
 
 
-class Measured(NamedTuple):
-    """A design, its size, and its accuracy under each seed."""
-
-    name: str
-    num_parameters: int
-    accuracies: tuple[float, ...]
-
-
-class AccuracyGap(NamedTuple):
-    """Design minus `reference`, the member of the front it is held against."""
-
-    reference: str
-    difference: Difference
-
-
-class ParameterGap(NamedTuple):
-    """The front's parameters over the design's at equal accuracy; below 1, the front is smaller.
-
-    inf: no member of the front is as accurate as the design; `reference` is None where `ratio` is inf.
-    """
-
-    reference: str | None
-    ratio: float
-    low: float
-    high: float
-    unreached: float  # share of the draws in which no member was as accurate
-
-
 class _Moments(NamedTuple):
     mean: float
     squared_error: float  # of the mean: variance / num_seeds
@@ -106,18 +81,6 @@ def mean_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:
     mean, squared_error, dof = _moments("values", values)
     half_width = float(stats.t.ppf((1 + confidence) / 2, dof)) * sqrt(squared_error)
     return Interval(mean, mean - half_width, mean + half_width)
-
-
-def seed_columns(accuracies: Values) -> dict[str, float]:
-    """Of one design's test accuracies, as tables name them; a single seed's interval is NaN."""
-    several = len(accuracies) > 1
-    interval = mean_interval(accuracies) if several else Interval(nan, nan, nan)
-    return {
-        "num_seeds": len(accuracies),
-        "test_accuracy_mean": float(np.mean(accuracies)),
-        "test_accuracy_low": interval.low,
-        "test_accuracy_high": interval.high,
-    }
 
 
 def welch_difference(baseline: Values, variant: Values) -> Difference:
@@ -159,32 +122,6 @@ def seed_correlation(baseline: Values, variant: Values) -> Correlation | None:
     return Correlation(float(r), float(p_value))
 
 
-def difference(baseline: Values, variant: Values) -> Difference:
-    """Difference of two arms: paired where the seeds are seen to pair, else Welch's; `method` says which.
-
-    Paired needs as many seeds in both arms and a significantly positive correlation (one-sided p < 0.05).
-    Choosing by a look at the same data has a price: one pair of independent arms in twenty is paired by luck,
-    and its interval is too narrow. At 5 seeds that costs about a point of coverage, 94 % for 95; where seeds
-    do pair, nothing is lost (test_difference_covers_about_what_it_says).
-    """
-    if len(baseline) == len(variant):
-        correlation = seed_correlation(baseline, variant)
-        if correlation is not None and correlation.p_value < PAIRING_LEVEL:
-            return paired_difference(baseline, variant)
-    return welch_difference(baseline, variant)
-
-
-def probability_better(candidate: Values, baseline: Values) -> float:
-    """Probability that the candidate's true mean exceeds the baseline's, given their seeds.
-
-    Assumes normal seeds, arms that do not pair, and flat priors on means and log standard deviations. The
-    posterior of the difference is then Behrens-Fisher's, here approximated by Welch's t. It knows nothing of
-    selection: a candidate picked for these very accuracies looks better than it is.
-    """
-    gain = welch_difference(baseline, candidate)
-    return 1 - gain.p_value / 2 if gain.mean > 0 else gain.p_value / 2
-
-
 def holm(p_values: Values) -> tuple[float, ...]:
     """Adjust p-values for being several, in the order given; the tests may depend on one another.
 
@@ -197,56 +134,6 @@ def holm(p_values: Values) -> tuple[float, ...]:
     adjusted = np.empty_like(p)
     adjusted[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     return tuple(np.minimum(adjusted, 1).tolist())
-
-
-def accuracy_gap_at_equal_parameters(front: Sequence[Measured], design: Measured) -> AccuracyGap | None:
-    """How much more accurate the design is than the best member of the front with no more parameters.
-
-    The front is a step function, so the reference is one member and the gap is a plain `difference`. The
-    reference is picked by its mean, hence a little lucky: the gap leans against the design. A member with the
-    design's own name is left out. None where no member has as few parameters.
-    """
-    smaller = [m for m in _others(front, design) if m.num_parameters <= design.num_parameters]
-    if not smaller:
-        return None
-    best = max(smaller, key=lambda m: _moments(m.name, m.accuracies).mean)  # of equals, the smallest
-    return AccuracyGap(best.name, difference(best.accuracies, design.accuracies))
-
-
-def parameter_gap_at_equal_accuracy(
-    front: Sequence[Measured], design: Measured, seed: int = 0, num_draws: int = 10_000
-) -> ParameterGap:
-    """Parameters of the smallest member of the front that is as accurate as the design, over the design's.
-
-    The interval is a simulation: each true mean is drawn from its t posterior, independently, and the front
-    is read again. `low` and `high` are the 2.5th and 97.5th percentile of the ratios, inf among them: `high`
-    is inf where more than 2.5 % of the draws are `unreached`. A member with the design's name is left out.
-
-    Every member has its chance of luck, so ratio and interval lean low where many come close to the design:
-    with nine members 0.2 standard deviations (of a seed) below it the interval covers some 81 %, not 95.
-    """
-    rng = np.random.default_rng(seed)
-    target = _moments(design.name, design.accuracies)
-    drawn_target = _draw_means(target, rng, num_draws)
-    reference, ratio, ratios = None, inf, np.full(num_draws, inf)
-    for member in reversed(_others(front, design)):  # from large to small: the last to reach is the smallest
-        moments = _moments(member.name, member.accuracies)
-        member_ratio = member.num_parameters / design.num_parameters
-        if moments.mean >= target.mean:
-            reference, ratio = member.name, member_ratio
-        ratios[_draw_means(moments, rng, num_draws) >= drawn_target] = member_ratio
-    # inverted_cdf takes a ratio that was drawn; interpolating towards inf would give NaN.
-    low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], method="inverted_cdf")
-    return ParameterGap(reference, ratio, float(low), float(high), float(np.mean(ratios == inf)))
-
-
-def _others(front: Sequence[Measured], design: Measured) -> list[Measured]:
-    """The front without the design, from small to large."""
-    return sorted((m for m in front if m.name != design.name), key=lambda m: m.num_parameters)
-
-
-def _draw_means(moments: _Moments, rng: np.random.Generator, num_draws: int) -> Array:
-    return moments.mean + sqrt(moments.squared_error) * rng.standard_t(moments.dof, num_draws)
 
 
 def _finite(name: str, values: Values) -> Array:

@@ -15,7 +15,6 @@ from lightcnn.architecture import Task
 from lightcnn.designs import LIGHTCNN
 from lightcnn.errors import UserError
 from search.cells import KINDS, Row, absent, rows
-from search.pareto import Verdict
 from search.settings import Reference, SearchSettings, SettingsFile, read
 from search.storage import SETTINGS, write_table
 
@@ -47,6 +46,7 @@ COLUMNS = {
         Column("paper_accuracy", "paper's test accuracy", "fraction"),
         Column("val_loss", "validation loss", "number"),
         Column("num_seeds", "seeds", "count"),
+        Column("num_dead", "runs that died", "count"),
         Column("test_accuracy_mean", "mean test accuracy", "fraction"),
         Column("test_accuracy_low", "95 % interval from", "limit"),
         Column("test_accuracy_high", "to", "limit"),
@@ -57,18 +57,29 @@ COLUMNS = {
         Column("difference_low", "its 95 % interval from", "points"),
         Column("difference_high", "to ", "points"),
         Column("p_holm", "p, Holm-corrected", "number"),
+        Column("front_probability", "probability of being on the front", "number"),
+        Column("joint_accuracy", "accuracy by all runs together", "fraction"),
         Column("on_front_after_retraining", "on the front after re-training", "flag"),
+        Column("front_accuracy_low", "the front at this size, from", "fraction"),
+        Column("front_accuracy_high", "to  ", "fraction"),
         Column("probability_better", "probability of being more accurate than the reference", "number"),
         Column("verdict", "beside the front", "verdict"),
-        Column("accuracy_reference", "most accurate candidate no larger", "text"),
-        Column("accuracy_gap", "accuracy less that candidate's", "points"),
-        Column("accuracy_gap_low", "gap's 95 % interval from", "points"),
-        Column("accuracy_gap_high", "to  ", "points"),
-        Column("accuracy_gap_p", "gap's p, Holm-corrected", "number"),
-        Column("parameter_reference", "smallest candidate as accurate", "text"),
-        Column("parameter_ratio", "that candidate's parameters over the design's", "ratio"),
-        Column("parameter_ratio_low", "ratio's 95 % interval from", "ratio"),
-        Column("parameter_ratio_high", "to   ", "ratio"),
+        Column("beaten_probability", "probability that some candidate no larger is more accurate", "number"),
+        Column("clearly_beaten_probability", "by more than 0.1 points", "number"),
+        Column("accuracy_gap", "accuracy less that of the best candidate no larger", "points"),
+        Column("accuracy_gap_low", "gap's 90 % range from", "points"),
+        Column("accuracy_gap_high", "to   ", "points"),
+        Column("challenger", "most accurate candidate no larger", "text"),
+        Column("challenger_gap", "accuracy less that candidate's", "points"),
+        Column("challenger_gap_low", "its 95 % interval from ", "points"),
+        Column("challenger_gap_high", "to    ", "points"),
+        Column("challenger_p", "p", "number"),
+        Column("parameter_ratio", "parameters of the smallest as accurate over the design's", "ratio"),
+        Column("parameter_ratio_low", "ratio's 90 % range from", "ratio"),
+        Column("parameter_ratio_high", "to     ", "ratio"),
+        Column("paid_ratio", "the same with 10 % more errors", "ratio"),
+        Column("paid_ratio_low", "its 90 % range from", "ratio"),
+        Column("paid_ratio_high", "to      ", "ratio"),
         Column("read_at", "when", "text"),
         Column("num_runs", "runs tested", "count"),
         Column("exported", "to measure an export of", "text"),  # empty: the study's own reading
@@ -90,12 +101,18 @@ COLUMNS = {
     )
 }
 # What re-training adds: to each design and candidate, and to those that are placed beside the front.
-SEEDS = "num_seeds test_accuracy_mean test_accuracy_low test_accuracy_high train_accuracy_mean"
-RETRAINED = [*SEEDS.split(), "on_front_after_retraining"]
+SEEDS = "num_seeds num_dead test_accuracy_mean test_accuracy_low test_accuracy_high train_accuracy_mean"
+RETRAINED = [
+    *SEEDS.split(),
+    *("front_probability", "joint_accuracy", "on_front_after_retraining"),
+    *("front_accuracy_low", "front_accuracy_high"),
+]
 GAPS = [
-    *("verdict", "accuracy_reference", "accuracy_gap", "accuracy_gap_low", "accuracy_gap_high"),
-    *("accuracy_gap_p", "parameter_reference", "parameter_ratio", "parameter_ratio_low"),
-    "parameter_ratio_high",
+    *("verdict", "beaten_probability", "clearly_beaten_probability"),
+    *("accuracy_gap", "accuracy_gap_low", "accuracy_gap_high"),
+    *("challenger", "challenger_gap", "challenger_gap_low", "challenger_gap_high", "challenger_p"),
+    *("parameter_ratio", "parameter_ratio_low", "parameter_ratio_high"),
+    *("paid_ratio", "paid_ratio_low", "paid_ratio_high"),
 ]
 PAPER = ["paper_parameters", "paper_accuracy"]  # empty where the data set is not the paper's
 
@@ -210,9 +227,10 @@ TEST_READINGS = _table(
 )
 SUMMARY = _table(
     "summary.csv",
-    "arm architecture num_parameters num_seeds test_accuracy_mean test_accuracy_low test_accuracy_high "
-    "difference difference_low difference_high p_holm",
-    filled="arm architecture num_parameters num_seeds test_accuracy_mean",
+    "arm architecture num_parameters num_seeds num_dead test_accuracy_mean test_accuracy_low "
+    "test_accuracy_high difference difference_low difference_high p_holm",
+    filled="arm architecture num_parameters num_seeds",  # the rest is absent where every run died
+    optional="num_dead",  # which an earlier version did not write
 )
 CLAIMS = Table(  # its verdicts are words, each with its reason
     "claims.csv",
@@ -262,9 +280,6 @@ def read_study(folder: Path) -> Tables:
     if not folder.is_dir():
         raise UserError(f"{folder} must be the folder of a study")
     trials, front, designs = (table.read(folder) for table in (TRIALS, FRONT, DESIGNS))
-    if "verdict" not in designs and "accuracy_gap" in designs:  # of an earlier version
-        figures = zip(designs["accuracy_gap"], designs["accuracy_gap_p"], strict=True)
-        designs["verdict"] = pd.Series([Verdict.of(*it) for it in figures], designs.index, dtype=object)
     readings, curves, times = (it.read_if_there(folder) for it in (TEST_READINGS, CURVES, TIMES))
     path = folder / SETTINGS
     file = read(path, SearchSettings) if path.exists() else SettingsFile(None, {})

@@ -30,12 +30,11 @@ from numpy.typing import NDArray
 from lightcnn.errors import UserError
 from search.command import Parser, at_least, run_command
 from search.pareto import front, hypervolume
-from search.report.history import BENCH_REFERENCE_POINT
 from search.stopping import EXEMPT, StoppingRule, default_rule
 from search.storage import study_folder, write_table
 from search.surrogate import GaussianProcess, final_log_errors
 from studies.replay import Bench, Earlier, Step, Suggest, Tpe, as_if_whole, play, surrogate, variant
-from studies.tabular_bench import SEARCH, TABLE, first_runs, read
+from studies.tabular_bench import REFERENCE_POINT, SEARCH, TABLE, first_runs, read
 
 NUM_TRIALS = 100
 RULES = [
@@ -73,7 +72,6 @@ NUM_EPOCHS = NUM_TRIALS * SEARCH[0]
 FIRST = 1_000  # repetition; the models were chosen on those from 0 on
 NUM_RESAMPLES = 1_000
 # Hypervolume is what the front covers above this accuracy and below this size, in decades of parameters.
-REFERENCE = BENCH_REFERENCE_POINT
 
 
 @dataclass(frozen=True)
@@ -112,10 +110,10 @@ def replay(
     final = curves[:, -1]
     wrong = int((~complete[front(sizes, final)]).sum())
     num_stopped = int((~complete).sum())
-    whole = hypervolume(sizes, final, *REFERENCE)
+    whole = hypervolume(sizes, final, *REFERENCE_POINT)
     return Replay(
         1 - trained.sum() / (num_trials * num_epochs),
-        1 - hypervolume(sizes[complete], final[complete], *REFERENCE) / whole if whole else 0.0,
+        1 - hypervolume(sizes[complete], final[complete], *REFERENCE_POINT) / whole if whole else 0.0,
         num_stopped / num_trials,
         wrong / num_stopped if num_stopped else 0.0,
     )

@@ -31,3 +31,9 @@ def test_one_that_decides_twice_is_trained_once() -> None:
 
 def test_the_improbable_decide_all_the_same() -> None:
     assert num_fresh_seeds(CHANCES, ["never"], nugget=0.06, num_seeds=3)["never"] == 3
+
+
+def test_what_stands_beside_the_front_has_as_many_seeds_as_a_candidate() -> None:
+    seeds = num_fresh_seeds(CHANCES, ["reference"], 0.06, 5, beside=["MLP", "a", "reference"])
+    assert seeds == {"reference": 5, "MLP": 1, "a": 1, "c": 1, "d": 1, "b": 1}
+    assert num_fresh_seeds({}, [], 0.06, 0, beside=["MLP"]) == {}

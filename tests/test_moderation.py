@@ -19,7 +19,6 @@ from search.moderation import (
     fitted,
     log_errors,
     moderated,
-    probability_better,
     seed_columns,
 )
 from search.statistics import paired_difference
@@ -127,13 +126,6 @@ def test_difference_by_hand() -> None:
     assert result.method == "moderated"
 
 
-def test_probability_better_is_half_the_p_value() -> None:
-    p_value = difference([0.98], [0.99], MNIST).p_value
-    assert probability_better([0.99], [0.98], MNIST) == pytest.approx(1 - p_value / 2)
-    assert probability_better([0.98], [0.99], MNIST) == pytest.approx(p_value / 2)
-    assert probability_better([0.98], [0.98, nan], MNIST) == 0.5
-
-
 def test_difference_pairs_where_seeds_pair_and_there_are_five() -> None:
     baseline = [0.970, 0.975, 0.980, 0.985, 0.990]
     follows = [0.971, 0.977, 0.981, 0.987, 0.991]  # r = 0.998
@@ -144,6 +136,17 @@ def test_difference_pairs_where_seeds_pair_and_there_are_five() -> None:
     # A sixth seed died in both; then in one only, which is no pair.
     assert difference([nan, *baseline], [nan, *follows], MNIST) == paired_difference(baseline, follows)
     assert difference([0.98, *baseline], [nan, *follows], MNIST).method == "moderated"
+
+
+def test_a_difference_has_a_width_even_where_seeds_pair_perfectly() -> None:
+    baseline = [0.970, 0.975, 0.980, 0.985, 0.990]
+    result = difference(baseline, [it + 0.001 for it in baseline], MNIST)
+    assert result.method == "moderated" and result.low < 0.001 < result.high
+
+
+def test_a_difference_stays_a_difference_of_accuracies() -> None:
+    result = difference([0.9, 0.1], [0.2], MNIST)
+    assert -1 <= result.low < result.high <= 1
 
 
 def test_interval_and_p_value_agree() -> None:

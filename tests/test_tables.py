@@ -17,17 +17,18 @@ REPORTS = Path(__file__).parents[1] / "reports"
 
 
 @pytest.mark.parametrize(
-    ("gap", "p", "verdict"),
+    ("beaten", "clearly", "verdict"),
     [
-        (0.01, 0.049, Verdict.ON_FRONT),
-        (-0.01, 0.049, Verdict.DOMINATED),
-        (0.01, 0.05, Verdict.INDISTINGUISHABLE),
-        (-0.01, 0.9, Verdict.INDISTINGUISHABLE),
-        (float("nan"), float("nan"), None),
+        (0.05, 0.05, Verdict.ON_FRONT),
+        (0.051, 0.05, Verdict.NEAR_FRONT),
+        (0.949, 0.0, Verdict.NEAR_FRONT),
+        (0.5, 0.051, Verdict.UNDECIDED),
+        (0.949, 0.949, Verdict.UNDECIDED),
+        (0.95, 0.0, Verdict.DOMINATED),
     ],
 )
-def test_a_verdict_follows_from_the_gap_and_its_p(gap, p, verdict):
-    assert Verdict.of(gap, p) is verdict
+def test_a_verdict_follows_from_the_probabilities(beaten, clearly, verdict):
+    assert Verdict.of(beaten, clearly) is verdict
 
 
 def test_what_is_written_is_read_with_its_types(tmp_path):
@@ -54,14 +55,10 @@ def test_without_a_file_a_table_is_empty(tmp_path):
     assert RUNS.read_if_there(tmp_path).empty
 
 
-def test_designs_of_an_earlier_version_have_their_verdicts(tmp_path):
-    study = tmp_path / "mnist-100-trials"
-    shutil.copytree(REPORTS / study.name, study)
-    designs = pd.read_csv(study / DESIGNS.file).drop(columns="verdict", errors="ignore")
-    designs.to_csv(study / DESIGNS.file, index=False)
-    verdicts = read_study(study).designs.set_index("name")["verdict"]
-    assert verdicts["LightCNN"] is Verdict.INDISTINGUISHABLE
-    assert set(verdicts) == set(Verdict)
+def test_a_verdict_of_an_earlier_version_is_read(tmp_path):
+    line = dict.fromkeys(DESIGNS.required) | {"name": "a", "architecture": "8-gap", "num_parameters": 90}
+    DESIGNS.write(DESIGNS.frame([line | {"verdict": "INDISTINGUISHABLE"}]), tmp_path)
+    assert DESIGNS.read(tmp_path)["verdict"][0] is Verdict.UNDECIDED
 
 
 def test_an_ablations_page_is_made_from_its_files(tmp_path, capsys):

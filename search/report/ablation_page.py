@@ -14,7 +14,8 @@ import plotly.graph_objects as go
 
 from search.cells import absent, percent, rows
 from search.report.html import how_it_was_made, html_plot, html_table, render
-from search.report.pareto_plot import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
+from search.report.style import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
+from search.report.verdict import reached
 from search.settings import AblationSettings, read
 from search.statistics import SIGNIFICANT
 from search.storage import SETTINGS, write_whole
@@ -25,13 +26,13 @@ def findings(summary: pd.DataFrame) -> list[str]:
     """A sentence for each arm, written from the figures; the first line of `summary` is the baseline."""
     baseline, *variants = rows(summary)
     size = int(baseline["num_parameters"])
-    sentences = [f"{baseline['arm']} ({size:,} parameters) reaches {_mean(baseline)}."]
+    sentences = [f"{baseline['arm']} ({size:,} parameters) reaches {reached(baseline)}."]
     for row in variants:
         ratio = row["num_parameters"] / size
         sized = "as many" if abs(ratio - 1) <= 0.03 else f"{ratio:.2g} times the"
-        text = f"{row['arm']} ({int(row['num_parameters']):,}, {sized} parameters) reaches {_mean(row)}"
+        text = f"{row['arm']} ({int(row['num_parameters']):,}, {sized} parameters) reaches {reached(row)}"
         if absent(row["difference"]):
-            sentences.append(f"{text}; one seed shows no difference.")
+            sentences.append(f"{text}; there is nothing to compare.")
             continue
         gap = (
             f"{abs(100 * row['difference']):.2f} points {'more' if row['difference'] > 0 else 'less'} "
@@ -44,6 +45,16 @@ def findings(summary: pd.DataFrame) -> list[str]:
             + ("." if significant else ", statistically indistinguishable from no difference.")
         )
     return sentences
+
+
+def count_of(claims: pd.DataFrame) -> str:
+    """How many of the claims hold."""
+    words = [str(verdict).partition(":")[0] for verdict in claims["verdict"]]
+    of_each = {word: sum(it.startswith(word) for it in words) for word in ("holds", "fails", "undecided")}
+    return (
+        f"Of {len(words)} claims {of_each['holds']} hold, {of_each['fails']} fail, "
+        f"and {of_each['undecided']} are undecided."
+    )
 
 
 @dataclass(frozen=True)
@@ -116,8 +127,11 @@ def seeds_figure(arms: Sequence[ArmSeeds]) -> go.Figure:
     return figure
 
 
-def write_ablation_report(folder: Path) -> Path:
+def write_ablation_report(folder: Path, embed: bool = False) -> Path:
     """Write `folder`/report.html from runs.csv, summary.csv, settings.json and, if there, claims.csv.
+
+    Args:
+        embed: whether the page holds Plotly, so that it can be sent by itself.
 
     Raises:
         UserError: a file is missing or was damaged by hand.
@@ -129,9 +143,12 @@ def write_ablation_report(folder: Path) -> Path:
     about = {key: value for key, value in file.about.items() if key not in ("question", "text")}
     page = render(
         "ablation.html.j2",
+        folder,
+        embed,
         title=title,
         paragraphs=[" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()],
         findings=findings(summary),
+        count=None if claims.empty else count_of(claims),
         claims=rows(claims),
         figure=html_plot(seeds_figure(arm_seeds(summary, runs)), "seeds"),
         summary=html_table(summary, "arm"),
@@ -159,12 +176,3 @@ def _question(folder: Path, about: Mapping[str, Any]) -> tuple[str, str]:
         doc = None
     question, _, text = (doc or name).partition("\n")
     return question, text
-
-
-def _mean(row: dict[str, object]) -> str:
-    seeds = f"{int(float(str(row['num_seeds'])))} seed{'s' if row['num_seeds'] != 1 else ''}"
-    mean = percent(float(str(row["test_accuracy_mean"])))
-    if absent(row["test_accuracy_low"]):
-        return f"{mean} on the test set ({seeds})"
-    low, high = (100 * float(str(row[f"test_accuracy_{end}"])) for end in ("low", "high"))
-    return f"{mean} on the test set ({low:.2f} to {high:.2f}, {seeds})"

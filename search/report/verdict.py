@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from math import isinf
 from typing import NamedTuple
 
-from search.cells import Row, absent, percent, rows, written
+from search.cells import Row, absent, percent, rows
+from search.deaths import Deaths
 from search.execution.runs import RunState
-from search.pareto import most_accurate_no_larger, smallest_as_accurate
+from search.pareto import Verdict, most_accurate_no_larger, smallest_as_accurate
+from search.standing import MORE_ERRORS
 from search.statistics import standard_error
 from search.tables import Tables
 
@@ -36,14 +38,25 @@ def standing(tables: Tables) -> Standing:
     return Standing(measure, reference, *found)
 
 
-def placed(tables: Tables) -> dict[str, tuple[str, str]]:
-    """For each design by name that several seeds place beside the front: at equal size, at equal accuracy."""
-    known = {
-        row["architecture"]: f"{row['architecture']} ({written(row['num_parameters'], 'count')} parameters)"
-        for row in rows(tables.trials)
-    }
+def headline(tables: Tables) -> str:
+    """The finding about the reference in one line, as the title of the figure."""
+    row, name = tables.reference_row, tables.reference.name
+    found = None if absent(row.get("verdict")) else row["verdict"]
+    if found is None:
+        return f"The front of single runs around {name}: what holds, fresh seeds will say"
     return {
-        row["name"]: (_accuracy_gap(row, known), _parameter_gap(row, known))
+        Verdict.ON_FRONT: f"{name} is on the front: no network of its size or smaller is more accurate",
+        Verdict.NEAR_FRONT: f"No network of {name}'s size or smaller is more than 0.1 points more accurate",
+        Verdict.DOMINATED: f"{name} is dominated: smaller networks are more accurate",
+        Verdict.UNDECIDED: f"Whether a network of {name}'s size or smaller is more accurate is not settled",
+    }[Verdict(found)]
+
+
+def placed(tables: Tables) -> dict[str, tuple[str, str]]:
+    """For each design by name that fresh seeds place beside the front: its accuracy there, and its size."""
+    known = {row["architecture"]: row for row in [*rows(tables.trials), *rows(tables.designs)]}
+    return {
+        row["name"]: (_beside(row), f"{_challenger(row, known)}{_sizes(row)}")
         for row in rows(tables.designs)
         if not absent(row.get("parameter_ratio"))
     }
@@ -71,44 +84,70 @@ def early_stopping(tables: Tables) -> str | None:
     )
 
 
-def _accuracy_gap(row: Row, known: Mapping[str, str]) -> str:
-    design, reference = f"{row['name']} {_figures(row, 'test_accuracy_mean')}", row["accuracy_reference"]
-    if absent(reference):
-        return f"{design} has no candidate of its size or smaller beside it."
-    gap, p = row["accuracy_gap"], row["accuracy_gap_p"]
+def _beside(row: Row) -> str:
+    design = f"{row['name']} ({int(row['num_parameters']):,} parameters) reaches {reached(row)}"
+    if absent(row["verdict"]):
+        return f"{design}; no candidate is of its size or smaller."
     return (
-        f"{design} is {row['verdict'].says}: {known.get(reference, reference)}, the most accurate candidate "
-        f"no larger, is {abs(100 * gap):.2f} points {'more' if gap < 0 else 'less'} accurate (95 % interval "
-        f"{-100 * row['accuracy_gap_high']:+.2f} to {-100 * row['accuracy_gap_low']:+.2f}, p = {p:.2g} after "
-        "Holm's correction)."
+        f"{design} and is {row['verdict'].says}: some candidate no larger is more accurate with probability "
+        f"{_chance(row['beaten_probability'])}, by more than 0.1 points with "
+        f"{_chance(row['clearly_beaten_probability'])}."
     )
 
 
-def _parameter_gap(row: Row, known: Mapping[str, str]) -> str:
-    ratio, low, high = (row[f"parameter_ratio{end}"] for end in ("", "_low", "_high"))
-    if isinf(low):
+def reached(row: Row) -> str:
+    """A design's mean test accuracy with its interval and seeds; those that died apart."""
+    num_seeds, num_dead = int(row["num_seeds"]), int(0 if absent(row.get("num_dead")) else row["num_dead"])
+    if absent(row["test_accuracy_mean"]):
+        return f"no accuracy, as {Deaths(num_dead, num_seeds)}"
+    low, high = row["test_accuracy_low"], row["test_accuracy_high"]
+    seeds = f"{num_seeds - num_dead} seed{'s' if num_seeds - num_dead > 1 else ''}"
+    seeds += f"; {Deaths(num_dead, num_seeds)}" if num_dead else ""
+    return f"{percent(row['test_accuracy_mean'])} ({100 * low:.2f} to {100 * high:.2f}, {seeds})"
+
+
+def _challenger(row: Row, known: Mapping[str, Row]) -> str:
+    text, gap = row["challenger"], row["challenger_gap"]
+    if absent(text):
+        return ""
+    size = known[text]["num_parameters"] if text in known else None
+    rival = f"The best of these, {text}" + (f" ({int(size):,} parameters)" if size else "")
+    if absent(gap):
+        return f"{rival}, was not trained again. "
+    low, high = -100 * row["challenger_gap_high"], -100 * row["challenger_gap_low"]
+    return (
+        f"{rival}, is {abs(100 * gap):.2f} points {'more' if gap < 0 else 'less'} accurate "
+        f"({low:+.2f} to {high:+.2f}, p = {row['challenger_p']:.2g}). "
+    )
+
+
+def _sizes(row: Row) -> str:
+    if isinf(row["parameter_ratio_low"]):
         return "No candidate is as accurate."
-    upper = "beyond the largest candidate" if isinf(high) else written(high, "ratio")
-    interval = f"95 % interval {written(low, 'ratio')} to {upper}"
-    if isinf(ratio):
-        return (
-            "No candidate's mean is as high; the luck of the seeds allowed for, one as accurate may need "
-            f"from {written(low, 'ratio')} times its parameters on (to {upper})."
-        )
-    reference = row["parameter_reference"]
-    return (
-        f"The smallest candidate as accurate, {known.get(reference, reference)}, has "
-        f"{written(ratio, 'ratio')} times its parameters ({interval})."
+    now, paid = (_range(row, name) for name in ("parameter_ratio", "paid_ratio"))
+    text = f"The smallest candidate as accurate has {now} times its parameters"
+    return text + (
+        f"; with {100 * MORE_ERRORS:.0f} % more errors allowed, {paid} times." if paid != now else "."
     )
+
+
+def _range(row: Row, name: str) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    if low == high:
+        return f"{low:.2g}"
+    return f"{low:.2g} to {'more than the largest' if isinf(high) else f'{high:.2g}'}"
+
+
+def _chance(probability: float) -> str:
+    """A probability from 4,000 draws."""
+    if probability < 0.005:
+        return "less than 0.01"
+    return "more than 0.99" if probability > 0.995 else f"{probability:.2f}"
 
 
 def _figures(row: Row, measure: str) -> str:
     text = f"{int(row['num_parameters']):,} parameters"
-    text += "" if absent(row[measure]) else f", {percent(row[measure])}"
-    if measure == "test_accuracy_mean" and not absent(row.get("test_accuracy_low")):
-        low, high = row["test_accuracy_low"], row["test_accuracy_high"]
-        text += f", 95 % interval {100 * low:.2f} to {percent(high)}"
-    return f"({text})"
+    return f"({text})" if absent(row[measure]) else f"({text}, {percent(row[measure])})"
 
 
 def verdict(tables: Tables) -> list[str]:
@@ -181,16 +220,17 @@ def _trust(tables: Tables, stand: Standing) -> str:
     counts = [int(row["num_seeds"]) for row in tested] or [1]
     few, many = min(counts), max(counts)
     seeds = f"{few} to {many} fresh seeds" if few < many else f"{many} fresh seed{'s' if many > 1 else ''}"
-    text = f"Accuracies are means over {seeds} on the test set. "
+    text = (
+        f"Accuracies are means over {seeds} on the test set, with 95 % intervals from how far seeds move "
+        "designs of such an error; probabilities and the ranges of sizes (90 %) are of all runs together. "
+    )
     # What is exported is measured when all is chosen, and chooses nothing.
     times = [row["read_at"] for row in rows(tables.test_readings) if absent(row.get("exported"))]
     if len(times) == 1:
-        text += f"It was read once, on {times[0]}, after all choices were made. "
+        text += f"The test set was read on {times[0]}, after all choices were made."
     elif times:
         text += (
-            f"It was read {len(times)} times, on {' and '.join(times)}: what was chosen after the first "
-            "reading may have been chosen with its results in view. "
+            f"The test set was read {len(times)} times, on {' and '.join(times)}: what was chosen after the "
+            "first reading may have been chosen with its results in view."
         )
-    return text + (
-        "The candidate named beside a design was picked by these same runs, so a little of its lead is luck."
-    )
+    return text.rstrip()

@@ -217,7 +217,7 @@ def _at(steps: Sequence[Step], epochs: NDArray[np.int64]) -> NDArray[np.float64]
 
 def _reached(regrets: NDArray[np.float64], target: NDArray[np.float64], epochs: NDArray[np.int64]) -> float:
     """Epochs from which on the mean regret is the mean target or less; inf if it never is."""
-    is_there = regrets.mean(axis=0) <= target.mean()
+    is_there = regrets.mean(axis=0) <= target.mean() + 1e-9  # sums in another order round otherwise
     return float(epochs[np.argmax(is_there)]) if is_there.any() else np.inf
 
 

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from lightcnn.architecture import Architecture, parse
-from lightcnn.data import load_training_images, stratified_subset
+from lightcnn.data import load_training_images
 from lightcnn.engine.build import prepare
 from lightcnn.errors import UserError
+from lightcnn.splitting import stratified_subset
 from search.cells import Row, absent, rows
 from search.command import Parser, at_least, run_command
 from search.evaluation import one_network, right_on_test_images

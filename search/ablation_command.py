@@ -92,7 +92,8 @@ def _run(
         {file.name: file.sha256 for file in dataset.files},
         engine_name(engine),
     )
-    about = about_this_run(f"studies.{ablation.name}", arguments) | {"question": question, "text": text}
+    about = about_this_run(f"studies.{ablation.name}", arguments, options.data_dir)
+    about |= {"question": question, "text": text}
     file = SettingsFile(settings, about, images=ImageFacts.of(dataset))
     with held_study(options.out, ablation.name, options.fresh, file, log_line) as folder:
         with open_slots(slots, options.epoch_timeout, engine) as executor:

@@ -165,8 +165,12 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def about_this_run(module: str, arguments: list[str]) -> dict[str, Any]:
-    """What is recorded beside results: the command, the versions and the machine."""
+def about_this_run(module: str, arguments: list[str], data_dir: Path | None = None) -> dict[str, Any]:
+    """What is recorded beside results: the command, the versions and the machine.
+
+    Args:
+        data_dir: where a published data set's files lie, if the user said so.
+    """
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "command": f"python -m {module} {shlex.join(arguments)}".strip(),
@@ -174,6 +178,7 @@ def about_this_run(module: str, arguments: list[str]) -> dict[str, Any]:
         **{library: version(library) for library in LIBRARIES},
         "machine": f"{platform.system()} {platform.machine()}, {cpu_count()} cores, {_cpu_model()}",
         "gpus": ", ".join(devices) or "none",
+        **({"data_dir": str(data_dir)} if data_dir else {}),
     }
 
 

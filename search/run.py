@@ -74,7 +74,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     placed_texts = tuple(str(arm.architecture) for arm in places)
     if reason := _left_out(settings):
         log_line(f"left out: {reason}")
-    about = about_this_run("search.run", arguments) | _about(data.dataset, settings)
+    about = about_this_run("search.run", arguments, options.data_dir) | _about(data.dataset, settings)
     images = ImageFacts.of(data.dataset)
     file = SettingsFile(settings, about, placed_texts, images)
     with held_study(options.out, name, options.fresh, file, log_line) as folder:

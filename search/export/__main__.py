@@ -10,54 +10,33 @@ import argparse
 import math
 import shlex
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lightcnn.architecture import Architecture, parse
+from lightcnn.architecture import parse
 from lightcnn.data import load_training_images
 from lightcnn.engine.build import prepare
-from lightcnn.errors import UserError
+from lightcnn.errors import Failure, UserError
 from lightcnn.splitting import stratified_subset
 from search.cells import Row, absent, rows
-from search.command import Parser, at_least, run_command
+from search.command import Parser, about_this_run, at_least, run_command
 from search.evaluation import one_network, right_on_test_images
 from search.execution.display import log_line
 from search.execution.runs import TrainingData
 from search.execution.slots import choose_slots, open_slots
-from search.export.formats import (
-    FORMATS,
-    Predictor,
-    c_compiler,
-    c_predictor,
-    format_of,
-    largest_difference,
-    onnx_predictor,
-    to_c,
-    to_int8,
-    to_onnx,
-    to_safetensors,
-)
+from search.export.formats import FORMATS, Exported, Written
 from search.export.model_card import INT8_NAME, NETWORK_NAME, Card, model_card
-from search.export.source import source_of
-from search.storage import only_driver, write_whole
+from search.export.runner import Predictor, latencies
+from search.export.source import source_of, title_of
+from search.export.targets import Targets, sha256_of, sums_of, targets_of, with_sums
+from search.storage import only_driver, uninterrupted, write_whole
 
 NUM_IMAGES = 1_000  # training images that formats are checked on and int8 ranges taken from
-
-
-@dataclass(frozen=True)
-class Written:
-    """A file to be, and what the card says of it."""
-
-    content: bytes
-    what: str
-    usage: str | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,8 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="append",
         required=True,
         metavar="FILE",
-        help=f"what to write, by how it ends: {', '.join(FORMATS)}; may be repeated. "
-        "A model card, the first one's name with .md, comes with it",
+        help=f"what to write, by how it ends: {', '.join(FORMATS)}; may be repeated, "
+        "in one folder. A model card, the first one's name with .md, comes with it, and a header with C. "
+        "What an earlier export wrote there is replaced, and nothing else",
     )
     parser.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="folder with the data set's files, as for search.run"
@@ -98,16 +78,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--devices", default="auto", metavar="LIST", help="where to train, if need be; as for search.run"
     )
     options = parser.parse_args(arguments)
-    return run_command(parser, lambda: _run(options, arguments))
+    return run_command(parser, lambda: _run(options))
 
 
-def _run(options: argparse.Namespace, arguments: list[str]) -> None:
+def _run(options: argparse.Namespace) -> None:
     source = source_of(options.study)
     if options.budget is not None and source.front is None:
         raise UserError(
             f"--budget needs the front of a search, but {options.study} holds an ablation; --design takes one"
         )
-    card_path, targets = _targets(options.to)
+    targets = targets_of(options.to)
     slots = choose_slots(options.devices, 1)
     data = source.data(options.dataset, options.data_dir)
     dataset = data.dataset
@@ -125,12 +105,11 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         with open_slots(slots, engine=engine) as executor:
             seed, network = one_network(architecture, source.recipe, data, executor, folder)
         network = network.to(memory_format=torch.contiguous_format).eval()
-        files = _written(network, architecture, targets, _some_images(data), dataset.title)
-        predictors: dict[str, Predictor] = {NETWORK_NAME: network}
-        for path, suffix in targets.items():
-            if suffix == ".int8.onnx":
-                predictors[INT8_NAME] = onnx_predictor(files[path].content)
-        right = right_on_test_images(predictors, data, folder, str(architecture))
+        about = {"architecture": str(architecture), "dataset": title_of(dataset)}
+        exported = Exported(network, architecture, _some_images(data), about)
+        written, failures = _written(exported, targets)
+        right = right_on_test_images(_to_be_tested(exported, written), data, folder, str(architecture))
+    runners = {name: it.runner for name, it in written.items() if it.runner is not None}
     card = Card(
         study=source.study,
         architecture=architecture,
@@ -141,15 +120,78 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         num_train_images=source.num_train_images,
         seed=seed,
         right=right,
-        files=[(path.name, len(file.content), file.what) for path, file in files.items()],
-        usage=[file.usage for file in files.values() if file.usage],
-        command=f"python -m search.export {shlex.join(arguments)}",
+        files=[
+            (name, len(content), it.what if name == asked else f"the header of `{asked}`")
+            for asked, it in written.items()
+            for name, content in it.files.items()
+        ],
+        missing=list(failures),
+        usage=[it.usage for it in written.values() if it.usage],
+        latencies=latencies(runners, exported.images[0]),
+        machine=about_this_run("search.export", [])["machine"],
+        on_device={name: it.on_device for name, it in written.items() if it.on_device is not None},
+        command=_command(options),
     )
-    for path, file in files.items():
-        write_whole(path, file.content)
-        print(f"{path}: {file.what}")
-    write_whole(card_path, model_card(card))
-    print(f"{card_path}: the model card")
+    _write(targets, written, model_card(card))
+    if failures:
+        raise Failure("; ".join(f"{name} was not written: {reason}" for name, reason in failures.items()))
+
+
+def _written(exported: Exported, targets: Targets) -> tuple[dict[str, Written], dict[str, str]]:
+    """The content of the files by the name that asked for it, checked; why others could not be had.
+
+    Raises:
+        Failure: none could be.
+    """
+    written, failures = {}, {}
+    for name, suffix in targets.formats.items():
+        try:
+            written[name] = FORMATS[suffix].write(exported, name)
+        except (Failure, OSError, ImportError) as error:  # of this format's tools
+            failures[name] = str(error)
+    if not written:
+        raise Failure("; ".join(f"{name} was not written: {reason}" for name, reason in failures.items()))
+    return written, failures
+
+
+def _to_be_tested(exported: Exported, written: dict[str, Written]) -> dict[str, Predictor]:
+    """What the test set is read for: the network, and its integers if a file holds them."""
+    predictors: dict[str, Predictor] = {NETWORK_NAME: exported.network}
+    for name, it in written.items():
+        if ".int8." in name and INT8_NAME not in predictors:
+            predictors[INT8_NAME] = exported.integers if it.runner is None else it.runner.predict
+    return predictors
+
+
+def _write(targets: Targets, written: dict[str, Written], card: str) -> None:
+    """Write the files, then the card, with the sums by which a later export knows them again."""
+    # What could not be written now may be there from before, and still be this command's.
+    sums = {
+        name: it
+        for name, it in (sums_of(targets.folder / targets.card) or {}).items()
+        if (targets.folder / name).exists()
+    }
+    for it in written.values():
+        sums |= sha256_of(it.files)
+    with uninterrupted():
+        for it in written.values():
+            for name, content in it.files.items():
+                write_whole(targets.folder / name, content)
+        write_whole(targets.folder / targets.card, with_sums(card, sums))
+    for name, it in written.items():
+        print(f"{targets.folder / name}: {it.what}")
+    print(f"{targets.folder / targets.card}: the model card")
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command again, without what is of this machine: absolute paths, and where data lies."""
+
+    def shown(path: Path) -> str:
+        return shlex.quote(path.name if path.is_absolute() or ".." in path.parts else str(path))
+
+    which = f"--design {shlex.quote(options.design)}" if options.design else f"--budget {options.budget}"
+    to = " ".join(f"--to {shown(path)}" for path in options.to)
+    return f"python -m search.export {shown(options.study)} {which} {to}"
 
 
 def best_within(front: pd.DataFrame, budget: int) -> Row:
@@ -178,86 +220,11 @@ def best_within(front: pd.DataFrame, budget: int) -> Row:
     return max(rows(within), key=accuracy)
 
 
-def _targets(paths: Sequence[Path]) -> tuple[Path, dict[Path, str]]:
-    """Where the card goes, and the format of each file.
-
-    Raises:
-        UserError: an unknown format, or a place that cannot be written.
-    """
-    targets = {path: format_of(path) for path in paths}
-    first, suffix = next(iter(targets.items()))
-    card = first.with_name(first.name.removesuffix(suffix) + ".md")
-    for path in (*targets, card):
-        if path.is_dir():
-            raise UserError(f"--to must be a file, but {path} is a folder")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=path.parent):
-                pass
-        except OSError as error:
-            raise UserError(
-                f"--to must be in a folder that can be written, but got {path}: {error.strerror}"
-            ) from None
-    return card, targets
-
-
 def _some_images(data: TrainingData) -> Tensor:
-    """NUM_IMAGES training images, (num_images, C, H, W), classes in proportion."""
+    """NUM_IMAGES training images or all, if fewer, (num_images, C, H, W), classes in proportion."""
     training = load_training_images(data.dataset, data.folder)
-    return training.images[stratified_subset(training.labels, torch.arange(len(training)), NUM_IMAGES)]
-
-
-def _written(
-    network: nn.Sequential, architecture: Architecture, targets: dict[Path, str], images: Tensor, title: str
-) -> dict[Path, Written]:
-    """The content of each of `targets`, checked.
-
-    Raises:
-        Failure: a format cannot say the network, or computes something else.
-    """
-    same = f"the network's on {len(images):,} training images"
-    onnx = to_onnx(network, architecture.task) if set(targets.values()) - {".safetensors"} else b""
-    written = {}
-    for path, suffix in targets.items():
-        if suffix == ".onnx":
-            difference = largest_difference(str(path), onnx_predictor(onnx), network, images)
-            what = f"ONNX; onnxruntime's scores differ from {same} by {difference:.1g} at most"
-            written[path] = Written(onnx, what)
-        elif suffix == ".int8.onnx":
-            what = f"ONNX, int8 weights and activations, calibrated on {len(images):,} training images"
-            written[path] = Written(to_int8(onnx, images), what)
-        elif suffix == ".safetensors":
-            task = architecture.task
-            about = {"architecture": str(architecture), "dataset": title}
-            usage = (
-                f"`build(parse({str(architecture)!r}, Task({task.image_size}, {task.in_channels}, "
-                f"{task.num_classes})))`, of `lightcnn.network` and `lightcnn.architecture`, makes the "
-                f"module for `load_state_dict(safetensors.torch.load_file({path.name!r}))`."
-            )
-            written[path] = Written(to_safetensors(network, about), "the weights, float32", usage)
-        else:
-            written[path] = _c(onnx, path, network, images, architecture.task.num_classes)
-    return written
-
-
-def _c(onnx: bytes, path: Path, network: nn.Sequential, images: Tensor, num_classes: int) -> Written:
-    source = to_c(onnx, path.stem)
-    if (compiler := c_compiler()) is None:
-        checked = "not compiled, as no C compiler was found (cc, gcc or clang)"
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            predict = c_predictor(source, compiler, Path(folder), num_classes)
-            difference = largest_difference(str(path), predict, network, images)
-        checked = (
-            f"compiled by {Path(compiler).name}, its scores differ from the network's on {len(images):,} "
-            f"training images by {difference:.1g} at most"
-        )
-    usage = (
-        f"In C, for one image at a time, with `images` and `scores` as above; `{path.name}` needs `-lm`, and "
-        f"{source.stack_bytes:,} bytes of stack for what lies between its layers:\n\n"
-        f"```c\n{source.declaration}\n```"
-    )
-    return Written(source.text.encode(), f"plain C without malloc; {checked}", usage)
+    size = min(NUM_IMAGES, len(training))
+    return training.images[stratified_subset(training.labels, torch.arange(len(training)), size)]
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, norm
@@ -17,6 +15,10 @@ from lightcnn.data import Dataset
 from lightcnn.operations import Relu
 from lightcnn.training import Recipe
 from search.cells import Row, absent, percent
+from search.export.c_compiled import Sizes
+from search.export.runner import ROUNDS
+from search.export.source import title_of
+from search.export.templates import template
 
 INT8_NAME, NETWORK_NAME = "int8", "network"  # what was tested
 Right = NDArray[np.bool_]  # (num_test_images,): whether each was classed rightly
@@ -36,39 +38,44 @@ class Card:
     seed: int
     right: Mapping[str, Right]
     files: Sequence[tuple[str, int, str]]  # name, bytes, what it is and how it was checked
+    missing: Sequence[str]  # names of what could not be written
     usage: Sequence[str]  # Markdown, a paragraph each
+    latencies: Mapping[str, float]  # seconds, by file
+    machine: str  # where they were measured
+    on_device: Mapping[str, Sizes]  # by file; empty without a compiler for it
     command: str
 
 
 def model_card(card: Card) -> str:
     """The page, in Markdown."""
     architecture = card.architecture
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     colours = {1: "one channel, grey", 3: "red, green, blue"}
-    return environment.get_template("model_card.md.j2").render(
+    return template("model_card.md.j2").render(
         vars(card),
+        title=title_of(card.dataset),
         task=architecture.task,
         num_parameters=num_parameters(architecture),
+        num_biases=num_biases(architecture),
         num_macs=num_macs(architecture),
         int8_bytes=int8_bytes(architecture),
         peak_activation_bytes=peak_activation_bytes(architecture),
         layers=[it for it in plan(architecture) if not isinstance(it, Relu)],
         accuracies=[f"The design: {design_accuracy(card.figures)}.", *own_accuracies(card.right)],
         channels=colours.get(architecture.task.in_channels, "as in the data set"),
+        rounds=ROUNDS,
+        compiled=any(name.endswith(".c") for name in card.latencies),
         thousands="{:,}".format,
     )
 
 
+def num_biases(architecture: Architecture) -> int:
+    """Output channels of the layers with weights: of each a bias and, in int8, a scale."""
+    return sum(it.output_shape[0] for it in plan(architecture) if it.num_parameters)
+
+
 def int8_bytes(architecture: Architecture) -> int:
-    """Bytes of int8 weights and int32 biases, without their scales."""
-    biases = sum(it.output_shape[0] for it in plan(architecture) if it.num_parameters)
-    return num_parameters(architecture) + 3 * biases
+    """Bytes of int8 weights, int32 biases and float32 scales."""
+    return num_parameters(architecture) + (3 + 4) * num_biases(architecture)
 
 
 def design_accuracy(figures: Row | None) -> str:
@@ -78,9 +85,8 @@ def design_accuracy(figures: Row | None) -> str:
         if absent(figures["test_accuracy_low"]):
             return f"test accuracy {mean} with one seed, which gives no interval"
         low, high = percent(figures["test_accuracy_low"]), percent(figures["test_accuracy_high"])
-        return (
-            f"mean test accuracy {mean} over {num_seeds} seeds, 95 % interval {low} to {high} (Student's t)"
-        )
+        seeds = f"{num_seeds} seed{'s' if num_seeds > 1 else ''}"
+        return f"mean test accuracy {mean} over {seeds}, 95 % interval over seeds {low} to {high}"
     if figures is not None and not absent(figures.get("val_accuracy")):
         return (
             f"validation accuracy {percent(figures['val_accuracy'])} in one run of the search, which "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -28,6 +29,8 @@ class Source:
     study: str
     recipe: Recipe  # of the networks that it keeps
     dataset: str
+    images: str  # a published data set's name, or the folder of the user's own, as the study was given it
+    data_dir: Path | None  # where the study found a published data set's files, if it was told
     sha256: Mapping[str, str]  # of the data set's files, by name
     num_train_images: int | None  # None: all of them
     engine: Engine
@@ -59,13 +62,16 @@ class Source:
         """The images that the kept networks were trained on.
 
         Args:
-            folder: where images of the user's own lie.
-            data_dir: where a published data set's files lie.
+            folder: where images of the user's own lie; by default, where they lay for the study.
+            data_dir: where a published data set's files lie; by default as `folder`.
 
         Raises:
             UserError: they are other images.
         """
-        dataset, images_folder = find_dataset(folder or self.dataset, data_dir)
+        recorded = self.data_dir if self.data_dir and self.data_dir.is_dir() else None
+        dataset, images_folder = find_dataset(
+            folder or self.images, data_dir or (None if folder else recorded)
+        )
         there = {file.name: file.sha256 for file in dataset.files}
         # Of a published data set a search records the training files, of a folder all of them.
         is_whole = dataset in DATASETS.values() or there.keys() == self.sha256.keys()
@@ -84,12 +90,15 @@ def source_of(folder: Path) -> Source:
         UserError: it is no study's folder, or a file there was damaged by hand.
     """
     if (folder / SUMMARY.file).exists():
-        summary, own = SUMMARY.read(folder), read(folder / SETTINGS, AblationSettings).settings
+        summary, file = SUMMARY.read(folder), read(folder / SETTINGS, AblationSettings)
+        own = file.settings
         num_images = DATASETS[own.dataset].num_training_images
         return Source(
             study=folder.resolve().name,
             recipe=own.recipe,
             dataset=own.dataset,
+            images=own.dataset,
+            data_dir=_data_dir(file.about),
             sha256=own.sha256,
             num_train_images=own.train_images if own.train_images < num_images else None,
             engine=own.engine,
@@ -105,6 +114,8 @@ def source_of(folder: Path) -> Source:
         study=tables.study,
         recipe=settings.recipe,
         dataset=settings.data.dataset,
+        images=str(tables.about.get("folder") or settings.data.dataset),
+        data_dir=_data_dir(tables.about),
         sha256=settings.data.sha256,
         num_train_images=None,
         engine=settings.engine,
@@ -112,3 +123,12 @@ def source_of(folder: Path) -> Source:
         figures=tuple(row for it in (tables.front, tables.designs, tables.trials) for row in rows(it)),
         front=tables.front,
     )
+
+
+def _data_dir(about: Mapping[str, Any]) -> Path | None:
+    return Path(str(about["data_dir"])) if about.get("data_dir") else None
+
+
+def title_of(dataset: Dataset) -> str:
+    """What files that travel call `dataset`: of a folder of images its name alone, not where it lies."""
+    return dataset.title if dataset in DATASETS.values() else dataset.name

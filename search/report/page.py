@@ -2,6 +2,7 @@
 
 import html
 import re
+import shlex
 import sys
 import webbrowser
 from pathlib import Path
@@ -59,6 +60,7 @@ def write_report(folder: Path) -> Path:
         readings=html_table(tables.test_readings, "read_at"),
         test_set=summaries.readings(tables),
         neighbours=_neighbours(folder.resolve()),
+        take_away=f"python -m search.export {shlex.quote(str(folder))} --design DESIGN --to model.onnx",
         settings=how_it_was_made(tables.settings, tables.about),
     )
     target = folder / "report.html"

@@ -91,7 +91,7 @@ function answer() {
   said.replaceChildren(`Best design ${within}: `, node("strong", name), ` with ${count(found[measure])}; ` +
     `${accuracy(found)}.`);
   const command = element("take-away");
-  command.textContent = command.dataset.command.replace("DESIGN", found.architecture);
+  command.textContent = command.dataset.command.replace("--design DESIGN", `--design ${found.architecture}`);
   return found;
 }
 

@@ -32,7 +32,7 @@ class Preprocessing:
 
     Turned upright (EXIF orientation), laid on `background` where it is transparent, converted to `mode`, and
     resized to a square of `side` pixels whatever its proportions: Pillow's bilinear filter, antialiased, as
-    torchvision's Resize. Resizing changes nothing where the size fits.
+    torchvision's Resize, across the columns and then across the rows. Where the size fits, nothing changes.
     """
 
     side: int
@@ -45,7 +45,10 @@ class Preprocessing:
         rgba = upright(image)
         ground = Image.new("RGBA", rgba.size, self.background)
         flat = Image.alpha_composite(ground, rgba).convert(self.mode)
-        resized = flat.resize((self.side, self.side), Image.Resampling.BILINEAR)
+        # Columns, then rows: in one call Pillow 13 takes those of a tall image in the other order than 12.
+        resized = flat
+        for size in ((self.side, flat.height), (self.side, self.side)):
+            resized = resized.resize(size, Image.Resampling.BILINEAR)
         done = {
             Done.TURNED: turned,
             Done.FLATTENED: rgba.getchannel("A").getextrema() != (255, 255),

@@ -29,22 +29,20 @@ def find_dataset(
     name: str,
     folder: Path | None = None,
     say: Callable[[str], None] = _say,
-    background: str | None = None,
+    background: str = WHITE,
 ) -> tuple[Dataset, Path]:
     """The data set that `name` stands for, and a folder with its checked files.
 
     Args:
         name: one of `DATASETS`, or else the path of a folder of images as `read_image_folder` takes it.
         folder: where the files of a published data set are, as `find_files` takes it.
-        background: what transparent images of a folder are laid on, #rrggbb; by default white.
+        background: what transparent images of a folder are laid on, #rrggbb.
 
     Raises:
         DataError: there is no such data set, or something is wrong with its files.
         DataUnavailable: no source had the files of a published one.
     """
     if name in DATASETS:
-        if background:
-            raise DataError(f"--background must go with a folder of images, but got {name}")
         return DATASETS[name], find_files(name, folder, say)
     source = Path(name).expanduser()
     if not source.is_dir():
@@ -54,9 +52,7 @@ def find_dataset(
         )
     if folder:
         raise DataError(f"--data-dir must go with {', '.join(DATASETS)}, but got the folder {source}")
-    return read_image_folder(
-        source, user_cache_path("lightcnn-search") / "image-folders", say, background or WHITE
-    )
+    return read_image_folder(source, user_cache_path("lightcnn-search") / "image-folders", say, background)
 
 
 def find_files(dataset: str, folder: Path | None = None, say: Callable[[str], None] = _say) -> Path:

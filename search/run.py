@@ -15,7 +15,7 @@ from optuna.study import Study
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
-from lightcnn.data import Dataset
+from lightcnn.data import DATASETS, WHITE, Dataset
 from lightcnn.designs import DESIGNS
 from lightcnn.errors import Failure, UserError
 from lightcnn.fetching import find_dataset
@@ -133,7 +133,10 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
     Raises:
         UserError: an option's value is out of the range that the others leave it.
     """
-    dataset, folder = find_dataset(options.dataset, options.data_dir, background=options.background)
+    if options.background is not None and options.dataset in DATASETS:
+        raise UserError(f"--background must go with a folder of images, but got {options.dataset}")
+    background = options.background or WHITE
+    dataset, folder = find_dataset(options.dataset, options.data_dir, background=background)
     task = dataset.task
     space = Space(task, options.widths, options.max_blocks, options.heads)
     if space.depth < options.max_blocks and options.max_blocks != Space.max_blocks:

@@ -144,8 +144,8 @@ def test_transparency_is_laid_on_the_background(mode, ending, tmp_path):
     folder = folder_of(tmp_path / "ink", in_ink(mode, ending))
     with Image.open(folder / "train" / "bars" / f"00.{ending}") as stored:
         assert stored.has_transparency_data and min(stored.convert("RGBA").getextrema()[3]) == 0
-    for background, value in ((None, 255), ("#808080", 128)):
-        dataset, training, test, said = load(folder, background=background)
+    for options, value in (({}, 255), ({"background": "#808080"}, 128)):
+        dataset, training, test, said = load(folder, **options)
         for part in (training, test):
             images = pixels(part)
             assert (images[..., 4:12, 2:6] == 0).all() and (images[..., :4, :] == value).all()
@@ -153,7 +153,7 @@ def test_transparency_is_laid_on_the_background(mode, ending, tmp_path):
                 assert (images[..., 13, :] == round(value * (255 - 128) / 255)).all()
         note = f"8 of 8 images with transparent parts, laid on {dataset.background}"
         assert said == [note] and dataset.preparation.endswith(f"; {note}")
-        assert dataset.background == background or (background, dataset.background) == (None, "#ffffff")
+        assert dataset.background == options.get("background", "#ffffff")
     one, other = (load(folder, background=it)[0] for it in ("#ff0000", "#0000ff"))
     assert one.task.in_channels == other.task.in_channels == 3  # of grey images, too
     assert one.files != other.files  # and so is the folder of their decodings

@@ -83,7 +83,7 @@ def read_image_folder(
     return dataset, _keep(dataset, contents, cache)
 
 
-def _largest_share(samples: Sequence[tuple[str, int]]) -> float:
+def _largest_share(samples: Sequence[tuple[Path, int]]) -> float:
     return max(Counter(label for _, label in samples).values()) / len(samples)
 
 

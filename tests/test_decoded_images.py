@@ -46,21 +46,22 @@ def size(folder):
 
 def test_the_longest_unused_go(tmp_path, cache, monkeypatch):
     folders = [pictures(tmp_path / f"mine {i}", i) for i in range(4)]
-    first, second, third = (kept(it) for it in folders[:3])
-    for age, where in enumerate((third, second, first)):
-        for path in where.glob("*.npy"):
+    where = {kept(it): it for it in folders[:3]}
+    for age, it in enumerate(sorted(where)):
+        for path in it.glob("*.npy"):
             os.utime(path, (1_000 + age, 1_000 + age))
-    assert kept(folders[0]) == first  # which is now the last used, and `third` the first to go
+    first, second, third = sorted(where)
+    assert kept(where[first]) == first  # which is now the last used, and `second` the first to go
     (cache / "of the user's").mkdir()
     (cache / "of the user's" / "large.npy").write_bytes(bytes(100_000))
     (first / "writing-x").mkdir()
     monkeypatch.setattr(decoded_images.keep, "__defaults__", (3 * size(first),))
     fourth = kept(folders[3])
     assert {it.name for it in cache.iterdir() if it.is_dir()} == {
-        *(first.name, second.name, fourth.name, "of the user's")
+        *(first.name, third.name, fourth.name, "of the user's")
     }
-    kept(folders[0])
-    assert not [*first.glob("writing-*")]
+    kept(where[first])
+    assert second not in cache.iterdir() and not [*first.glob("writing-*")]
 
 
 def test_what_a_living_process_uses_stays(tmp_path, cache, monkeypatch):

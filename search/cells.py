@@ -61,9 +61,15 @@ def _choice(names: type[StrEnum], written: Callable[[Any], str]) -> Kind:
     return Kind(f"one of {', '.join(names)}", names, written)
 
 
+STATES = {  # how a run ended, in words
+    RunState.COMPLETE: "trained to its end",
+    RunState.PRUNED: "stopped early",
+    RunState.DIVERGED: "diverged",
+    RunState.FAILED: "failed",
+}
 KINDS = {
     "text": Kind("a text", str, str, ""),
-    "state": _choice(RunState, str),
+    "state": _choice(RunState, lambda state: STATES[state]),
     "verdict": _choice(Verdict, lambda value: value.says),
     "flag": Kind(
         "True or False", lambda text: bool(("False", "True").index(text)), ("no", "yes").__getitem__

@@ -86,4 +86,5 @@ def rebuild_tables(folder: Path) -> None:
     Raises:
         UserError: the journal or settings.json is missing or was damaged by hand.
     """
-    write_tables(folder, look_at_study(folder), read(folder / SETTINGS, SearchSettings))
+    file = read(folder / SETTINGS, SearchSettings)
+    write_tables(folder, look_at_study(folder), file)

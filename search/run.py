@@ -25,6 +25,7 @@ from search.command import (
     about_this_run,
     check_train_images,
     engine_of,
+    initialisation_of,
     run_command,
     slots_of,
 )
@@ -69,7 +70,9 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     settings, data = _settings(options)
     name = options.name or data.dataset.name
     engine = engine_of(options, slots, name, SearchSettings)
-    settings = replace(settings, engine=engine_name(engine))
+    initialisation = initialisation_of(options, settings.recipe, name, SearchSettings)
+    recipe = replace(settings.recipe, initialisation=initialisation)
+    settings = replace(settings, engine=engine_name(engine), recipe=recipe)
     places = [_placed(text, settings.task, options.seeds) for text in options.place]
     placed_texts = tuple(str(arm.architecture) for arm in places)
     if reason := _left_out(settings):

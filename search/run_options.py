@@ -9,7 +9,13 @@ from lightcnn.data import DATASETS
 from lightcnn.decoding import colour
 from lightcnn.training import FAST
 from search.allocation import LEAST_CHANCE
-from search.command import Parser, add_data_options, add_device_options, at_least
+from search.command import (
+    Parser,
+    add_data_options,
+    add_device_options,
+    add_initialisation_option,
+    at_least,
+)
 from search.samplers import SAMPLERS
 from search.space import Space
 
@@ -36,6 +42,7 @@ def parser() -> Parser:
     group.add_argument(
         "--epochs", type=at_least(1), default=FAST.epochs, metavar="E", help="epochs of each run"
     )
+    add_initialisation_option(group, FAST)
     group.add_argument(
         "--seed",
         type=at_least(0),

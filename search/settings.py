@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -157,23 +157,15 @@ def recorded(settings: Any) -> dict[str, Any]:
     return content
 
 
-class SettingsWithEngine(Protocol):
-    """The settings of whatever trains."""
-
-    @property
-    def engine(self) -> Engine:
-        """What trained on the CPU."""
-
-
 def engine_name(library: Path | None) -> Engine:
     """What is recorded where the compiled engine `library` trains; None: PyTorch."""
     return "torch" if library is None else "native"
 
 
-def recorded_engine(folder: Path, kind: type[SettingsWithEngine]) -> Engine | None:
-    """The engine of the study in `folder`; None if there is none, or if its settings cannot be read."""
+def begun_with(folder: Path, kind: type[S]) -> S | None:
+    """The settings of the study in `folder`; None if there is none, or if its settings cannot be read."""
     try:
-        return read(folder / SETTINGS, kind).settings.engine
+        return read(folder / SETTINGS, kind).settings
     except UserError:
         return None
 

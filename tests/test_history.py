@@ -5,16 +5,15 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from fakes import MNIST, SETTINGS, study_of
+from fakes import MNIST, study_of
 
 from lightcnn.architecture import parse, plan
 from lightcnn.operations import Relu
 from search.pareto import hypervolume
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
-from search.report.history import BENCH, BENCH_REFERENCE_POINT, progress, random_band, timeline
+from search.report.history import progress, timeline
 from search.report.importance import importance
 from search.report.plots import (
     importance_figure,
@@ -24,11 +23,9 @@ from search.report.plots import (
     timeline_figure,
 )
 from search.results import rebuild_tables
-from search.tables import REPLAYS, read_study
-from studies.tabular_bench import DATASET, SEARCH
+from search.tables import read_study
 
 REPORTS = Path(__file__).parents[1] / "reports"
-NO_REPLAYS = pd.DataFrame(columns=["sampler", "repetition", "num_trials", "hypervolume"])
 
 
 def test_hypervolume_grows_with_the_front_of_complete_trials():
@@ -40,39 +37,16 @@ def test_hypervolume_grows_with_the_front_of_complete_trials():
             ("FAILED", "3-gap", 120, None, 0, 1),
         ]
     )
-    found = progress(tables, NO_REPLAYS)
-    assert found.random is None
+    found = progress(tables)
     assert found.reference_point == (30_000, pytest.approx(0.8))  # ten times the least error, 2 %
     sizes, accuracies = [1_000, 100], [0.95, 0.98]
     first, both = (hypervolume(sizes[:n], accuracies[:n], *found.reference_point) for n in (1, 2))
     assert found.hypervolumes == pytest.approx([first, first, both, both])
-    assert "No random searches stand beside it" in summaries.progress(found)
-    assert progress(study_of([("FAILED", "3-gap", 120, None, 0, 1)]), NO_REPLAYS) is None
-
-
-def test_random_searches_stand_beside_the_same_data_and_budget_only():
-    assert {"dataset": DATASET, "epochs": SEARCH[0], "num_train_images": SEARCH[1]} == BENCH
-    replays = REPLAYS.read(REPORTS / "samplers")
-    data = replace(SETTINGS.data, num_train_images=25_000)
-    of_bench = replace(SETTINGS, recipe=replace(SETTINGS.recipe, epochs=8), data=data)
-    trials = [("COMPLETE", "8-gap", 1_000, 0.95, 8, 1)] * 60
-    found = progress(study_of(trials, settings=of_bench), replays)
-    assert found.reference_point == BENCH_REFERENCE_POINT and found.random.num_searches == 100
-    assert "At 50 trials it has" in summaries.progress(found) and "below the" in summaries.progress(found)
-    assert len(progress_figure(found).data) == 3
-    for other in (
-        replace(of_bench, recipe=replace(of_bench.recipe, epochs=4)),
-        replace(of_bench, data=replace(data, dataset="fashion-mnist")),
-    ):
-        assert progress(study_of(trials, settings=other), replays).random is None
-
-
-def test_the_band_holds_95_percent_of_the_random_searches():
-    lines = [("random", i, 25, i / 100) for i in range(101)] + [("tpe", 0, 25, 9.0)]
-    band = random_band(pd.DataFrame(lines, columns=NO_REPLAYS.columns))
-    assert (band.num_trials.tolist(), band.num_searches) == ([25], 101)
-    assert (band.low[0], band.median[0], band.high[0]) == pytest.approx((0.025, 0.5, 0.975))
-    assert random_band(NO_REPLAYS) is None
+    assert summaries.progress(found) == (
+        "After 3 of 4 trials the search had 95 % of the hypervolume that it has now."
+    )
+    assert len(progress_figure(found).data) == 1
+    assert progress(study_of([("FAILED", "3-gap", 120, None, 0, 1)])) is None
 
 
 def test_trials_that_overlap_have_slots_of_their_own_and_pauses_are_cut():

@@ -50,7 +50,7 @@ def browser():
 
 @contextmanager
 def opened(browser, page_file, width=1280, **options):
-    """The page, drawn; afterwards it must have said nothing on the console and fetched nothing."""
+    """The page, drawn; it must have said nothing on the console, and fetched Plotly and nothing else."""
     page = browser.new_page(viewport={"width": width, "height": 900}, **options)
     page.set_default_timeout(120_000)  # a loaded machine takes its time
     troubles, requests = [], []
@@ -62,7 +62,8 @@ def opened(browser, page_file, width=1280, **options):
     yield page
     page.close()
     assert troubles == []
-    assert set(requests) == {page_file.as_uri()}
+    (library,) = page_file.resolve().parent.parent.glob("plotly-*.min.js")
+    assert set(requests) == {page_file.as_uri(), library.as_uri()}
 
 
 @pytest.fixture
@@ -145,6 +146,43 @@ def test_a_click_keeps_a_design_with_its_layers(page):
     page.select_option("#design-choice", "8-16-32-gap")  # the way that needs no mouse
     assert page.text_content("#design-name") == "LightCNN"
     assert "conv 3x3 8-1616 × 14 × 141,168225,792" in page.locator("#design-layers tr").all_text_contents()
+
+
+def test_a_row_of_a_table_selects_its_design(page):
+    page.locator("table.sortable", has_text="Every trial").locator("tbody tr").nth(3).click()
+    chosen = page.text_content("#design-name")
+    assert chosen != "LightCNN" and page.input_value("#design-choice") == chosen
+    ring = page.evaluate("plot.layout.shapes[0]")
+    design = page.evaluate("text => designs.find(it => it.architecture === text)", chosen)
+    assert ring["xanchor"] == design["num_parameters"] and ring["line"]["color"] == "#cc79a7"
+
+
+def test_single_runs_are_a_second_view(page):
+    visible = "plot.data.filter(trace => trace.meta === 'single').map(trace => trace.visible)"
+    assert set(page.evaluate(visible)) == {False} and page.locator("#pareto .legend").count() == 0
+    page.check("#single-runs")
+    assert set(page.evaluate(visible)) == {True}
+    page.wait_for_selector("#pareto .legend")
+    page.uncheck("#single-runs")
+    assert set(page.evaluate(visible)) == {False}
+
+
+def test_the_same_figure_against_another_cost(page):
+    page.select_option("#cost", "num_macs")
+    page.wait_for_function("plot.layout.xaxis.title.text === 'MACs an image (log scale)'")
+    star = page.evaluate("plot.data.find(trace => trace.name === 'LightCNN').x")
+    assert list(star) == [508_352]
+    page.wait_for_function("plot.layout.shapes[0].xanchor === 508352")
+    page.select_option("#cost", "num_parameters")
+    page.wait_for_function("plot.layout.xaxis.title.text === 'parameters (log scale)'")
+
+
+def test_without_plotly_beside_it_the_page_says_so(browser, study, tmp_path):
+    shutil.copy(study / "report.html", tmp_path)
+    page = browser.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    assert page.locator("#no-plots").is_visible() and "--embed" in page.text_content("#no-plots")
+    page.close()
 
 
 def test_tables_sort_by_what_they_show(page, study):

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
-import pytest
-from fakes import study_of
+import pandas as pd
+from fakes import MNIST, study_of
 
-from search.report.pareto_data import Gap, pareto_data
+from lightcnn.architecture import parse
+from lightcnn.cost import num_macs
+from search.pareto import Verdict
+from search.report.pareto_data import pareto_data
 
 STUDY = study_of(
     [
@@ -21,7 +24,7 @@ STUDY = study_of(
 
 
 def shown(points):
-    return [(point.num_parameters, point.accuracy, point.low, point.high) for point in points]
+    return [(point.cost, point.accuracy, point.low, point.high) for point in points]
 
 
 def test_single_runs_are_told_apart_by_how_they_ended():
@@ -30,29 +33,56 @@ def test_single_runs_are_told_apart_by_how_they_ended():
     assert shown(data.stopped) == [(190, 0.5, None, None)]
     assert shown(data.diverged) == [(150, 0.1, None, None)]
     assert shown(data.search_front) == [(170, 0.90, None, None), (426, 0.97, None, None)]
-    assert (data.front, data.retrained) == ((), ())
+    # Nothing better is known.
+    assert not data.is_retrained and data.front == data.search_front and data.retrained == ()
+    assert data.title == "The front of single runs around LightCNN: what holds, fresh seeds will say"
 
 
 def test_the_designs_stand_beside_the_papers_claims_the_reference_first():
     light, ultra = pareto_data(replace(STUDY, designs=STUDY.designs[::-1])).designs
-    assert (light.name, light.measured, light.accuracy_gap) == ("LightCNN", None, None)
+    assert (light.name, light.measured, light.is_placed) == ("LightCNN", None, False)
     assert shown([light.claim]) == [(6218, 0.9861, None, None)]
     assert shown([ultra.measured, ultra.claim]) == [(210, 0.88, None, None), (200, 0.74, None, None)]
 
 
-def test_what_was_retrained_has_its_interval_and_its_gaps():
-    again = {"test_accuracy_mean": [0.91, 0.95], "test_accuracy_low": [0.9, 0.94]}
-    again |= {"test_accuracy_high": [0.92, 0.96], "on_front_after_retraining": [True, False]}
+def retrained():
+    again = {
+        "test_accuracy_mean": [0.91, 0.95],
+        "test_accuracy_low": [0.9, 0.94],
+        "test_accuracy_high": [0.92, 0.96],
+        "joint_accuracy": [0.905, 0.949],
+        "on_front_after_retraining": [True, False],
+        "front_accuracy_low": [0.89, None],
+        "front_accuracy_high": [0.93, None],
+    }
     trials = STUDY.trials.assign(**{name: [*values, None, None, None] for name, values in again.items()})
-    gaps = {"accuracy_gap": 0.02, "accuracy_gap_low": 0.01, "accuracy_gap_high": 0.04, "parameter_ratio": 2.0}
-    gaps |= {"parameter_ratio_low": 0.5, "parameter_ratio_high": float("inf"), "test_accuracy_mean": 0.93}
-    designs = STUDY.designs[:1].assign(**gaps)
-    data = pareto_data(replace(STUDY, trials=trials, designs=designs))
-    assert shown(data.front) == [(170, 0.91, 0.9, 0.92)]
-    assert shown(data.retrained) == [(426, 0.95, 0.94, 0.96)]
-    (light,) = data.designs
-    assert shown([light.measured]) == [(6218, 0.93, None, None)]
-    assert (light.accuracy_gap.end, light.accuracy_gap.low, light.accuracy_gap.high) == pytest.approx(
-        (0.91, 0.89, 0.92)
+    beside = {"test_accuracy_mean": 0.93, "test_accuracy_low": 0.92, "test_accuracy_high": 0.94}
+    designs = STUDY.designs[:1].assign(verdict=Verdict.NEAR_FRONT, **beside)
+    placed = designs.assign(
+        name="8-12-gap", architecture="8-12-gap", num_parameters=1_076, paper_accuracy=None
     )
-    assert light.parameter_gap == Gap(12_436.0, 3_109.0, float("inf"))
+    return replace(STUDY, trials=trials, designs=pd.concat([designs, placed]))
+
+
+def test_what_was_retrained_has_its_interval_and_the_front_its_range():
+    data = pareto_data(retrained())
+    assert data.is_retrained and data.budget == 30_000
+    assert shown(data.front) == [(170, 0.905, 0.89, 0.93)]  # by all runs together
+    assert shown(data.retrained) == [(426, 0.95, 0.94, 0.96)]
+    light, placed = data.designs
+    assert shown([light.measured]) == [(6218, 0.93, 0.92, 0.94)]
+    assert (placed.name, placed.is_placed, placed.claim) == ("8-12-gap", True, None)
+    assert data.title == "No network of LightCNN's size or smaller is more than 0.1 points more accurate"
+
+
+def test_against_another_cost_the_front_is_another():
+    tables = retrained()
+    # More parameters, fewer multiplications.
+    trials = tables.trials.assign(num_macs=[900, 700, None, None, None])
+    data = pareto_data(replace(tables, trials=trials), "num_macs")
+    assert shown(data.front) == [(700, 0.949, None, None)] and shown(data.retrained) == [
+        (900, 0.91, 0.9, 0.92)
+    ]
+    assert data.designs[0].measured.cost == num_macs(parse("8-16-32-gap", MNIST))
+    assert data.designs[0].claim.cost == data.designs[0].measured.cost  # the paper claims none
+    assert data.budget is None

@@ -1,9 +1,11 @@
 """The page from a study's files; in a browser: test_page.py. Run: pytest tests/test_report.py"""
 
+import dataclasses
 import html
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +16,14 @@ import pytest
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
+from lightcnn.training import FAST
 from search.cells import rows, written
 from search.report.__main__ import main
 from search.report.label_placement import label_size, place_labels
 from search.report.page import write_report
 from search.report.pareto_data import pareto_data
-from search.report.pareto_plot import ERRORS_DRAWN, pareto_figure
+from search.report.pareto_plot import pareto_figure
+from search.report.style import ERRORS_DRAWN
 from search.report.verdict import early_stopping, standing, verdict
 from search.settings import SettingsFile, recorded
 from search.standing import with_retraining
@@ -94,6 +98,13 @@ def retrain(study, **accuracies):
     (study / "test_readings.csv").write_text("read_at,num_runs\n2026-11-24 06:00:00 UTC,9\n")
 
 
+def test_a_path_that_is_no_utf_8_is_shown_escaped(study):
+    content = json.loads((study / "settings.json").read_text())
+    content["about"] = {"command": "python -m search.run --out caf\udce9"}
+    (study / "settings.json").write_text(json.dumps(content))
+    assert "--out caf\\udce9" in write_report(study).read_text(encoding="utf-8")
+
+
 def test_tables_hold_what_the_files_say(study):
     tables = read_study(study)
     assert tables.study == "small"
@@ -117,10 +128,9 @@ def test_without_the_papers_claims_the_page_does_not_speak_of_them(study):
             change(study, "designs.csv", claim, ",,,")
         page = write_report(study).read_text(encoding="utf-8")
         for words in (
-            "what the paper",
             "the paper&#39;s claim beside",
             "paper&#39;s test accuracy",
-            "paper's claim, test",
+            "the paper's claim",
         ):
             assert (words in page) == (not claims), words
 
@@ -210,7 +220,7 @@ def test_test_accuracies_decide_where_there_are_some(study):
     assert third.startswith(seeds)
     assert "was read on 2026-11-24 06:00:00 UTC, after all choices were made." in third
     page = outside_script(write_report(study).read_text(encoding="utf-8"))
-    assert "on the front after re-training" in page and "The test set was read once: 2026-11" in page
+    assert "on the front after re-training" in page and "The study read the test set once: 2026-11" in page
     with (study / "test_readings.csv").open("a") as file:
         file.write("2026-11-25 06:00:00 UTC,1\n")
     assert "read 2 times, on 2026-11-24 06:00:00 UTC and 2026-11-25" in verdict(read_study(study))[2]
@@ -259,7 +269,7 @@ def test_stopped_trials_are_told(study):
         "ended on the front, where the rule would have been wrong."
     )
     page = outside_script(write_report(study).read_text(encoding="utf-8"))
-    assert "2 of 5 trials were stopped early" in page and "2 pruned" in page
+    assert "2 of 5 trials were stopped early" in page and "2 stopped early" in page
     (stopped,) = [
         trace for trace in pareto_figure(pareto_data(read_study(study))).data if trace.name == "stopped early"
     ]
@@ -268,23 +278,57 @@ def test_stopped_trials_are_told(study):
 
 def test_figure_draws_what_was_retrained(study):
     retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER, "8_16_16_16_gap": (0.99, 0.991, 0.9901)})
-    figure = pareto_figure(pareto_data(read_study(study)))
+    tables = read_study(study)
+    figure = pareto_figure(pareto_data(tables))
     traces = {trace.name: trace for trace in figure.data if trace.name}
+    known = tables.trials.set_index("architecture")
+    members = ["8-12-gap", "8-16-16-16-gap"]
     front = traces["front after re-training"]
-    assert list(front.x) == [1076, 6058] and list(front.y) == pytest.approx([1.6, 0.9633], abs=1e-4)
-    known = read_study(study).trials.set_index("architecture").loc["8-12-gap"]
-    below = 100 * (known["test_accuracy_mean"] - known["test_accuracy_low"])  # towards less accuracy
-    assert front.error_y.array[0] == pytest.approx(below)
-    assert list(traces["LightCNN"].y) == pytest.approx([1.3])
-    gaps = [trace for trace in figure.data if trace.legendgroup == "LightCNN's gaps"]
-    assert [list(trace.x) for trace in gaps] == [[6218, 6218], [6218, pytest.approx(6058)]]
-    assert gaps[0].y[0] == pytest.approx(1.3) and 0.9 < gaps[0].y[1] < 1.05
-    designs = read_study(study).designs.set_index("name").loc["LightCNN"]
-    end = gaps[0].y[1]
-    low, high = end - gaps[0].error_y.arrayminus[1], end + gaps[0].error_y.array[1]
-    assert [low, high] == pytest.approx(
-        [1.3 + 100 * designs["accuracy_gap_low"], 1.3 + 100 * designs["accuracy_gap_high"]]
-    )
+    assert list(front.x) == [1076, 6058]
+    errors = (100 * (1 - known.loc[members, "joint_accuracy"])).tolist()
+    assert list(front.y) == pytest.approx(errors)
+    steps = traces["front after re-training, steps"]  # up to the budget
+    assert list(steps.x) == [1076, 6058, 6058, 30_000]
+    assert list(steps.y) == pytest.approx([errors[0], errors[0], errors[1], errors[1]])
+    band = traces["front after re-training, 95 %"]
+    lows = (100 * (1 - known.loc[members, "front_accuracy_low"])).tolist()
+    assert list(band.y[:4]) == pytest.approx([lows[0], lows[0], lows[1], lows[1]])
+    assert list(band.x) == [*steps.x, *steps.x[::-1]]
+    star = traces["LightCNN"]
+    assert list(star.y) == pytest.approx([1.3]) and star.marker.symbol == "star"
+    low = tables.designs.set_index("name").loc["LightCNN", "test_accuracy_low"]
+    assert star.error_y.array[0] == pytest.approx(100 * (0.987 - low))  # towards less accuracy
+    # The single runs are there for the switch, and no legend without them.
+    singles = [trace for trace in figure.data if trace.meta == "single"]
+    assert {trace.name for trace in singles} >= {"front of the search, validation", "diverged"}
+    assert not any(trace.visible for trace in singles) and not figure.layout.showlegend
+    assert figure.layout.title.text == "LightCNN is dominated: smaller networks are more accurate"
+
+
+def test_what_users_typed_is_escaped_and_broken_into_lines(study):
+    change(study, "designs.csv", "0.74,", "0.74,0.98")
+    figure = pareto_figure(pareto_data(read_study(study)))
+    assert figure.layout.annotations[3].text == "&lt;script&gt;alert(&#x27;name&#x27;)&lt;/s<br>cript&gt;"
+    assert figure.data[-1].hovertext[0].startswith("<b>&lt;script&gt;alert")
+
+
+def test_what_errs_far_more_often_is_an_arrow_at_the_edge(study):
+    change(study, "designs.csv", "0.98,0.9812", "0.98,0.7400")
+    edge = pareto_figure(pareto_data(read_study(study)))
+    (arrow,) = [trace for trace in edge.data if trace.marker.symbol == "triangle-down"]
+    assert arrow.name == "MLP" and list(arrow.x) == [535_818]
+    low, _ = edge.layout.yaxis.range
+    assert low == pytest.approx(math.log10(5 * 1.4)) and math.log10(arrow.y[0]) < low
+    assert any(label.text.endswith("<br>74.00 %") for label in edge.layout.annotations)
+
+
+def test_two_studies_share_a_plot(study):
+    data = pareto_data(read_study(study))
+    other = dataclasses.replace(data, study="<other>")
+    figure = pareto_figure(data, [other])
+    names = [trace.name for trace in figure.data]
+    assert "front of &lt;other&gt;" in names and "front of single runs" in names
+    assert [label.text for label in figure.layout.annotations][-2:] == ["&lt;other&gt;", "small"]
 
 
 def test_a_study_without_a_finished_trial_has_a_page(study):
@@ -297,23 +341,22 @@ def test_a_study_without_a_finished_trial_has_a_page(study):
 def test_figure_draws_the_tables(study):
     figure = pareto_figure(pareto_data(read_study(study)))
     traces = {trace.name: trace for trace in figure.data if trace.name}
-    assert sorted(traces["candidate"].x) == [332, 1076, 6058]
-    assert list(traces["front"].x) == [332, 1076, 6058]
-    assert list(traces["front"].y) == pytest.approx([5, 1.38, 0.9])
-    assert traces["front"].line.shape == "hv"
-    assert list(traces["diverged"].y) == [50]  # 90.2 % wrong: at the lower edge
+    assert sorted(traces["single run"].x) == [332, 1076, 6058] and traces["single run"].visible
+    front = traces["front of single runs"]
+    assert list(front.x) == [332, 1076, 6058]
+    assert list(front.y) == pytest.approx([5, 1.38, 0.9])
+    assert "front of single runs, 95 %" not in traces
+    assert list(traces["diverged"].y) == [50]  # 90.2 % wrong
     assert traces["LightCNN"].marker.symbol == "star" and list(traces["LightCNN"].x) == [6218]
-    (joined,) = [trace for trace in figure.data if trace.mode == "lines" and trace.x[1] == 550000]
-    assert list(joined.y) == pytest.approx([1.88, 2]) and joined.line.color == traces["MLP"].marker.color
-    assert traces["front"].hovertext[2] == (
-        "<b>8-16-16-16-gap</b><br>trial: 1<br>state: COMPLETE<br>"
+    claim = traces["LightCNN, the paper's claim"]
+    assert list(claim.y) == pytest.approx([1.39]) and claim.marker.symbol == "star-open"
+    assert front.hovertext[2] == (
+        "<b>8-16-16-16-gap</b><br>trial: 1<br>state: trained to its end<br>"
         "6,058 parameters<br>420,000 MACs<br>peak activation bytes: 25,088<br>"
         "validation accuracy: 99.10 %<br>validation loss: 0.03<br>8 epochs"
     )
-    assert [label.text for label in figure.layout.annotations][:2] == ["LightCNN, 6,218", "MLP"]
-    escaped = "&lt;script&gt;alert(&#x27;name&#x27;)&lt;/s<br>cript&gt;"  # broken into lines, then escaped
-    assert figure.layout.annotations[2].text == escaped
-    assert figure.data[-1].hovertext[0].startswith("<b>&lt;script&gt;alert")
+    texts = [label.text for label in figure.layout.annotations]
+    assert texts == ["LightCNN, 6,218", "the paper says 98.61 %", "MLP"]
     low, high = figure.layout.yaxis.range
     assert low > high  # the error falls as accuracy grows upwards
 
@@ -322,7 +365,7 @@ def test_a_flawless_and_a_tiny_study_can_be_drawn(study):
     change(study, "trials.csv", "0.991", "1")
     change(study, "front.csv", "0.991", "1")
     figure = pareto_figure(pareto_data(read_study(study)))
-    (front,) = [trace for trace in figure.data if trace.name == "front"]
+    (front,) = [trace for trace in figure.data if trace.name == "front of single runs"]
     assert min(front.y) == ERRORS_DRAWN[0]
 
 
@@ -385,14 +428,15 @@ def test_page_holds_the_study_and_escapes_what_users_typed(study):
         ">98.60 %<",
         ">98.61 %",
         ">550,000<",
-        "3 complete, 1 diverged, 1 failed",
+        "3 trained to its end, 1 diverged, 1 failed",
         html.escape("<script>alert(1)</script>"),
         "&lt;script&gt;alert(&#39;name&#39;)&lt;/script&gt;",
         "&lt;script&gt;alert(&#39;reason&#39;)&lt;/script&gt;",
         "loss is nan after epoch 2",
-        '<th scope="row">recipe</th><td>epochs: 2; learning_rate: 0.02; batch_size: 64; warmup: 0.1</td>',
+        '<th scope="row">recipe</th><td>epochs: 2; learning_rate: 0.02; batch_size: 64; warmup: 0.1; '
+        f"initialisation: {FAST.initialisation}</td>",
         '<th scope="row">stopping</th><td>–</td>',
-        'role="group" aria-label="Scatter plot',
+        'role="group" aria-label="Accuracy against parameters',
         "The test set was not read.",
         "left no <code>curves.csv</code>",
         "left no <code>times.csv</code>",
@@ -402,15 +446,22 @@ def test_page_holds_the_study_and_escapes_what_users_typed(study):
     assert "nan" not in re.sub("loss is nan", "", re.sub("<[^>]*>", " ", body)).lower().split()
 
 
-def test_page_loads_nothing_and_is_the_same_bytes_twice(study):
+def test_page_loads_plotly_from_beside_the_study_or_nothing(study):
     first = write_report(study).read_bytes()
     assert write_report(study).read_bytes() == first
     body = outside_script(first.decode())
     assert re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]*)""", body) == ["data:,"]
-    assert not re.search(
-        r"<script[^>]*\bsrc\b|@import|url\(", body + "".join(re.findall("<script[^>]*>", first.decode()))
-    )
-    assert first.count(b"plotly.js v") == 1
+    scripts = "".join(re.findall("<script[^>]*>", first.decode()))
+    (library,) = re.findall(r"""<script[^>]*\bsrc="([^"]*)""", scripts)
+    assert not re.search(r"@import|url\(", body + scripts)
+    beside = study / library
+    assert beside.parent.resolve() == study.parent and beside.read_bytes().count(b"plotly.js v") == 1
+    assert len(first) < 200_000
+    beside.write_bytes(beside.read_bytes()[:1_000])  # a torn one is made whole
+    write_report(study)
+    assert beside.stat().st_size > 4_000_000
+    alone = write_report(study, embed=True).read_bytes()
+    assert alone.count(b"plotly.js v") == 1 and b"<script src" not in alone
     assert sorted(path.name for path in study.iterdir()) == [
         "designs.csv",
         "front.csv",
@@ -494,7 +545,7 @@ def test_a_missing_folder_and_wrong_arguments_are_one_line_on_stderr(tmp_path, c
     for argv, line in [
         ([str(tmp_path / "none")], f"error: {tmp_path / 'none'} must be the folder of a study\n"),
         ([], "error: the following arguments are required: folder\n"),
-        (["a", "b\nc"], "error: unrecognized arguments: b c\n"),
+        (["a", "--b\nc"], "error: unrecognized arguments: --b c\n"),
     ]:
         with pytest.raises(SystemExit) as exit:
             main(argv)
@@ -515,6 +566,17 @@ def test_a_failed_write_leaves_the_earlier_page(study, monkeypatch, capsys):
     assert capsys.readouterr().err == "failed: No space left on device\n"
     assert page.read_bytes() == before
     assert not [path for path in study.iterdir() if path.name.startswith(".")]
+
+
+def test_the_command_takes_further_searches(study, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(study, other)
+    assert main([str(study), str(other), "--x", "num_macs"]) == 0
+    assert "front of other" in (study / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        main([str(study)] * 5)
+    said = capsys.readouterr().err
+    assert (caught.value.code, said) == (2, "error: a plot has room for 3 other fronts, but got 4\n")
 
 
 def test_the_command_rebuilds_the_page(study):

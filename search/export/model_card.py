@@ -12,6 +12,7 @@ from scipy.stats import binomtest, norm
 from lightcnn.architecture import Architecture, plan
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from lightcnn.data import Dataset
+from lightcnn.initialisation import INITIALISATIONS
 from lightcnn.operations import Relu
 from lightcnn.training import Recipe
 from search.cells import Row, absent, percent
@@ -71,6 +72,7 @@ def model_card(card: Card) -> str:
         script=script(onnx[0], preprocessing, card.with_preprocessing) if onnx else None,
         rounds=ROUNDS,
         compiled=any(name.endswith(".c") for name in card.latencies),
+        initialisation=INITIALISATIONS[card.recipe.initialisation],
         thousands="{:,}".format,
     )
 

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from search.cells import absent, percent, rows
 from search.report.html import how_it_was_made, html_plot, html_table, render
-from search.report.pareto_plot import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
+from search.report.style import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
 from search.report.verdict import reached
 from search.settings import AblationSettings, read
 from search.statistics import SIGNIFICANT
@@ -127,8 +127,11 @@ def seeds_figure(arms: Sequence[ArmSeeds]) -> go.Figure:
     return figure
 
 
-def write_ablation_report(folder: Path) -> Path:
+def write_ablation_report(folder: Path, embed: bool = False) -> Path:
     """Write `folder`/report.html from runs.csv, summary.csv, settings.json and, if there, claims.csv.
+
+    Args:
+        embed: whether the page holds Plotly, so that it can be sent by itself.
 
     Raises:
         UserError: a file is missing or was damaged by hand.
@@ -140,6 +143,8 @@ def write_ablation_report(folder: Path) -> Path:
     about = {key: value for key, value in file.about.items() if key not in ("question", "text")}
     page = render(
         "ablation.html.j2",
+        folder,
+        embed,
         title=title,
         paragraphs=[" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()],
         findings=findings(summary),

@@ -9,11 +9,9 @@ from typing import Any
 from lightcnn.architecture import Architecture, Task, parse, plan
 from lightcnn.cost import BYTES_PER_VALUE, num_macs, num_parameters, peak_activation_bytes
 from lightcnn.operations import Operation, Relu
-from search.cells import Row, absent, rows
+from search.cells import STATES, Row, absent, rows
 from search.execution.runs import RunState
 from search.tables import Tables
-
-STATES = {RunState.PRUNED: "stopped early", RunState.DIVERGED: "diverged", RunState.FAILED: "failed"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Design:
 
     architecture: str
     name: str | None  # of a named design
-    state: str  # named, front, candidate, or a value of STATES
+    state: str  # named, front, candidate, or how its run ended
     num_parameters: int
     num_macs: int
     peak_activation_bytes: int
@@ -59,7 +57,8 @@ def catalogue(tables: Tables) -> list[Design]:
     for text, trial in sorted(best.items(), key=lambda item: item[1]["num_parameters"]):
         again = trial.get("on_front_after_retraining")
         on_front = again is True if "on_front_after_retraining" in trial else text in searched
-        state = STATES.get(trial["state"], "front" if on_front else "candidate")
+        whole = trial["state"] == RunState.COMPLETE
+        state = ("front" if on_front else "candidate") if whole else STATES[trial["state"]]
         _add(found, trial, None, state, task)
     return list(found.values())
 

@@ -1,4 +1,4 @@
-"""How the search went: the hypervolume found so far beside random searches, and who trained when."""
+"""How the search went: the hypervolume found so far, and who trained when."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from lightcnn.errors import UserError
 from search.cells import Row, absent, rows
@@ -16,22 +14,7 @@ from search.pareto import hypervolume
 from search.surrogate import REFERENCE_ERROR
 from search.tables import Tables
 
-# What random searches were replayed with (`python -m studies.samplers`): data set and budget of
-# LightCNN-Bench, and the reference_point of their hypervolumes, parameters and accuracy.
-BENCH = {"dataset": "mnist", "epochs": 8, "num_train_images": 25_000}
-BENCH_REFERENCE_POINT = (65_000.0, 0.9)
 PAUSE_SECONDS = 60  # without any training, after which the time line is cut
-
-
-@dataclass(frozen=True)
-class Band:
-    """Hypervolume of many random searches after some numbers of trials."""
-
-    num_trials: NDArray[np.float64]
-    low: NDArray[np.float64]  # 2.5th percentile of the searches
-    median: NDArray[np.float64]
-    high: NDArray[np.float64]  # 97.5th
-    num_searches: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +23,6 @@ class Progress:
 
     hypervolumes: list[float]  # (num_trials,)
     reference_point: tuple[float, float]  # parameters, accuracy
-    random: Band | None  # None: no random searches with this data and budget are at hand
 
 
 @dataclass(frozen=True)
@@ -53,51 +35,18 @@ class Bar:
     end: float
 
 
-def progress(tables: Tables, replays: pd.DataFrame) -> Progress | None:
-    """The hypervolume over trials; None where no trial was trained to its end.
-
-    Args:
-        replays: the table `REPLAYS`; empty if no searches were replayed.
-    """
+def progress(tables: Tables) -> Progress | None:
+    """The hypervolume over trials; None where no trial was trained to its end."""
     trials = tables.trials.sort_values("trial")
     complete = (trials["state"] == RunState.COMPLETE).to_numpy()
     if not complete.any():
         return None
     sizes = trials["num_parameters"].to_numpy(dtype=float)
     accuracies = np.where(complete, trials["val_accuracy"].to_numpy(dtype=float), np.nan)
-    band = random_band(replays) if _is_as_in_the_bench(tables) else None
-    reference_point = BENCH_REFERENCE_POINT
-    if band is None:
-        largest = float(tables.settings.max_parameters if tables.settings else np.nanmax(sizes[complete]))
-        reference_point = (largest, max(1 - REFERENCE_ERROR * (1 - float(np.nanmax(accuracies))), 0.0))
+    largest = float(tables.settings.max_parameters if tables.settings else np.nanmax(sizes[complete]))
+    reference_point = (largest, max(1 - REFERENCE_ERROR * (1 - float(np.nanmax(accuracies))), 0.0))
     found = [hypervolume(sizes[:n], accuracies[:n], *reference_point) for n in range(1, len(trials) + 1)]
-    return Progress(found, reference_point, band)
-
-
-def random_band(replays: pd.DataFrame) -> Band | None:
-    """What random searches found, from the lines of `replays` whose sampler is random; None without any."""
-    drawn = replays[replays["sampler"] == "random"]
-    if drawn.empty:
-        return None
-    by_trials = drawn.groupby("num_trials")["hypervolume"]
-    low, median, high = (by_trials.quantile(q) for q in (0.025, 0.5, 0.975))
-    counts = np.array(median.index, dtype=float)
-    return Band(
-        counts, low.to_numpy(), median.to_numpy(), high.to_numpy(), int(drawn["repetition"].nunique())
-    )
-
-
-def _is_as_in_the_bench(tables: Tables) -> bool:
-    settings = tables.settings
-    return (
-        settings is not None
-        and {
-            "dataset": settings.data.dataset,
-            "epochs": settings.recipe.epochs,
-            "num_train_images": settings.data.num_train_images,
-        }
-        == BENCH
-    )
+    return Progress(found, reference_point)
 
 
 def timeline(tables: Tables) -> tuple[list[Bar], list[tuple[float, float]]]:

@@ -2,28 +2,54 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup, escape
-from plotly.offline import get_plotlyjs
+from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
-from search.cells import KINDS, rows, written
+from search.cells import KINDS, Row, absent, rows, written
 from search.settings import recorded
+from search.storage import write_whole
 from search.tables import COLUMNS
+
+# Columns that are shown with their interval or range, in one cell: the limits and what they cover.
+LIMITS = {
+    "test_accuracy_mean": ("test_accuracy_low", "test_accuracy_high", "95 % interval"),
+    "difference": ("difference_low", "difference_high", "95 % interval"),
+    "joint_accuracy": ("front_accuracy_low", "front_accuracy_high", "the front's 95 % range there"),
+    "accuracy_gap": ("accuracy_gap_low", "accuracy_gap_high", "90 % range"),
+    "challenger_gap": ("challenger_gap_low", "challenger_gap_high", "95 % interval"),
+    "parameter_ratio": ("parameter_ratio_low", "parameter_ratio_high", "90 % range"),
+    "paid_ratio": ("paid_ratio_low", "paid_ratio_high", "90 % range"),
+}
 
 
 def html_table(table: pd.DataFrame, first: str) -> dict[str, Any]:
     """Headings and cells of a table for the template; `first` names the column that heads each row."""
-    names = [first, *(name for name in COLUMNS if name in table and name != first)]
-    kinds = [COLUMNS[name].kind for name in names]
-    cells = [
-        [written(row[name], kind) for name, kind in zip(names, kinds, strict=True)] for row in rows(table)
-    ]
-    numeric = [KINDS[kind].is_number for kind in kinds]
-    return {"headings": [COLUMNS[name].heading for name in names], "numeric": numeric, "rows": cells}
+    limits = {name: it for name, it in LIMITS.items() if {name, *it[:2]} <= set(table)}
+    hidden = {name for low, high, _ in limits.values() for name in (low, high)}
+    names = [first, *(name for name in COLUMNS if name in table and name not in {first, *hidden})]
+    cells = [[_cell(row, name, limits.get(name)) for name in names] for row in rows(table)]
+    numeric = [KINDS[COLUMNS[name].kind].is_number for name in names]
+    headings = [COLUMNS[name].heading + (f" ({limits[name][2]})" if name in limits else "") for name in names]
+    return {"headings": headings, "numeric": numeric, "rows": cells}
+
+
+def _cell(row: Row, name: str, limits: tuple[str, str, str] | None) -> str:
+    text = written(row[name], COLUMNS[name].kind)
+    if limits is None or absent(row[limits[0]]):
+        return text
+    low, high = (_bare(written(row[end], COLUMNS[end].kind)) for end in limits[:2])
+    return f"{_bare(text)} ({low}, {high})"
+
+
+def _bare(text: str) -> str:
+    """Without its unit, which the heading has."""
+    return text.removesuffix(" %").removesuffix(" points")
 
 
 def how_it_was_made(settings: Any, about: Mapping[str, Any]) -> dict[str, str] | None:
@@ -42,8 +68,15 @@ def plain(value: Any) -> str:
     return "–" if value is None or value == "" else str(value)
 
 
-def render(template: str, **values: Any) -> str:
-    """The HTML page that `template`, a file in templates/, makes of `values`; text in them is escaped."""
+def render(template: str, folder: Path, embed: bool, **values: Any) -> str:
+    """The HTML page of the study in `folder` that `template`, a file in templates/, makes of `values`.
+
+    Text in them is escaped, and so is what of a path is no UTF-8. Plotly, 5 MB, lies beside the folder, once
+    for all its neighbours' pages.
+
+    Args:
+        embed: put Plotly into the page, so that it can be sent by itself.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("search.report"),
         autoescape=True,
@@ -52,7 +85,18 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = _unbroken
-    return environment.get_template(template).render(plotly=get_plotlyjs(), **values)
+    library = {"plotly": get_plotlyjs()} if embed else {"plotly_file": _plotly_beside(folder)}
+    page = environment.get_template(template).render({"plotly": None, "plotly_file": None} | library | values)
+    return page.encode(errors="backslashreplace").decode()
+
+
+def _plotly_beside(folder: Path) -> str:
+    """The address, from `folder`'s page, of the file that holds Plotly; it is written if it is not there."""
+    path = folder.resolve().parent / f"plotly-{get_plotlyjs_version()}.min.js"
+    content = get_plotlyjs().encode()
+    if not path.exists() or path.stat().st_size != len(content):
+        write_whole(path, content)
+    return f"../{path.name}"
 
 
 def _unbroken(text: str) -> Markup:

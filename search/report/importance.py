@@ -1,10 +1,11 @@
-"""What mattered for accuracy: each search parameter's share of it, by a model of the study's own trials.
+"""What mattered for accuracy at equal size: each search parameter's share of it, by a model of the trials.
 
-A parameter's importance is Sobol's total effect: how much of the accuracy's variance over random candidates
-remains once all other parameters are known. It is that of the search's own surrogate, which sees a candidate
-and not Optuna's parameters: a width of a block that a candidate does not have changes nothing and counts for
-nothing. Candidates over the budget do not occur, as none was trained. Accuracy is taken by the logarithm of
-the error, or the few candidates that fail altogether would decide everything.
+Size is held fixed: all candidates considered have about as many parameters as the reference, or whatever adds
+channels would matter most. A parameter's importance is Sobol's total effect: how much of the accuracy's
+variance over such candidates remains once all other parameters are known. It is that of the search's own
+surrogate, which sees a candidate and not Optuna's parameters: a width of a block that a candidate does not
+have changes nothing and counts for nothing. Accuracy is taken by the logarithm of the error, or the few
+candidates that fail altogether would decide everything.
 
 Sources: Jansen (1999), Analysis of variance designs for model output (the estimator); Politis, Romano and
 Wolf (1999), Subsampling (the interval, from half samples, whose scatter is that of the whole).
@@ -24,17 +25,21 @@ from lightcnn.cost import num_parameters
 from search.cells import rows
 from search.execution.runs import RunState
 from search.space import Dimension, Space
-from search.surrogate import GaussianProcess, features, final_accuracies, log_error
+from search.surrogate import GaussianProcess, features, final_log_errors, log_error
 from search.tables import Tables
 
 Array = NDArray[np.float64]
 Parameters = Mapping[str, Any]
+Sizes = tuple[float, float]  # fewest and most parameters
 
 LEAST_TRIALS = 20  # for a model of six parameters to say anything
 MOST_TRIALS = 400  # of a longer search so many, drawn: the model's cost grows with their cube
 NUM_CANDIDATES = 300  # random ones that the variance is taken over
 NUM_HALVES = 30  # refits
-PATIENCE = 20  # draws of one parameter, the others kept, for a candidate within the budget
+PATIENCE = 20  # draws of one parameter, the others kept, for a candidate of that size
+SAME_SIZE = 1.3  # times the reference's parameters, or one in so many: what counts as equal
+NUM_DRAWN = 600  # at a value, for candidates of that size
+LEAST_OF_A_VALUE = 10
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Effect:
     share: float  # of the variance of the log error; shares overlap where parameters act together
     low: float  # of its 95 % interval
     high: float
-    accuracies: dict[str, float]  # expected at some of its values, the others random; fractions
+    accuracies: dict[str, float]  # expected at some of its values, the others random
 
 
 @dataclass(frozen=True)
@@ -55,35 +60,40 @@ class Importance:
     effects: tuple[Effect, ...]
     explained: float  # share of the variance of trials that a model fitted to the others explains
     num_trials: int
+    sizes: Sizes  # of the candidates considered
 
 
 def importance(tables: Tables) -> Importance | None:
     """The importance of each search parameter; None where there is too little to learn it from."""
     if tables.settings is None:
         return None
-    space, budget = tables.settings.space, tables.settings.max_parameters
-    architectures, accuracies = _measured(tables, space)
+    space = tables.settings.space
+    size = min(int(tables.reference_row["num_parameters"]), tables.settings.max_parameters / SAME_SIZE)
+    sizes = (size / SAME_SIZE, size * SAME_SIZE)
+    architectures, log_errors, variances = _measured(tables, space)
     if len(architectures) < LEAST_TRIALS:
         return None
     rng = np.random.default_rng(0)
     drawn = rng.permutation(len(architectures))[:MOST_TRIALS]
     inputs = features([architectures[i] for i in drawn], space)
-    values = log_error(accuracies[drawn])
-    bases, varied = _variations(rng, space, budget)
+    values, noises = log_errors[drawn], variances[drawn]
+    bases, varied = _variations(rng, space, sizes)
+    if not bases:
+        return None
     points = features([*bases, *(one for others in varied.values() for one in others)], space)
 
     def shares(model: GaussianProcess) -> Array:
-        means = model.predict(points)[0].reshape(1 + len(varied), NUM_CANDIDATES)
+        means = model.predict(points)[0].reshape(1 + len(varied), len(bases))
         spread = float(means[0].var()) or 1.0
         half_squares: Array = np.square(means[1:] - means[0]).mean(axis=1) / 2
         return half_squares / spread
 
-    whole = GaussianProcess(inputs, values)
+    whole = GaussianProcess(inputs, values, noises)
     halves, explained = [], []
     for _ in range(NUM_HALVES):
         order = rng.permutation(len(values))
         half, rest = order[: len(order) // 2], order[len(order) // 2 :]
-        model = GaussianProcess(inputs[half], values[half])
+        model = GaussianProcess(inputs[half], values[half], noises[half])
         halves.append(shares(model))
         missed = np.square(values[rest] - model.predict(inputs[rest])[0]).mean()
         explained.append(1 - float(missed) / (float(values[rest].var()) or 1.0))
@@ -94,16 +104,19 @@ def importance(tables: Tables) -> Importance | None:
             float(share),
             max(float(share - error), 0.0),
             float(share + error),
-            _at(whole, dimension, space, budget),
+            _at(whole, dimension, space, sizes),
         )
         for dimension, share, error in zip(space.dimensions, shares(whole), errors, strict=True)
     ]
     effects.sort(key=lambda effect: -effect.share)
-    return Importance(tuple(effects), float(np.mean(explained)), len(values))
+    return Importance(tuple(effects), float(np.mean(explained)), len(values), sizes)
 
 
-def _measured(tables: Tables, space: Space) -> tuple[list[Architecture], Array]:
-    """The trials that were judged, stopped ones by what they would have come to if their curves are there."""
+def _measured(tables: Tables, space: Space) -> tuple[list[Architecture], Array, Array]:
+    """The trials that were judged, their log errors, and variances of those.
+
+    Of stopped ones it is what they would have come to, if their curves are there.
+    """
     curves = {
         trial: own["val_accuracy"].tolist()
         for trial, own in tables.curves.dropna(subset=["val_accuracy"]).groupby("trial")
@@ -115,13 +128,14 @@ def _measured(tables: Tables, space: Space) -> tuple[list[Architecture], Array]:
         and _is_readable(row["architecture"], space)
     ]
     if not any(row["state"] == RunState.COMPLETE for row in judged):
-        return [], np.empty(0)
+        return [], np.empty(0), np.empty(0)
     architectures = [parse(row["architecture"], space.task) for row in judged]
     whole = max(row["epochs"] for row in judged)
     if all(len(curves.get(row["trial"], ())) == whole for row in judged if row["state"] == RunState.COMPLETE):
-        return architectures, final_accuracies([curves[row["trial"]] for row in judged])
+        return architectures, *final_log_errors([curves[row["trial"]] for row in judged])
     complete = [i for i, row in enumerate(judged) if row["state"] == RunState.COMPLETE]
-    return [architectures[i] for i in complete], np.array([judged[i]["val_accuracy"] for i in complete])
+    accuracies = [judged[i]["val_accuracy"] for i in complete]
+    return [architectures[i] for i in complete], log_error(accuracies), np.zeros(len(complete))
 
 
 def _is_readable(text: str, space: Space) -> bool:
@@ -132,42 +146,48 @@ def _is_readable(text: str, space: Space) -> bool:
 
 
 def _variations(
-    rng: np.random.Generator, space: Space, budget: int
+    rng: np.random.Generator, space: Space, sizes: Sizes
 ) -> tuple[list[Architecture], dict[str, list[Architecture]]]:
-    """Random candidates within the budget, and for each parameter the same with that one drawn again."""
+    """Random candidates of such sizes, and for each parameter the same with that one drawn again.
+
+    None, where a space hardly has any.
+    """
     bases: list[Architecture] = []
     varied: dict[str, list[Architecture]] = {dimension.name: [] for dimension in space.dimensions}
-    while len(bases) < NUM_CANDIDATES:
+    for _ in range(NUM_DRAWN * NUM_CANDIDATES // 10):
         parameters = space.draw_parameters(rng)
-        if (base := _within(space, budget, parameters)) is None:
+        if (base := _within(space, sizes, parameters)) is None:
             continue
         bases.append(base)
         for name, others in varied.items():
             draws = (
-                _within(space, budget, parameters | {name: space.draw_parameters(rng)[name]})
+                _within(space, sizes, parameters | {name: space.draw_parameters(rng)[name]})
                 for _ in range(PATIENCE)
             )
             others.append(next((drawn for drawn in draws if drawn is not None), base))
-    return bases, varied
+        if len(bases) == NUM_CANDIDATES:
+            return bases, varied
+    return [], varied
 
 
-def _within(space: Space, budget: int, parameters: Parameters) -> Architecture | None:
-    """The candidate of `parameters`; None if it is over the budget, or its head is inactive."""
+def _within(space: Space, sizes: Sizes, parameters: Parameters) -> Architecture | None:
+    """The candidate of `parameters`; None if it is of another size, or its head is inactive."""
     candidate = space.architecture(parameters)
-    return candidate if candidate is not None and num_parameters(candidate) <= budget else None
+    low, high = sizes
+    return candidate if candidate is not None and low <= num_parameters(candidate) <= high else None
 
 
-def _at(model: GaussianProcess, dimension: Dimension, space: Space, budget: int) -> dict[str, float]:
-    """Expected accuracy at values of one parameter, over candidates within the budget that use it."""
+def _at(model: GaussianProcess, dimension: Dimension, space: Space, sizes: Sizes) -> dict[str, float]:
+    """Expected accuracy at values of one parameter, over candidates of such sizes that use it."""
     rng = np.random.default_rng(1)
     expected = {}
     for value in dimension.shown:
         drawn = (
-            _within(space, budget, space.draw_parameters(rng) | {dimension.name: value})
-            for _ in range(NUM_CANDIDATES)
+            _within(space, sizes, space.draw_parameters(rng) | {dimension.name: value})
+            for _ in range(NUM_DRAWN)
         )
         used = [candidate for candidate in drawn if candidate is not None and dimension.is_active(candidate)]
-        if used:
+        if len(used) >= LEAST_OF_A_VALUE:
             means = model.predict(features(used, space))[0]
             expected[str(value)] = 1 - float(np.exp(means.mean()))
     return expected

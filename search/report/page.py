@@ -1,41 +1,56 @@
 """A search's page: one HTML file that works offline. The same tables give the same bytes."""
 
 import html
+import json
 import re
 import shlex
 import sys
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
-from search.cells import percent, written
+from search.cells import STATES, percent, written
+from search.execution.runs import RunState
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
 from search.report.history import progress, timeline
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.importance import importance
-from search.report.pareto_data import pareto_data
+from search.report.pareto_data import COSTS, pareto_data
 from search.report.pareto_plot import pareto_figure
 from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.storage import write_whole
-from search.tables import GAPS, PAPER, REPLAYS, RETRAINED, Tables, read_study
+from search.tables import GAPS, PAPER, RETRAINED, Tables, read_study
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ()) -> Path:
     """Write `folder`/report.html from the files beside it.
+
+    Args:
+        embed: whether the page holds Plotly, so that it can be sent by itself.
+        others: folders of studies whose fronts are drawn in the same plot.
 
     Raises:
         UserError: a file is missing or was damaged by hand; an earlier page is left as it was.
     """
     tables = read_study(folder)
+    beside = [read_study(other) for other in others]
+    figures = {
+        cost: pareto_figure(pareto_data(tables, cost), [pareto_data(other, cost) for other in beside])
+        for cost in COSTS
+        if cost == "num_parameters" or tables.task is not None
+    }
     claimed = bool(tables.designs["paper_accuracy"].notna().any())  # else the data set is not the paper's
     states = tables.trials["state"].value_counts(sort=False)
     page = render(
         "report.html.j2",
+        folder,
+        embed,
         study=tables.study,
         reference=tables.reference,
         what_this_is=summaries.what_this_is(tables),
@@ -44,11 +59,15 @@ def write_report(folder: Path) -> Path:
         placed=[
             " ".join(sentences) for name, sentences in placed(tables).items() if name != tables.reference.name
         ],
-        figure=html_plot(pareto_figure(pareto_data(tables)), "pareto"),
+        figure=html_plot(figures["num_parameters"], "pareto"),
+        costs={name: words for name, (words, _) in COSTS.items()},
+        other_figures={
+            cost: json.loads(figure.to_json()) for cost, figure in figures.items() if cost != "num_parameters"
+        },
         catalogue=as_columns(catalogue(tables)),
-        parts=_parts(tables, REPLAYS.read_if_there(folder.resolve().parent / "samplers")),
+        parts=_parts(tables),
         stopping=early_stopping(tables),
-        states=", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()),
+        states=", ".join(f"{n:,} {STATES[RunState(str(state))]}" for state, n in states.items()),
         front=html_table(tables.front, "architecture"),
         near=html_table(_near(tables), "architecture"),
         # The gaps stand in words below their table, the re-trained trials have a table of their own.
@@ -78,7 +97,7 @@ def _near(tables: Tables) -> pd.DataFrame:
     return near[columns + [name for name in RETRAINED if name in near]].sort_values("num_parameters")
 
 
-def _parts(tables: Tables, replays: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def _parts(tables: Tables) -> dict[str, dict[str, Any]]:
     """The page's later plots by name, those that the study has the data for, with their summaries."""
     parts: dict[str, dict[str, Any]] = {}
     if (shown := learning(tables)) is not None:
@@ -89,8 +108,13 @@ def _parts(tables: Tables, replays: pd.DataFrame) -> dict[str, dict[str, Any]]:
             for effect in mattered.effects
         ]
         words = summaries.what_mattered(mattered)
-        parts["importance"] = {"summary": words, "figure": importance_figure(mattered), "effects": effects}
-    if (found := progress(tables, replays)) is not None:
+        parts["importance"] = {
+            "summary": words,
+            "figure": importance_figure(mattered),
+            "effects": effects,
+            "sizes": " to ".join(f"{size:,.0f}" for size in mattered.sizes),
+        }
+    if (found := progress(tables)) is not None:
         parts["progress"] = {
             "summary": summaries.progress(found),
             "figure": progress_figure(found),
@@ -98,7 +122,6 @@ def _parts(tables: Tables, replays: pd.DataFrame) -> dict[str, dict[str, Any]]:
                 written(found.reference_point[0], "count"),
                 percent(found.reference_point[1]),
             ),
-            "random": found.random is not None,
         }
     bars, pauses = timeline(tables)
     if bars:

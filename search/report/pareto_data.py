@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lightcnn.architecture import Task, parse
+from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from search.cells import Row, absent, rows
 from search.execution.runs import RunState
+from search.pareto import front
+from search.report.verdict import headline
 from search.tables import Tables
+
+COSTS = {  # what can lie on the x axis: its words, and the figure of an architecture
+    "num_parameters": ("parameters", num_parameters),
+    "num_macs": ("MACs an image", num_macs),
+    "peak_activation_bytes": ("bytes of peak activations", peak_activation_bytes),
+}
 
 
 @dataclass(frozen=True)
 class Point:
-    """A design at its size and at one of its accuracies."""
+    """A design at its cost and at one of its accuracies."""
 
-    num_parameters: int
+    cost: int
     accuracy: float  # fraction
     about: Row  # all that is known of the design
-    low: float | None = None  # of the accuracy's 95 % interval over seeds
+    low: float | None = None  # of the accuracy's 95 % interval, or of the front's at this cost
     high: float | None = None
-
-
-@dataclass(frozen=True)
-class Gap:
-    """From a design to the front along one axis: where it ends, and the 95 % interval of that."""
-
-    end: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -37,94 +38,120 @@ class PlacedDesign:
     """A design that stands beside the candidates. None is absent."""
 
     name: str
-    num_parameters: int
     measured: Point | None  # mean test accuracy if it was re-trained, else validation accuracy of one run
     claim: Point | None  # the paper's size and test accuracy
-    accuracy_gap: Gap | None  # at its size, to the accuracy of the most accurate candidate no larger
-    parameter_gap: Gap | None  # at its accuracy, to the size of the smallest as accurate; high may be inf
+    is_placed: bool = False  # by the user
 
 
 @dataclass(frozen=True)
 class ParetoData:
-    """Accuracy against parameters. One run's validation accuracy, but for what was re-trained."""
+    """Accuracy against a cost."""
 
-    candidates: tuple[Point, ...]  # trained to their end; these three the most accurate first
+    study: str
+    cost: str  # a key of COSTS
+    title: str  # what was found
+    is_retrained: bool  # with fresh seeds; if not, the front is of single runs on validation images
+    front: tuple[Point, ...]  # from small to large
+    budget: int | None  # the largest cost of a candidate, up to which the front goes on; None: not known
+    designs: tuple[PlacedDesign, ...]  # the reference first
+    # The second view: one run each, the most accurate first, and what single runs led to.
+    candidates: tuple[Point, ...]  # trained to their end
     stopped: tuple[Point, ...]
     diverged: tuple[Point, ...]
-    search_front: tuple[Point, ...]  # from small to large, as the two below
-    front: tuple[Point, ...]  # after re-training, by mean test accuracy; empty without
-    retrained: tuple[Point, ...]  # by mean test accuracy, those that are not on that front
-    designs: tuple[PlacedDesign, ...]  # the reference first
+    search_front: tuple[Point, ...]  # from small to large
+    retrained: tuple[Point, ...]  # by mean test accuracy, those that are not on the front
 
 
-def pareto_data(tables: Tables) -> ParetoData:
-    """The points of a study's Pareto plot. What has no size or no accuracy is left out."""
+def pareto_data(tables: Tables, cost: str = "num_parameters") -> ParetoData:
+    """The points of a study's Pareto plot. What has no cost or no accuracy is left out.
+
+    Args:
+        cost: a key of COSTS. Of other costs than parameters the front is that of the re-trained candidates'
+            expected accuracies, without a range.
+    """
+    task = tables.task
     trials = sorted(rows(tables.trials), key=lambda row: -np.nan_to_num(row["val_accuracy"]))
+    states = (RunState.COMPLETE, RunState.PRUNED, RunState.DIVERGED)
     candidates, stopped, diverged = (
-        _points((row for row in trials if row["state"] == state), "val_accuracy")
-        for state in (RunState.COMPLETE, RunState.PRUNED, RunState.DIVERGED)
+        _points((row for row in trials if row["state"] == state), cost, "val_accuracy", task)
+        for state in states
     )
     best_trial = {row["architecture"]: row for row in reversed(trials)}
     searched = [{**best_trial.get(row["architecture"], {}), **row} for row in rows(tables.front)]
-    small_first = sorted(trials, key=lambda row: np.nan_to_num(row["num_parameters"]))
-    front, retrained = (
-        _points(
-            (row for row in small_first if bool(row.get("on_front_after_retraining")) == on_front),
-            "test_accuracy_mean",
-        )
-        for on_front in (True, False)
-    )
+    search_front = _front(_points(searched, cost, "val_accuracy", task))
+    again = [row for row in best_trial.values() if not absent(row.get("test_accuracy_mean"))]
+    expected = "joint_accuracy" if "joint_accuracy" in tables.trials else "test_accuracy_mean"
+    if cost == "num_parameters":
+        members = [row for row in again if row.get("on_front_after_retraining") is True]
+        best = _sorted(_points(members, cost, expected, task, limits="front_accuracy"))
+    else:
+        best = _front(_points(again, cost, expected, task))
+    on_front = {point.about["architecture"] for point in best}
+    others = (row for row in again if row["architecture"] not in on_front)
     reference = tables.reference.name
+    designs = sorted(rows(tables.designs), key=lambda row: row["name"] != reference)
     return ParetoData(
+        study=tables.study,
+        cost=cost,
+        title=headline(tables),
+        is_retrained=bool(best),
+        front=best or search_front,
+        budget=tables.settings.max_parameters if tables.settings and cost == "num_parameters" else None,
+        designs=tuple(_placed(row, cost, task) for row in designs),
         candidates=candidates,
         stopped=stopped,
         diverged=diverged,
-        search_front=_points(sorted(searched, key=lambda row: row["num_parameters"]), "val_accuracy"),
-        front=front,
-        retrained=retrained,
-        designs=tuple(
-            _placed(row) for row in sorted(rows(tables.designs), key=lambda row: row["name"] != reference)
-        ),
+        search_front=search_front,
+        retrained=_sorted(_points(others, cost, "test_accuracy_mean", task, limits="test_accuracy")),
     )
 
 
-def _points(among: Iterable[Row], column: str) -> tuple[Point, ...]:
-    return tuple(point for row in among if (point := _point(row, column)) is not None)
+def _points(
+    among: Iterable[Row], cost: str, column: str, task: Task | None, limits: str = ""
+) -> tuple[Point, ...]:
+    found = (_point(row, cost, column, task, limits) for row in among)
+    return tuple(point for point in found if point is not None)
 
 
-def _point(row: Row, column: str) -> Point | None:
-    if not row["num_parameters"] > 0 or absent(row.get(column)):  # NaN is not
+def _point(row: Row, cost: str, column: str, task: Task | None, limits: str = "") -> Point | None:
+    size = _cost(row, cost, task)
+    if size is None or absent(row.get(column)):
         return None
-    limits: list[float | None] = [None, None]
-    if column == "test_accuracy_mean" and not absent(row.get("test_accuracy_low")):
-        limits = [row["test_accuracy_low"], row["test_accuracy_high"]]
-    return Point(int(row["num_parameters"]), row[column], row, *limits)
+    low, high = (row.get(f"{limits}_{end}") for end in ("low", "high"))
+    known = not (absent(low) or absent(high))
+    return Point(size, row[column], row, low if known else None, high if known else None)
 
 
-def _placed(row: Row) -> PlacedDesign:
+def _cost(row: Row, cost: str, task: Task | None) -> int | None:
+    if not absent(row.get(cost)):
+        return int(row[cost]) if row[cost] > 0 else None
+    if task is None or cost == "num_parameters" or absent(row["architecture"]):
+        return None
+    return COSTS[cost][1](parse(str(row["architecture"]), task))
+
+
+def _sorted(points: Sequence[Point]) -> tuple[Point, ...]:
+    return tuple(sorted(points, key=lambda point: point.cost))
+
+
+def _front(points: Sequence[Point]) -> tuple[Point, ...]:
+    best = front([point.cost for point in points], [point.accuracy for point in points])
+    return _sorted([points[i] for i in best])
+
+
+def _placed(row: Row, cost: str, task: Task | None) -> PlacedDesign:
     is_retrained = not absent(row.get("test_accuracy_mean"))
-    own_size = row["num_parameters"]
+    size = row["paper_parameters"] if cost == "num_parameters" else None
     claim = {
         "name": f"{row['name']}, the paper's claim",
         "architecture": row["architecture"],
-        "num_parameters": own_size if absent(row["paper_parameters"]) else row["paper_parameters"],
         "paper_accuracy": row["paper_accuracy"],
+        cost: _cost(row, cost, task) if absent(size) else size,
     }
-    accuracy_gap = parameter_gap = None
-    if not absent(row.get("accuracy_gap")):
-        accuracy = row["test_accuracy_mean"]
-        accuracy_gap = Gap(
-            accuracy - row["accuracy_gap"],
-            accuracy - row["accuracy_gap_high"],
-            accuracy - row["accuracy_gap_low"],
-        )
-    if not np.isinf(row.get("parameter_ratio", np.inf)) and not absent(row["parameter_ratio"]):
-        parameter_gap = Gap(*(own_size * row[f"parameter_ratio{end}"] for end in ("", "_low", "_high")))
+    measured = "test_accuracy_mean" if is_retrained else "val_accuracy"
     return PlacedDesign(
         name=row["name"],
-        num_parameters=int(own_size),
-        measured=_point(row, "test_accuracy_mean" if is_retrained else "val_accuracy"),
-        claim=_point(claim, "paper_accuracy"),
-        accuracy_gap=accuracy_gap,
-        parameter_gap=parameter_gap,
+        measured=_point(row, cost, measured, task, limits="test_accuracy" if is_retrained else ""),
+        claim=_point(claim, cost, "paper_accuracy", task),
+        is_placed=row["name"] == row["architecture"],
     )

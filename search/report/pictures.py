@@ -5,6 +5,7 @@ On request only: a picture takes seconds and another program, the page takes nei
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightcnn.errors import Failure
@@ -13,22 +14,25 @@ from search.report.pareto_plot import pareto_figure
 from search.storage import write_whole
 from search.tables import Tables
 
-SIZE = {"width": 1100, "height": 680}  # pixels; the .png has twice as many each way
+SIZE = {"width": 830, "height": 520}  # pixels, as a README on the web is wide; the .png has twice as many
 INK = "#1d2126"
 
 
-def write_pictures(folder: Path, tables: Tables) -> list[Path]:
+def write_pictures(folder: Path, tables: Tables, others: Sequence[Tables], cost: str) -> list[Path]:
     """Write `folder`/report.png and report.svg.
+
+    Args:
+        others: studies whose fronts are drawn as well.
+        cost: on the x axis, a key of `COSTS`.
 
     Raises:
         Failure: kaleido, or a browser for it, is not installed.
     """
-    figure = pareto_figure(pareto_data(tables))
+    figure = pareto_figure(pareto_data(tables, cost), [pareto_data(other, cost) for other in others])
     figure.update_layout(
         paper_bgcolor="#ffffff",
         plot_bgcolor="#ffffff",
         font_color=INK,
-        margin={"l": 20, "r": 20, "t": 20, "b": 20},
     )
     figure.update_annotations(font_color=INK, bgcolor="rgba(255,255,255,0.7)", borderpad=0)
     try:

@@ -11,7 +11,7 @@ from search.cells import Row, percent, rows
 from search.execution.runs import RunState
 from search.report.history import Bar, Progress
 from search.report.importance import Importance
-from search.report.pareto_plot import ACCURACY_TICKS, AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
+from search.report.style import AXIS, BLUE, GREY, LAYOUT, VERMILLION, accuracy_axis, error_percent
 from search.tables import Tables
 
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
@@ -91,14 +91,7 @@ def learning_figure(shown: Learning) -> go.Figure:
             "title": {"text": "epoch"},
             "dtick": 1 if last <= 20 else None,
         },
-        yaxis={
-            **AXIS,
-            "type": "log",
-            "autorange": "reversed",
-            "title": {"text": "validation accuracy (log scale of the error)", "standoff": 14},
-            "tickvals": [round(100 - tick, 2) for tick in ACCURACY_TICKS],
-            "ticktext": [f"{'≤ ' if tick == 50 else ''}{tick:g} %" for tick in ACCURACY_TICKS],
-        },
+        yaxis=accuracy_axis("validation accuracy"),
     )
     return figure
 
@@ -160,30 +153,8 @@ def importance_figure(found: Importance) -> go.Figure:
 
 
 def progress_figure(course: Progress) -> go.Figure:
-    """Hypervolume over trials, on the band of random searches if there is one."""
+    """Hypervolume over trials."""
     figure = go.Figure()
-    if course.random is not None:
-        band = course.random
-        counts = band.num_trials.tolist()
-        figure.add_scatter(
-            x=counts + counts[::-1],
-            y=[*band.high.tolist(), *band.low.tolist()[::-1]],
-            fill="toself",
-            fillcolor="rgba(136,136,136,0.3)",
-            line={"width": 0},
-            mode="lines",
-            name=f"{band.num_searches} random searches, 95 % of them",
-            hoverinfo="skip",
-        )
-        figure.add_scatter(
-            x=counts,
-            y=band.median.tolist(),
-            mode="lines+markers",
-            line={"color": GREY, "dash": "dash"},
-            marker={"color": GREY, "symbol": "square", "size": 6},
-            name="their median",
-            hovertemplate="%{x} random trials: %{y:.4f}<extra></extra>",
-        )
     figure.add_scatter(
         x=list(range(1, len(course.hypervolumes) + 1)),
         y=[round(volume, 5) for volume in course.hypervolumes],

@@ -25,14 +25,22 @@ def what_this_is(tables: Tables) -> str:
 
 
 def readings(tables: Tables) -> str:
-    """Whether the test set was read."""
-    times = list(tables.test_readings["read_at"])
+    """Whether the test set was read, by the study and afterwards to measure exports."""
+    lines = rows(tables.test_readings)
+    times = [line["read_at"] for line in lines if absent(line.get("exported"))]
     if times:
-        many = "once" if len(times) == 1 else f"{len(times)} times"
-        return f"The test set was read {many}: {' and '.join(times)}."
+        text = f"The study read the test set {_times(len(times))}: {' and '.join(times)}."
+        exports = len(lines) - len(times)
+        return text + (
+            f" Files made of its networks were measured on it {_times(exports)}." if exports else ""
+        )
     if any(not absent(row.get("test_accuracy_mean")) for row in rows(tables.designs)):
         return "The test set was read; when is not recorded."
     return "The test set was not read."
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def learning(tables: Tables) -> str:
@@ -57,7 +65,8 @@ def what_mattered(found: Importance) -> str:
     """The most important parameter, and how far to trust that."""
     first, second, *_ = found.effects
     apart = first.low > second.high
-    text = f"The {first.dimension.title} mattered most"
+    low, high = (f"{size:,.0f}" for size in found.sizes)
+    text = f"Among candidates of {low} to {high} parameters the {first.dimension.title} mattered most"
     text += "." if apart else f", though its interval overlaps that of the {second.dimension.title}."
     return (
         f"{text} A model fitted to half of the {found.num_trials} trials explains "
@@ -67,29 +76,11 @@ def what_mattered(found: Importance) -> str:
 
 
 def progress(course: Progress) -> str:
-    """What the search had found when, and how that compares with random searches."""
+    """What the search had found when."""
     final = course.hypervolumes[-1]
     soon = next(n for n, volume in enumerate(course.hypervolumes, start=1) if volume >= 0.95 * final)
     num_trials = len(course.hypervolumes)
-    text = f"After {soon} of {num_trials} trials the search had 95 % of the hypervolume that it has now."
-    if course.random is None:
-        return (
-            f"{text} No random searches stand beside it: they are replayed only for MNIST, with the "
-            "search's default epochs and images."
-        )
-    band = course.random
-    reached = [i for i, n in enumerate(band.num_trials) if n <= num_trials]
-    if not reached:
-        return f"{text} Random searches were replayed from {int(band.num_trials[0])} trials on."
-    at = reached[-1]
-    trials = int(band.num_trials[at])
-    own, low, high = course.hypervolumes[trials - 1], band.low[at], band.high[at]
-    where = "above" if own > high else "below" if own < low else "within"
-    return (
-        f"{text} At {trials} trials it has {own:.4f}, {where} the {low:.4f} to {high:.4f} of 95 % of "
-        f"{band.num_searches} random searches. These had only a coarser grid of networks to choose from, "
-        "so that to be above them is no merit of the sampler alone."
-    )
+    return f"After {soon} of {num_trials} trials the search had 95 % of the hypervolume that it has now."
 
 
 def time(bars: Sequence[Bar], pauses: Sequence[tuple[float, float]]) -> str:

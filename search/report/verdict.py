@@ -8,7 +8,7 @@ from typing import NamedTuple
 from search.cells import Row, absent, percent, rows
 from search.deaths import Deaths
 from search.execution.runs import RunState
-from search.pareto import most_accurate_no_larger, smallest_as_accurate
+from search.pareto import Verdict, most_accurate_no_larger, smallest_as_accurate
 from search.standing import MORE_ERRORS
 from search.statistics import standard_error
 from search.tables import Tables
@@ -36,6 +36,20 @@ def standing(tables: Tables) -> Standing:
     best = most_accurate_no_larger(sizes, accuracies, at_most=reference["num_parameters"])
     found = [None if i is None else rows(candidates)[i] for i in (smallest, best)]
     return Standing(measure, reference, *found)
+
+
+def headline(tables: Tables) -> str:
+    """The finding about the reference in one line, as the title of the figure."""
+    row, name = tables.reference_row, tables.reference.name
+    found = None if absent(row.get("verdict")) else row["verdict"]
+    if found is None:
+        return f"The front of single runs around {name}: what holds, fresh seeds will say"
+    return {
+        Verdict.ON_FRONT: f"{name} is on the front: no network of its size or smaller is more accurate",
+        Verdict.NEAR_FRONT: f"No network of {name}'s size or smaller is more than 0.1 points more accurate",
+        Verdict.DOMINATED: f"{name} is dominated: smaller networks are more accurate",
+        Verdict.UNDECIDED: f"Whether a network of {name}'s size or smaller is more accurate is not settled",
+    }[Verdict(found)]
 
 
 def placed(tables: Tables) -> dict[str, tuple[str, str]]:

@@ -1,5 +1,5 @@
 // Each plot is drawn when the reader comes near it, the page's first one at once, all of them for the printer.
-const config = {displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"]};
+const config = {displayModeBar: false, showTips: false, responsive: true};  // bar and tips would cover the title
 const waiting = new Map([...document.querySelectorAll("script[data-plot]")].map(script =>
   [document.getElementById(script.dataset.plot), script]));
 

@@ -1,8 +1,18 @@
-// The search's page: the plot on a phone, the design that a click or a budget chooses, and its layers.
-const plot = document.getElementById("pareto"), phone = matchMedia("(max-width: 900px)");
-const named = plot.data.flatMap((trace, i) => trace.meta === "design" ? [i] : []);
-const fit = () => Plotly.update(plot, {showlegend: phone.matches},
-  structuredClone(plot.layout.meta[phone.matches ? "phone" : "desk"]), named);
+// The search's page: the plot's views, the design that a click or a budget chooses, and its layers.
+const element = id => document.getElementById(id);
+const plot = element("pareto"), phone = matchMedia("(max-width: 900px)");
+const figures = {num_parameters: {data: plot.data, layout: plot.layout}};
+for (const script of document.querySelectorAll("script[data-cost]")) {
+  figures[script.dataset.cost] = JSON.parse(script.textContent);
+}
+
+// What differs between a desk and a phone, and whether single runs are shown.
+function fit() {
+  const singles = plot.data.flatMap((trace, i) => trace.meta === "single" ? [i] : []);
+  const shown = element("single-runs").checked, layout = plot.layout.meta[phone.matches ? "phone" : "desk"];
+  Plotly.update(plot, singles.length ? {visible: shown} : {},
+    {...structuredClone(layout), showlegend: shown && singles.length > 0}, singles.length ? singles : undefined);
+}
 phone.addEventListener("change", fit);
 if (phone.matches) fit();
 
@@ -11,7 +21,6 @@ const designs = catalogue.designs.architecture.map((_, i) => {
   const design = Object.fromEntries(Object.entries(catalogue.designs).map(([key, column]) => [key, column[i]]));
   return {...design, weight_bytes: design.num_parameters * catalogue.bytes_per_weight};
 });
-const element = id => document.getElementById(id);
 const count = number => number.toLocaleString("en");
 const percent = fraction => `${(100 * fraction).toFixed(2)} %`;
 
@@ -61,7 +70,7 @@ function show(design) {
     // A circle of pixels would do, but on a logarithmic axis Plotly drops its negative corners.
     type: "path", path: "M-14,0C-14,8 -8,14 0,14C8,14 14,8 14,0C14,-8 8,-14 0,-14C-8,-14 -14,-8 -14,0Z",
     xref: "x", yref: "y", xsizemode: "pixel", ysizemode: "pixel",
-    xanchor: design.num_parameters, yanchor: Math.min(Math.max(100 * (1 - reached), least), most),
+    xanchor: design[plot.layout.meta.cost], yanchor: Math.min(Math.max(100 * (1 - reached), least), most),
     line: {color: "#cc79a7", width: 3},
   }];
   Plotly.relayout(plot, {shapes: ring});
@@ -133,10 +142,23 @@ function listen() {
   }
   const byText = text => designs.find(design => design.architecture === text);
   element("design-choice").addEventListener("change", event => show(byText(event.target.value)));
-  plot.on("plotly_click", event => {
+  const click = event => {
     const design = byText(event.points[0].customdata);
     if (design) show(design);
+  };
+  plot.on("plotly_click", click);
+  element("single-runs").addEventListener("change", fit);
+  element("cost").addEventListener("change", event => {
+    const {data, layout} = structuredClone(figures[event.target.value]);
+    Plotly.react(plot, data, layout).then(() => { fit(); show(byText(element("design-choice").value)); });
   });
+  for (const table of document.querySelectorAll("table.sortable")) {
+    table.addEventListener("click", event => {
+      const cells = [...(event.target.closest("tbody tr")?.cells ?? [])];
+      const design = cells.map(cell => byText(cell.textContent)).find(Boolean);
+      if (design) show(design);
+    });
+  }
   number.value = designs[0].num_parameters;
   slide();
   answer();

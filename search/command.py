@@ -207,7 +207,8 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "--data-dir",
         type=Path,
         metavar="DIR",
-        help="folder with a published data set's files; by default they are fetched once into a cache folder",
+        help="folder with a published data set's files, or for your own images once decoded; by default a "
+        "cache folder, into which published ones are fetched once",
     )
     group.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where results go")
     group.add_argument(

@@ -336,6 +336,6 @@ def test_what_intervals_need_to_know_of_the_images(tmp_path):
             folder.mkdir(parents=True)
             for i in range(count):
                 Image.new("L", (8, 8), 9 * i).save(folder / f"{i}.png")
-    dataset, _ = read_image_folder(tmp_path / "own", tmp_path / "cache", print)
+    dataset = load(tmp_path / "own")[0]
     assert dataset.num_test_images == 4
     assert dataset.largest_class_share == 0.75  # of the test images; 2 / 3 of the training images

@@ -21,9 +21,15 @@ from joblib import cpu_count
 
 from lightcnn.engine.build import EngineError, prepare, require
 from lightcnn.errors import Failure, UserError
+from lightcnn.initialisation import INITIALISATIONS, Initialisation
+from lightcnn.training import Recipe
 from search.execution.display import log_line
 from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
-from search.settings import SettingsWithEngine, recorded_engine
+from search.settings import (
+    SettingsWithEngine,
+    SettingsWithRecipe,
+    begun_with,
+)
 
 RESUMES = "what was finished is kept, and the same command resumes it"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
@@ -128,8 +134,8 @@ def engine_of(
     Raises:
         Failure: it is asked for and cannot be had.
     """
-    earlier = None if options.fresh else recorded_engine(options.out / name, kind)
-    wanted = earlier if options.engine == "auto" and earlier else options.engine
+    earlier = None if options.fresh else begun_with(options.out / name, kind)
+    wanted = earlier.engine if options.engine == "auto" and earlier else options.engine
     if wanted == "torch" or (wanted == "auto" and any(slot.device != "cpu" for slot in slots)):
         return None
     if wanted == "auto":
@@ -141,6 +147,30 @@ def engine_of(
             "--engine native" if options.engine == "native" else "the study was begun with --engine native"
         )
         raise Failure(f"{asked}, but {error}") from None
+
+
+def add_initialisation_option(parser: argparse._ActionsContainer, recipe: Recipe) -> None:
+    """`--initialisation`, which `initialisation_of` reads; `recipe` is that of new studies."""
+    parser.add_argument(
+        "--initialisation",
+        choices=list(INITIALISATIONS),
+        help="how the weights that a run begins with are drawn; by default "
+        f"{recipe.initialisation}, or as in the study to be resumed",
+    )
+
+
+def initialisation_of(
+    options: argparse.Namespace, recipe: Recipe, name: str, kind: type[SettingsWithRecipe]
+) -> Initialisation:
+    """What `--initialisation` asks for, else that of the study to be resumed, else that of `recipe`.
+
+    Args:
+        name: of the study.
+        kind: of its settings.
+    """
+    asked: Initialisation | None = options.initialisation
+    earlier = None if asked or options.fresh else begun_with(options.out / name, kind)
+    return asked or (earlier.recipe if earlier else recipe).initialisation
 
 
 def check_train_images(wanted: int, available: int, num_classes: int, which: str = "") -> None:

@@ -125,7 +125,7 @@ class Display:
         began = time.monotonic()
         if began >= self._ask_at:
             self._ahead = self._ask_ahead()
-            self._ask_at = time.monotonic() + 30 * (time.monotonic() - began)  # 3 % of the time at most
+            self._ask_at = time.monotonic() + 20 * (time.monotonic() - began)  # 5 % of the time at most
         running = list(self._running.values())
         known = self._seconds or [
             it.seconds * it.run.recipe.epochs / len(it.epochs) for it in running if it.epochs

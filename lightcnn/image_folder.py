@@ -4,7 +4,7 @@ import hashlib
 import io
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,12 +73,18 @@ def read_image_folder(
         _read_arrays,
         task=Task(side, len(mode), len(training.classes)),
         num_training_images=len(training.samples),
+        num_test_images=len(test.samples),
+        largest_class_share=max(_largest_share(part.samples) for part in (training, test)),
         classes=tuple(training.classes),
         preparation="; ".join([f"{side}x{side} pixels, {'grey' if mode == 'L' else 'colour'}", *notes]),
         class_counts=tuple(np.bincount([label for _, label in training.samples]).tolist()),
         background=background,
     )
     return dataset, _keep(dataset, contents, cache)
+
+
+def _largest_share(samples: Sequence[tuple[str, int]]) -> float:
+    return max(Counter(label for _, label in samples).values()) / len(samples)
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import torch
 from joblib import cpu_count
@@ -25,14 +25,34 @@ from lightcnn.initialisation import INITIALISATIONS, Initialisation
 from lightcnn.training import Recipe
 from search.execution.display import log_line
 from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
-from search.settings import (
-    SettingsWithEngine,
-    SettingsWithRecipe,
-    begun_with,
-)
+from search.settings import Engine, begun_with
 
 RESUMES = "what was finished is kept, and the same command resumes it"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
+
+
+class SettingsWithEngine(Protocol):
+    """The settings of whatever trains."""
+
+    @property
+    def engine(self) -> Engine:
+        """What trained on the CPU."""
+
+
+class RecipeOfRuns(Protocol):
+    """What the recipes of a study's runs share."""
+
+    @property
+    def initialisation(self) -> Initialisation:
+        """What their weights begin with."""
+
+
+class SettingsWithRecipe(Protocol):
+    """The settings of a study with one recipe."""
+
+    @property
+    def recipe(self) -> RecipeOfRuns:
+        """That of its runs."""
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):

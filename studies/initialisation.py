@@ -236,7 +236,7 @@ def study(options: argparse.Namespace, arguments: list[str]) -> None:
     settings = InitialisationSettings(
         DATASET, RECIPE, NUM_TRAINING, recorded_sums(dataset), engine_name(engine)
     )
-    file = SettingsFile(settings, about_this_run("studies.initialisation", arguments))
+    file = SettingsFile(settings, about_this_run("studies.initialisation", arguments, options.data_dir))
     with held_study(options.out, "initialisation", options.fresh, file, log_line) as folder:
         path = folder / TABLE
         lines = rows(pd.read_csv(path)) if path.exists() else []

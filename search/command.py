@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import errno
+import io
 import platform
 import shlex
 import signal
@@ -74,7 +76,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print `message` on one line and exit with 2."""
-        self.exit(2, f"error: {' '.join(message.split())}\n")
+        log_line(f"error: {' '.join(message.split())}")
+        self.exit(2)
 
 
 def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
@@ -240,6 +243,17 @@ def _cpu_model() -> str:
     return models[0] if models else platform.processor() or "unknown CPU"
 
 
+# What the terminal's text has beyond ASCII, for where the encoding does not.
+_PLAIN = str.maketrans({"–": "-", "…": "...", "×": "x", "±": "+/-"})
+
+
+def _degraded(error: UnicodeError) -> tuple[str, int]:
+    """For `codecs.register_error`: characters that the encoding lacks, as it can have them."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end].translate(_PLAIN)
+    return "".join(it if it.isascii() else "?" for it in text), error.end
+
+
 def run_command(parser: Parser, work: Callable[[], None]) -> int:
     """Do `work` and turn how it ends into an exit code and, unless it went well, one line on stderr.
 
@@ -247,22 +261,23 @@ def run_command(parser: Parser, work: Callable[[], None]) -> int:
     What nobody foresaw is a fault of this program: its traceback is shown, and how to report it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    codecs.register_error("degraded", _degraded)
+    for stream in (sys.stdout, sys.stderr):  # what cannot be shown must not end what was trained for an hour
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="degraded")
     try:
         work()
     except UserError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        print(f"interrupted; {RESUMES}", file=sys.stderr)
+        log_line(f"interrupted; {RESUMES}")
         return 130
     except (OSError, Failure) as error:
         is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        print(f"failed: {error}; {RESUMES}" if is_full else f"failed: {error}", file=sys.stderr)
+        log_line(f"failed: {error}; {RESUMES}" if is_full else f"failed: {error}")
         return 1
     except Exception:
         traceback.print_exc()
-        print(
-            f"this is a fault of the program, please report it with the lines above; {RESUMES}",
-            file=sys.stderr,
-        )
+        log_line(f"this is a fault of the program, please report it with the lines above; {RESUMES}")
         return 1
     return 0

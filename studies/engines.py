@@ -79,7 +79,7 @@ def train(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
 
         with (
             open_slots(slots, options.epoch_timeout, library) as executor,
-            Display(name, len(wanted), len(wanted) - len(missing)) as display,
+            Display(name, len(wanted), len(wanted) - len(missing), num_slots=executor.num_slots) as display,
         ):
             for (text, _, seed), progress in train_runs(runs(), executor, display):
                 if progress.error is not None:

@@ -250,7 +250,9 @@ def study(options: argparse.Namespace, arguments: list[str]) -> None:
 
         with (
             open_slots(slots, options.epoch_timeout, engine) as executor,
-            Display("initialisation", len(done) + len(missing), len(done)) as display,
+            Display(
+                "initialisation", len(done) + len(missing), len(done), num_slots=executor.num_slots
+            ) as display,
         ):
             for cell, progress in train_runs(runs(), executor, display):
                 if progress.error is not None:

@@ -61,7 +61,7 @@ class Recipe:
 PAPER = Recipe(epochs=50, learning_rate=1e-3, batch_size=64)
 # Higher than the paper's accuracy in a sixth of its epochs: the high rate finds the solution, the fall to
 # zero settles in it. A one-cycle of peak 1e-2 was tried and gave 0.2 points less. With He's initial weights
-# no run was seen to die, and no design is less accurate than with PyTorch's (reports/initialisation).
+# no run was seen to die, and no design to be less accurate than with PyTorch's (reports/initialisation).
 FAST = Recipe(epochs=8, learning_rate=2e-2, batch_size=64, warmup=0.1, initialisation="he")
 
 

@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import optuna
 from optuna.study import Study
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
-from lightcnn.data import Dataset
+from lightcnn.data import DATASETS, WHITE, Dataset
 from lightcnn.designs import DESIGNS
 from lightcnn.errors import Failure, UserError
 from lightcnn.fetching import find_dataset
+from lightcnn.splitting import class_quotas
 from lightcnn.training import FAST
 from search.command import (
     about_this_run,
@@ -134,7 +136,10 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
     Raises:
         UserError: an option's value is out of the range that the others leave it.
     """
-    dataset, folder = find_dataset(options.dataset, options.data_dir)
+    if options.background is not None and options.dataset in DATASETS:
+        raise UserError(f"--background must go with a folder of images, but got {options.dataset}")
+    background = options.background or WHITE
+    dataset, folder = find_dataset(options.dataset, options.data_dir, background=background)
     task = dataset.task
     space = Space(task, options.widths, options.max_blocks, options.heads)
     if space.depth < options.max_blocks and options.max_blocks != Space.max_blocks:
@@ -166,17 +171,31 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
 def _data(dataset: Dataset, folder: Path, num_train_images: int | None) -> TrainingData:
     """The images that a search trains on and those that judge. UserError where they are too few."""
     num_images, num_classes = dataset.num_training_images, dataset.task.num_classes
-    if num_images < VALIDATION_SHARE * num_classes:
+    counts = np.array(dataset.class_counts)  # none of a published data set, which has enough of each class
+    few = [f"{counts[i]} of {dataset.classes[i]!r}" for i in np.flatnonzero(counts < VALIDATION_SHARE)]
+    if few:
         raise UserError(
-            f"{dataset.title} must have at least {VALIDATION_SHARE} training images a class, as one of "
-            f"{VALIDATION_SHARE} judges, but has {num_images} for {num_classes} classes"
+            f"{dataset.title} must have at least {VALIDATION_SHARE} training images of each class, as one of "
+            f"{VALIDATION_SHARE} judges, but has {', '.join(few)}"
         )
     num_validation = min(num_images // VALIDATION_SHARE, NUM_VALIDATION)
     available = num_images - num_validation
     if num_train_images is not None:
         which = ", the images that validation leaves"
         check_train_images(num_train_images, available, num_classes, which)
-    return TrainingData(dataset, folder, num_validation, num_train_images or min(NUM_TRAINING, available))
+    num_train_images = num_train_images or min(NUM_TRAINING, available)
+    if len(counts):
+        judging = class_quotas(counts, num_validation)
+        for part, which in (
+            (judging, f"{num_validation:,} that judge"),
+            (class_quotas(counts - judging, num_train_images), f"{num_train_images:,} that are trained on"),
+        ):
+            if not part.all():
+                raise UserError(
+                    f"{dataset.title} must have an image of each class among the {which}, "
+                    f"but has none of {dataset.classes[part.argmin()]!r}"
+                )
+    return TrainingData(dataset, folder, num_validation, num_train_images)
 
 
 def _left_out(settings: SearchSettings) -> str:

@@ -6,6 +6,7 @@ import argparse
 import re
 
 from lightcnn.data import DATASETS
+from lightcnn.decoding import colour
 from lightcnn.training import FAST
 from search.allocation import LEAST_CHANCE
 from search.command import (
@@ -55,6 +56,12 @@ def parser() -> Parser:
         metavar="NAME|FOLDER",
         help=f"what is learnt: {', '.join(DATASETS)}, or a folder with your images in train/<class>/ and "
         "test/<class>/; those that are no squares of one size up to 64 pixels are resized",
+    )
+    group.add_argument(
+        "--background",
+        type=_colour,
+        metavar="COLOUR",
+        help="what transparent images of your own are laid on, a name or #rrggbb; by default white",
     )
     group.add_argument(
         "--max-parameters",
@@ -135,6 +142,16 @@ def parser() -> Parser:
     it.add_argument("--open", action="store_true", help="open the page in a browser when all is done")
     add_device_options(it)
     return it
+
+
+def _colour(text: str) -> str:
+    """An argparse type: a colour as #rrggbb."""
+    try:
+        return colour(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be an opaque colour such as white or #ffffff, but got {text!r}"
+        ) from None
 
 
 def _widths(text: str) -> tuple[int, int]:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from lightcnn.architecture import Architecture, Task, parse
-from lightcnn.data import DATASETS, Dataset, recorded_sums
+from lightcnn.data import DATASETS, WHITE, Dataset, recorded_sums
 from lightcnn.designs import DESIGNS, LIGHTCNN, NamedDesign, designs_for
 from lightcnn.errors import UserError
 from lightcnn.initialisation import Initialisation
@@ -29,6 +29,7 @@ from search.storage import JOURNAL, SETTINGS, move_aside, only_driver, study_fol
 FORMAT = 2  # of settings.json; 1 had no number
 
 S = TypeVar("S")
+Colour = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
 Engine = Literal["torch", "native"]  # PyTorch, or the compiled one; of two engines no two runs are the same
 
 
@@ -62,6 +63,7 @@ class DataSettings:
     num_validation: int
     num_train_images: int | None  # None: all that validation leaves
     split_seed: int = 0
+    background: Colour = WHITE  # what transparent images were laid on
 
     @staticmethod
     def of(data: TrainingData) -> DataSettings:
@@ -72,6 +74,7 @@ class DataSettings:
             data.num_validation,
             data.num_train_images,
             data.split_seed,
+            data.dataset.background,
         )
 
     @property

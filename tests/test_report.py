@@ -538,7 +538,7 @@ def test_a_missing_folder_and_wrong_arguments_are_one_line_on_stderr(tmp_path, c
     for argv, line in [
         ([str(tmp_path / "none")], f"error: {tmp_path / 'none'} must be the folder of a study\n"),
         ([], "error: the following arguments are required: folder\n"),
-        (["a", "b\nc"], "error: unrecognized arguments: --colour\n"),
+        (["a", "--b\nc"], "error: unrecognized arguments: --b c\n"),
     ]:
         with pytest.raises(SystemExit) as exit:
             main(argv)

@@ -64,7 +64,7 @@ FIRST_FORMAT = """
 """
 
 
-# Letter for letter what an earlier version left in reports/mnist-defaults.
+# Letter for letter what an earlier version left in reports/mnist-gap-flatten.
 MNIST_DEFAULTS = """\
 {
   "settings": {
@@ -196,7 +196,7 @@ def test_committed_settings_are_read(path):
 
 
 def test_a_committed_search_is_resumed_and_rendered(tmp_path, mnist_folder, capsys):
-    shutil.copytree(REPORTS / "mnist-defaults", tmp_path / "old")
+    shutil.copytree(REPORTS / "mnist-gap-flatten", tmp_path / "old")
     trials = (tmp_path / "old" / "trials.csv").read_bytes()
     arguments = ["--trials", "100", "--seeds", "0", "--heads", "gap,flatten", "--out", str(tmp_path)]
     assert run.main([*arguments, "--name", "old"]) == 0
@@ -211,7 +211,7 @@ def test_a_committed_search_is_resumed_and_rendered(tmp_path, mnist_folder, caps
     assert "holds runs with space.heads=['gap', 'flatten'], but got " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["mnist-defaults", "mnist-100-trials"])
+@pytest.mark.parametrize("name", ["mnist-gap-flatten", "mnist-100-trials"])
 def test_a_committed_search_has_its_tables_and_its_page_again(name, tmp_path):
     folder = tmp_path / name
     shutil.copytree(REPORTS / name, folder)

@@ -18,7 +18,7 @@ from search.report import terminal
 from search.report.terminal import print_findings
 from search.tables import read_study
 
-DEFAULTS = Path(__file__).parents[1] / "reports" / "mnist-defaults"
+DEFAULTS = Path(__file__).parents[1] / "reports" / "mnist-gap-flatten"
 INTERVAL = r"[0-9]{2}\.[0-9]{2} % \([0-9.]+ to [0-9.]+\) +[0-9]+"
 # As a command does it, so that streams are as it leaves them.
 SCRIPT = (

@@ -10,7 +10,6 @@ from PIL import ExifTags, Image
 from lightcnn import fetching
 from lightcnn.data import DataError, load_test_images, load_training_images
 from lightcnn.fetching import find_dataset
-from lightcnn.image_folder import read_image_folder
 from search import run
 
 CLASSES = ("bars", "poles")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -29,10 +30,10 @@ from search.command import (
 from search.evaluation import Arm, kept_runs, retrain
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display, log_line
-from search.execution.runs import RunState, TrainingData
+from search.execution.runs import RunState, TrainingData, rehearse
 from search.execution.slots import open_slots
 from search.loop import num_runs, search
-from search.records import finished
+from search.records import finished, try_failed_again
 from search.report.page import open_page, write_report
 from search.report.terminal import print_findings
 from search.results import study_tables, write_tables
@@ -77,11 +78,13 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     file = SettingsFile(settings, about, placed_texts, images)
     with held_study(options.out, name, options.fresh, file, log_line) as folder:
         study = open_study(folder, log_line)
+        if options.retry_failed:
+            try_failed_again(study)
         kept_runs(folder)  # damage by hand is better reported now than when the search is done
         with_designs = not options.no_baselines
         with (
             finally_written(folder, study),
-            open_slots(slots, options.epoch_timeout, engine) as executor,
+            open_slots(slots, options.epoch_timeout, engine, partial(rehearse, data)) as executor,
         ):
             with Display("search", *num_runs(study, settings, options.trials, with_designs)) as display:
                 checkpoints = Checkpoints(folder, display.say)

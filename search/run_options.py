@@ -103,6 +103,11 @@ def parser() -> Parser:
     group.add_argument(
         "--no-baselines", action="store_true", help="do not train the hand-made designs as well"
     )
+    group.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="train the FAILED trials of an earlier call again, under their numbers and with their seeds",
+    )
     group = it.add_argument_group("what is re-trained on all training images and tested")
     group.add_argument(
         "--seeds",

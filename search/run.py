@@ -90,7 +90,10 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
                 checkpoints = Checkpoints(folder, display.say)
                 search(study, settings, data, options.trials, with_designs, executor, display, checkpoints)
             if all(record.state == RunState.FAILED for record in finished(study).values()):
-                raise Failure(f"no trial could be trained; see the reasons in {folder / 'trials.csv'}")
+                raise Failure(
+                    f"no trial could be trained, for the reasons in {folder / 'trials.csv'}; --retry-failed "
+                    "tries them again"
+                )
             if options.seeds:
                 trials = study_tables(study, settings)["trials.csv"]
                 retrain(

@@ -198,7 +198,8 @@ def test_a_search_whose_every_trial_fails_is_a_failure(trials, tmp_path, monkeyp
     assert (
         capsys.readouterr().err.splitlines()[-1]
         == {
-            2: f"failed: no trial could be trained; see the reasons in {tmp_path}/mnist/trials.csv",
+            2: f"failed: no trial could be trained, for the reasons in {tmp_path}/mnist/trials.csv; "
+            "--retry-failed tries them again",
             20: "failed: 5 runs in a row failed, the last because of OSError: the machine is on fire; none "
             "of them counts, and the same command tries them again",
         }[trials]

@@ -177,7 +177,7 @@ def _runs(
         seed = SEARCH_SEEDS * (settings.seed + 1) + number_of(trial)
         yield trial, Run(architecture, settings.recipe, seed, data)
     if missing > 0:
-        display.say(f"the space has no more candidates of at most {settings.max_parameters:,} parameters")
+        display.say(f"the space has no more candidates within {settings.budget}")
     # The reference is what the others are held against, so every study holds it.
     for i, design in enumerate(settings.designs if with_designs else settings.designs[:1]):
         architecture = design.architecture(settings.task)
@@ -198,7 +198,7 @@ def _candidates(
     space, reference = settings.space, settings.reference_architecture
 
     def is_wanted(architecture: Architecture) -> bool:
-        return str(architecture) not in seen and num_parameters(architecture) <= settings.max_parameters
+        return str(architecture) not in seen and settings.budget.admits(architecture)
 
     def suggested(number: int, begin: Callable[[], Trial]) -> tuple[Trial, Architecture | None] | None:
         """Trial `number` and its candidate, if it makes one; None if the space has no more."""

@@ -30,7 +30,7 @@ def study_tables(study: Study, settings: SearchSettings) -> dict[str, pd.DataFra
     """
     records = finished(study)
     trials = TRIALS.frame({"trial": number, **asdict(it)} for number, it in sorted(records.items()))
-    judged = candidates(trials, settings.max_parameters)
+    judged = candidates(trials, settings)
     on_front = judged.iloc[front(judged["num_parameters"], judged["val_accuracy"].astype(float))]
 
     beside = finished_designs(study)

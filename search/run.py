@@ -14,14 +14,15 @@ import optuna
 from optuna.study import Study
 
 from lightcnn.architecture import Task, parse
-from lightcnn.cost import num_parameters
 from lightcnn.data import Dataset
 from lightcnn.designs import DESIGNS
 from lightcnn.errors import Failure, UserError
 from lightcnn.fetching import find_dataset
 from lightcnn.training import FAST
+from search.budget import check_possible
 from search.command import (
     about_this_run,
+    budget_of,
     check_train_images,
     engine_of,
     run_command,
@@ -146,12 +147,8 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
         reference = Reference.of(options.reference, task)
     except UserError as error:
         raise UserError(f"{options.reference} must fit the images of {dataset.title}, but {error}") from None
-    least = space.smallest()
-    if options.max_parameters < num_parameters(least):
-        raise UserError(
-            f"--max-parameters must admit the smallest candidate, {least} with {num_parameters(least)}, "
-            f"but got {options.max_parameters}"
-        )
+    budget = budget_of(options)
+    check_possible(budget, space)
     data = _data(dataset, folder, options.train_images)
     recipe = replace(FAST, epochs=options.epochs)
     return SearchSettings(
@@ -160,7 +157,7 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
         recipe=recipe,
         seed=options.seed,
         sampler=options.sampler,
-        max_parameters=options.max_parameters,
+        budget=budget,
         data=DataSettings.of(data),
         stopping=None if options.no_early_stopping else default_rule(recipe.epochs),
     ), data

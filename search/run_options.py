@@ -8,7 +8,14 @@ import re
 from lightcnn.data import DATASETS
 from lightcnn.training import FAST
 from search.allocation import LEAST_CHANCE
-from search.command import Parser, add_data_options, add_device_options, at_least
+from search.command import (
+    MAX_PARAMETERS,
+    Parser,
+    add_budget_options,
+    add_data_options,
+    add_device_options,
+    at_least,
+)
 from search.samplers import SAMPLERS
 from search.space import Space
 
@@ -48,13 +55,6 @@ def parser() -> Parser:
         metavar="NAME|FOLDER",
         help=f"what is learnt: {', '.join(DATASETS)}, or a folder with your images in train/<class>/ and "
         "test/<class>/; those that are no squares of one size up to 64 pixels are resized",
-    )
-    group.add_argument(
-        "--max-parameters",
-        type=at_least(1),
-        default=30_000,
-        metavar="P",
-        help="larger candidates are refused before training and are no trials",
     )
     group.add_argument(
         "--widths",
@@ -108,6 +108,10 @@ def parser() -> Parser:
         action="store_true",
         help="train the FAILED trials of an earlier call again, under their numbers and with their seeds",
     )
+    group = it.add_argument_group(
+        "what a candidate may cost", "What costs more is refused before training and is no trial."
+    )
+    add_budget_options(group, f"{MAX_PARAMETERS:,}, or what --max-weight-bytes has room for")
     group = it.add_argument_group("what is re-trained on all training images and tested")
     group.add_argument(
         "--seeds",

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from lightcnn.architecture import Task, parse
-from lightcnn.cost import num_parameters
+from lightcnn.cost import num_parameters, weight_bytes
 from lightcnn.data import DATASETS, load_training_images
 from lightcnn.network import build
 from lightcnn.training import FAST, trained_network
@@ -25,7 +25,7 @@ from search.evaluation import Arm, one_network
 from search.export import formats
 from search.export.__main__ import best_within, main
 from search.export.c_compiled import c_compiler, cortex_compiler
-from search.export.model_card import design_accuracy, int8_bytes, own_accuracies
+from search.export.model_card import design_accuracy, own_accuracies
 from search.export.onnx_file import onnx_runner
 from search.export.runner import largest_difference
 
@@ -269,7 +269,7 @@ def test_figures_of_the_card():
     once = {**retrained, "num_seeds": 1.0, "test_accuracy_low": np.nan, "test_accuracy_high": np.nan}
     assert design_accuracy(once) == "test accuracy 98.94 % with one seed, which gives no interval"
     light = parse("8-16-32-gap", MNIST)
-    assert int8_bytes(light) == (72 + 1152 + 4608 + 320) + (4 + 4) * (8 + 16 + 32 + 10)
+    assert weight_bytes(light, "int8") == (72 + 1152 + 4608 + 320) + (4 + 4) * (8 + 16 + 32 + 10)
     assert num_parameters(light) == 6218
     network, int8 = np.arange(1000) >= 10, np.arange(1000) >= 14
     int8[0] = True

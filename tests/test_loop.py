@@ -14,6 +14,7 @@ from lightcnn.architecture import parse
 from lightcnn.designs import DESIGNS, LIGHTCNN
 from lightcnn.errors import Failure
 from lightcnn.training import FAST, Epoch, Piece
+from search.budget import Budget
 from search.loop import SEARCH_SEEDS, num_runs
 from search.records import finished, finished_designs, to_be_tried_again, try_failed_again
 from search.results import study_tables
@@ -41,14 +42,14 @@ def test_as_many_trials_as_asked_each_another_candidate(sampler):
 
 def test_candidates_over_budget_are_refused_and_no_trials():
     study = new_study()
-    slots = run(study, replace(SETTINGS, max_parameters=700), trials=10)
+    slots = run(study, replace(SETTINGS, budget=Budget(700)), trials=10)
     sizes = [record.num_parameters for record in finished(study).values()]
     assert sizes[0] == 6_218  # LightCNN, which every study holds
     assert len(sizes) == 10
     assert max(sizes[1:]) <= 700
     assert len(slots.jobs) == 20
     assert list(finished(study)) == list(range(10))  # what was refused took no number
-    front = study_tables(study, replace(SETTINGS, max_parameters=700))["front.csv"]
+    front = study_tables(study, replace(SETTINGS, budget=Budget(700)))["front.csv"]
     assert front["num_parameters"].max() <= 700
 
 
@@ -57,7 +58,7 @@ def test_a_space_that_is_used_up_ends_the_search(monkeypatch, capsys):
     study = new_study()
     space = Space(MNIST, widths=(2, 4), max_blocks=1, heads=("gap", "flatten"))
     run(study, replace(SETTINGS, space=space, reference=Reference.of("4-gap", MNIST)), trials=10)
-    assert "the space has no more candidates of at most 30,000 parameters" in capsys.readouterr().err
+    assert "the space has no more candidates within 30,000 parameters" in capsys.readouterr().err
     # widths 2, 3, 4 with GAP; with flatten 2 * 784 * 10 weights and more, of which 2 and 3 are within 30,000
     assert {record.architecture for record in finished(study).values()} == {
         *("2-gap", "3-gap", "4-gap", "2-flatten", "3-flatten")

@@ -265,7 +265,7 @@ def _other_settings() -> list[BadInput]:
     differing = [
         ("--seed 1", "seed=0, but got 1"),
         ("--sampler random", "sampler='surrogate', but got 'random'"),
-        ("--max-parameters 500", "max_parameters=8000, but got 500"),
+        ("--max-parameters 500", "budget.max_parameters=8000, but got 500"),
         ("--epochs 2", "recipe.epochs=1, but got 2"),
         ("--train-images 301", "data.num_train_images=300, but got 301"),
     ]

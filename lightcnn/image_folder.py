@@ -4,123 +4,81 @@ import hashlib
 import io
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from lightcnn.architecture import Task
-from lightcnn.data import DataError, DataFile, Dataset, read_file
+from lightcnn.data import WHITE, DataError, DataFile, Dataset, read_file
+from lightcnn.decoding import Done, Preprocessing, is_grey, opened
+from lightcnn.image_files import list_parts
 
 MAX_SIDE = 64  # pixels
-GREY_MODES = ("1", "L", "LA")  # Pillow's names; those of more than 8 bits a channel start with I or F
-
-Sample = tuple[str, int]  # an image file and its label
 
 
-def read_image_folder(source: Path, cache: Path, say: Callable[[str], None]) -> tuple[Dataset, Path]:
+def read_image_folder(
+    source: Path, cache: Path, say: Callable[[str], None], background: str = WHITE
+) -> tuple[Dataset, Path]:
     """The data set in `source`/train/<class>/ and `source`/test/<class>/; a folder with its decoded images.
 
-    The training images decide the form. The side is the longest of any of them, 64 pixels at most; an image
-    that is no square of that side is resized to it, whatever its proportions (bilinear with antialiasing, as
-    torchvision's Resize). All have three channels if one of them has colour, else one. An alpha channel is
-    dropped.
+    Images and classes are what a user sees there (`lightcnn.image_files`); each is prepared as
+    `Preprocessing` says. The training images decide its form. The side is the longest of any of them,
+    64 pixels at most. All have three channels if one of them has colour, else one.
 
     The decoded images lie in `cache`, in a folder named by their sum, so that no worker decodes, and what is
     trained on is what was found now. It may be deleted when no search runs.
 
+    Args:
+        background: what transparent images are laid on, #rrggbb.
+
     Raises:
         DataError: `source` is not laid out like that, or an image cannot be read.
     """
-    classes, training = _samples(source, "train")
-    test_classes, test = _samples(source, "test")
-    for part, extra in (("train", {*classes} - {*test_classes}), ("test", {*test_classes} - {*classes})):
-        if extra:
-            raise DataError(
-                f"{source} must have the same classes in train and test, but only {part} has {min(extra)!r}"
-            )
-    if len(classes) < 2:
-        raise DataError(
-            f"{source} must have at least 2 classes, but has {len(classes)}: {', '.join(classes)}"
-        )
-    num_images = len(training) + len(test)
+    training, test, left_out = list_parts(source)
+    num_images = len(training.samples) + len(test.samples)
     say(f"reading {num_images:,} images in {source} ...")
 
     longest, mode = 0, "L"
-    for path, _ in training:
-        with _opened(path) as image:  # its header only
+    for path, _ in training.samples:
+        with opened(path) as image:  # its header only
             longest = max(longest, *image.size)
-            mode = mode if image.mode in GREY_MODES else "RGB"
+            mode = mode if is_grey(image, background) else "RGB"
     side = min(longest, MAX_SIDE)
-    num_resized, contents = 0, {}
-    for part, samples in (("train", training), ("test", test)):
-        images = np.empty((len(samples), len(mode), side, side), np.uint8)
-        for i, (path, _) in enumerate(samples):
-            with _opened(path) as image:
-                pixels = image.convert(mode)
-            if pixels.size != (side, side):
-                num_resized += 1
-                pixels = pixels.resize((side, side), Image.Resampling.BILINEAR)
-            images[i] = np.asarray(pixels).reshape(side, side, len(mode)).transpose(2, 0, 1)
-        contents[f"{part}-images.npy"] = _npy(images)
-        contents[f"{part}-labels.npy"] = _npy(np.array([label for _, label in samples]))
+    preprocessing = Preprocessing(side, mode, background)
+    done, contents = Counter[Done](), {}
+    for name, part in (("train", training), ("test", test)):
+        images = np.empty((len(part.samples), len(mode), side, side), np.uint8)
+        for i, (path, _) in enumerate(part.samples):
+            with opened(path) as image:
+                images[i], with_it = preprocessing.pixels(image)
+            done.update(with_it)
+        contents[f"{name}-images.npy"] = _npy(images)
+        contents[f"{name}-labels.npy"] = _npy(np.array([label for _, label in part.samples]))
 
-    preparation = f"{side}x{side} pixels, {'grey' if mode == 'L' else 'colour'}"
-    if num_resized:
-        preparation += f"; {num_resized:,} of {num_images:,} images had another size and were resized to this"
+    notes = [
+        f"{done[it]:,} of {num_images:,} images {it.value.format(background=background)}"
+        for it in Done
+        if done[it]
+    ]
+    if left_out:
+        notes.append(f"left out: {left_out}")
+    for note in notes:
+        say(note)
     files = [DataFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in contents.items()]
     dataset = Dataset(
         source.resolve().name,
         str(source),
         tuple(files),
         _read_arrays,
-        task=Task(side, len(mode), len(classes)),
-        num_training_images=len(training),
-        num_test_images=len(test),
-        largest_class_share=max(_largest_share(samples) for samples in (training, test)),
-        classes=tuple(classes),
-        preparation=preparation,
+        task=Task(side, len(mode), len(training.classes)),
+        num_training_images=len(training.samples),
+        classes=tuple(training.classes),
+        preparation="; ".join([f"{side}x{side} pixels, {'grey' if mode == 'L' else 'colour'}", *notes]),
+        class_counts=tuple(np.bincount([label for _, label in training.samples]).tolist()),
+        background=background,
     )
     return dataset, _keep(dataset, contents, cache)
-
-
-def _samples(source: Path, part: str) -> tuple[list[str], list[Sample]]:
-    """The classes of a part, in alphabetical order, and its images."""
-    from torchvision.datasets import ImageFolder  # here: a second that no worker needs to spend
-    from torchvision.datasets.folder import IMG_EXTENSIONS
-
-    folder = source / part
-    if not folder.is_dir():
-        raise DataError(f"{source} must hold the folders train and test, but {part} is missing")
-    try:
-        listing = ImageFolder(folder, allow_empty=True)
-    except FileNotFoundError:
-        raise DataError(
-            f"{folder} must hold a folder of images for each class, but holds no folder"
-        ) from None
-    empty = {*range(len(listing.classes))} - {*listing.targets}
-    if empty:
-        name = listing.classes[min(empty)]
-        raise DataError(f"{folder / name} must hold images ({', '.join(IMG_EXTENSIONS)}), but holds none")
-    return listing.classes, listing.samples
-
-
-def _largest_share(samples: list[Sample]) -> float:
-    return max(Counter(label for _, label in samples).values()) / len(samples)
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[Image.Image]:
-    """An image of 8 bits a channel; what goes wrong with it within the block is a DataError."""
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"its mode is {image.mode}")  # Pillow would clip its values at 255
-            yield image
-    except Exception as error:  # Pillow's decoders raise whatever they run into
-        raise DataError(f"{path} must be a readable image of 8 bits a channel, but: {error}") from error
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -18,9 +18,11 @@ from search.command import (
     about_this_run,
     add_data_options,
     add_device_options,
+    add_initialisation_option,
     at_least,
     check_train_images,
     engine_of,
+    initialisation_of,
     run_command,
     slots_of,
 )
@@ -57,6 +59,7 @@ def main(
     group.add_argument(
         "--epochs", type=at_least(1), default=ablation.recipe.epochs, metavar="E", help="epochs of each run"
     )
+    add_initialisation_option(group, ablation.recipe)
     group.add_argument(
         "--train-images",
         type=at_least(1),
@@ -86,9 +89,11 @@ def _run(
         check_train_images(options.train_images, available, dataset.task.num_classes)
     data = TrainingData(dataset, find_files(DATASET, options.data_dir), 0, options.train_images)
     engine = engine_of(options, slots, ablation.name, AblationSettings)
+    initialisation = initialisation_of(options, ablation.recipe, ablation.name, AblationSettings)
+    recipe = replace(ablation.recipe, initialisation=initialisation)
     settings = AblationSettings(
         DATASET,
-        ablation.recipe,
+        recipe,
         options.train_images or available,
         {file.name: file.sha256 for file in dataset.files},
         engine_name(engine),
@@ -100,7 +105,7 @@ def _run(
         rehearsal = partial(rehearse, data)
         with open_slots(slots, options.epoch_timeout, engine, rehearsal) as executor:
             num_seeds = dict.fromkeys(ablation.arms, ablation.num_seeds)
-            runs = retrain(ablation.name, num_seeds, ablation.recipe, data, executor, folder)
+            runs = retrain(ablation.name, num_seeds, recipe, data, executor, folder)
         living = alive(runs, file.images)
         summary = summarise(ablation, living)
         SUMMARY.write(summary, folder)

@@ -13,20 +13,23 @@ import traceback
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
 import torch
 from joblib import cpu_count
 
-from lightcnn.cost import BYTES_PER_VALUE, Numbers
 from lightcnn.engine.build import EngineError, prepare, require
 from lightcnn.errors import Failure, UserError
-from search.budget import Budget
+from lightcnn.initialisation import INITIALISATIONS, Initialisation
+from lightcnn.training import Recipe
 from search.execution.display import log_line
 from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
-from search.settings import SettingsWithEngine, recorded_engine
+from search.settings import (
+    SettingsWithEngine,
+    SettingsWithRecipe,
+    begun_with,
+)
 
-MAX_PARAMETERS = 30_000  # of a candidate, if nothing else is said
 RESUMES = "what was finished is kept, and the same command resumes it"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
 
@@ -70,55 +73,6 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
         return value
 
     return number
-
-
-def add_budget_options(group: argparse._ArgumentGroup, default: str) -> None:
-    """The limits of `search.budget.Budget`.
-
-    Args:
-        default: of the number of parameters, in words.
-    """
-    for option, unit, what in (
-        ("--max-parameters", "P", f"weights and biases; by default {default}"),
-        ("--max-weight-bytes", "BYTES", "of weights and biases: flash"),
-        ("--max-activation-bytes", "BYTES", "of activations at their peak: RAM"),
-        ("--max-macs", "N", "multiply-accumulates for an image"),
-    ):
-        group.add_argument(option, type=at_least(1), metavar=unit, help=what)
-    group.add_argument(
-        "--weights",
-        choices=get_args(Numbers),
-        default="float32",
-        help="how weights and activations are held where the bytes are: float32 takes 4 for each, int8 one, "
-        "and 8 for each channel's bias and scale",
-    )
-
-
-def budget_of(options: argparse.Namespace, max_parameters: int | None = None) -> Budget:
-    """The limits that the options of `add_budget_options` ask for.
-
-    Args:
-        max_parameters: by default; None: MAX_PARAMETERS, or what --max-weight-bytes has room for.
-
-    Raises:
-        UserError: `--weights` without bytes that it is about.
-    """
-    weight_bytes, activation_bytes = options.max_weight_bytes, options.max_activation_bytes
-    if options.weights != "float32" and weight_bytes is None and activation_bytes is None:
-        raise UserError(
-            f"--weights {options.weights} says what a byte is and needs --max-weight-bytes or "
-            "--max-activation-bytes"
-        )
-    if max_parameters is None:
-        each = BYTES_PER_VALUE[options.weights]
-        max_parameters = MAX_PARAMETERS if weight_bytes is None else max(weight_bytes // each, 1)
-    return Budget(
-        options.max_parameters or max_parameters,
-        weight_bytes,
-        activation_bytes,
-        options.max_macs,
-        options.weights,
-    )
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
@@ -178,8 +132,8 @@ def engine_of(
     Raises:
         Failure: it is asked for and cannot be had.
     """
-    earlier = None if options.fresh else recorded_engine(options.out / name, kind)
-    wanted = earlier if options.engine == "auto" and earlier else options.engine
+    earlier = None if options.fresh else begun_with(options.out / name, kind)
+    wanted = earlier.engine if options.engine == "auto" and earlier else options.engine
     if wanted == "torch" or (wanted == "auto" and any(slot.device != "cpu" for slot in slots)):
         return None
     if wanted == "auto":
@@ -191,6 +145,30 @@ def engine_of(
             "--engine native" if options.engine == "native" else "the study was begun with --engine native"
         )
         raise Failure(f"{asked}, but {error}") from None
+
+
+def add_initialisation_option(parser: argparse._ActionsContainer, recipe: Recipe) -> None:
+    """`--initialisation`, which `initialisation_of` reads; `recipe` is that of new studies."""
+    parser.add_argument(
+        "--initialisation",
+        choices=list(INITIALISATIONS),
+        help="how the weights that a run begins with are drawn; by default "
+        f"{recipe.initialisation}, or as in the study to be resumed",
+    )
+
+
+def initialisation_of(
+    options: argparse.Namespace, recipe: Recipe, name: str, kind: type[SettingsWithRecipe]
+) -> Initialisation:
+    """What `--initialisation` asks for, else that of the study to be resumed, else that of `recipe`.
+
+    Args:
+        name: of the study.
+        kind: of its settings.
+    """
+    asked: Initialisation | None = options.initialisation
+    earlier = None if asked or options.fresh else begun_with(options.out / name, kind)
+    return asked or (earlier.recipe if earlier else recipe).initialisation
 
 
 def check_train_images(wanted: int, available: int, num_classes: int, which: str = "") -> None:

@@ -11,7 +11,7 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from lightcnn.architecture import Architecture
-from lightcnn.cost import num_parameters
+from lightcnn.cost import num_macs, num_parameters
 from lightcnn.designs import NamedDesign
 from lightcnn.errors import Failure
 from search.execution.checkpoints import Checkpoints
@@ -179,7 +179,10 @@ def _runs(
     if missing > 0:
         display.say(f"the space has no more candidates within {settings.budget}")
     # The reference is what the others are held against, so every study holds it.
-    for i, design in enumerate(settings.designs if with_designs else settings.designs[:1]):
+    designs = [*enumerate(settings.designs if with_designs else settings.designs[:1])]
+    # Those that take longest first, so that no slot has to wait for another at the end.
+    designs.sort(key=lambda item: -num_macs(item[1].architecture(settings.task)))
+    for i, design in designs:
         architecture = design.architecture(settings.task)
         if design.name not in finished_designs(study) and str(architecture) not in seen:
             seed = SEARCH_SEEDS * (settings.seed + 1) + DESIGN_SEEDS + i

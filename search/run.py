@@ -10,21 +10,24 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import optuna
 from optuna.study import Study
 
 from lightcnn.architecture import Task, parse
-from lightcnn.data import Dataset
+from lightcnn.data import DATASETS, WHITE, Dataset
 from lightcnn.designs import DESIGNS
 from lightcnn.errors import Failure, UserError
 from lightcnn.fetching import find_dataset
+from lightcnn.splitting import class_quotas
 from lightcnn.training import FAST
 from search.budget import check_possible
+from search.budget_options import budget_of
 from search.command import (
     about_this_run,
-    budget_of,
     check_train_images,
     engine_of,
+    initialisation_of,
     run_command,
     slots_of,
 )
@@ -69,7 +72,9 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     settings, data = _settings(options)
     name = options.name or data.dataset.name
     engine = engine_of(options, slots, name, SearchSettings)
-    settings = replace(settings, engine=engine_name(engine))
+    initialisation = initialisation_of(options, settings.recipe, name, SearchSettings)
+    recipe = replace(settings.recipe, initialisation=initialisation)
+    settings = replace(settings, engine=engine_name(engine), recipe=recipe)
     places = [_placed(text, settings.task, options.seeds) for text in options.place]
     placed_texts = tuple(str(arm.architecture) for arm in places)
     if reason := _left_out(settings):
@@ -138,7 +143,10 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
     Raises:
         UserError: an option's value is out of the range that the others leave it.
     """
-    dataset, folder = find_dataset(options.dataset, options.data_dir)
+    if options.background is not None and options.dataset in DATASETS:
+        raise UserError(f"--background must go with a folder of images, but got {options.dataset}")
+    background = options.background or WHITE
+    dataset, folder = find_dataset(options.dataset, options.data_dir, background=background)
     task = dataset.task
     space = Space(task, options.widths, options.max_blocks, options.heads)
     if space.depth < options.max_blocks and options.max_blocks != Space.max_blocks:
@@ -166,17 +174,31 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
 def _data(dataset: Dataset, folder: Path, num_train_images: int | None) -> TrainingData:
     """The images that a search trains on and those that judge. UserError where they are too few."""
     num_images, num_classes = dataset.num_training_images, dataset.task.num_classes
-    if num_images < VALIDATION_SHARE * num_classes:
+    counts = np.array(dataset.class_counts)  # none of a published data set, which has enough of each class
+    few = [f"{counts[i]} of {dataset.classes[i]!r}" for i in np.flatnonzero(counts < VALIDATION_SHARE)]
+    if few:
         raise UserError(
-            f"{dataset.title} must have at least {VALIDATION_SHARE} training images a class, as one of "
-            f"{VALIDATION_SHARE} judges, but has {num_images} for {num_classes} classes"
+            f"{dataset.title} must have at least {VALIDATION_SHARE} training images of each class, as one of "
+            f"{VALIDATION_SHARE} judges, but has {', '.join(few)}"
         )
     num_validation = min(num_images // VALIDATION_SHARE, NUM_VALIDATION)
     available = num_images - num_validation
     if num_train_images is not None:
         which = ", the images that validation leaves"
         check_train_images(num_train_images, available, num_classes, which)
-    return TrainingData(dataset, folder, num_validation, num_train_images or min(NUM_TRAINING, available))
+    num_train_images = num_train_images or min(NUM_TRAINING, available)
+    if len(counts):
+        judging = class_quotas(counts, num_validation)
+        for part, which in (
+            (judging, f"{num_validation:,} that judge"),
+            (class_quotas(counts - judging, num_train_images), f"{num_train_images:,} that are trained on"),
+        ):
+            if not part.all():
+                raise UserError(
+                    f"{dataset.title} must have an image of each class among the {which}, "
+                    f"but has none of {dataset.classes[part.argmin()]!r}"
+                )
+    return TrainingData(dataset, folder, num_validation, num_train_images)
 
 
 def _left_out(settings: SearchSettings) -> str:

@@ -6,14 +6,15 @@ import argparse
 import re
 
 from lightcnn.data import DATASETS
+from lightcnn.decoding import colour
 from lightcnn.training import FAST
 from search.allocation import LEAST_CHANCE
+from search.budget_options import MAX_PARAMETERS, add_budget_options
 from search.command import (
-    MAX_PARAMETERS,
     Parser,
-    add_budget_options,
     add_data_options,
     add_device_options,
+    add_initialisation_option,
     at_least,
 )
 from search.samplers import SAMPLERS
@@ -42,6 +43,7 @@ def parser() -> Parser:
     group.add_argument(
         "--epochs", type=at_least(1), default=FAST.epochs, metavar="E", help="epochs of each run"
     )
+    add_initialisation_option(group, FAST)
     group.add_argument(
         "--seed",
         type=at_least(0),
@@ -55,6 +57,12 @@ def parser() -> Parser:
         metavar="NAME|FOLDER",
         help=f"what is learnt: {', '.join(DATASETS)}, or a folder with your images in train/<class>/ and "
         "test/<class>/; those that are no squares of one size up to 64 pixels are resized",
+    )
+    group.add_argument(
+        "--background",
+        type=_colour,
+        metavar="COLOUR",
+        help="what transparent images of your own are laid on, a name or #rrggbb; by default white",
     )
     group.add_argument(
         "--widths",
@@ -137,6 +145,16 @@ def parser() -> Parser:
     it.add_argument("--open", action="store_true", help="open the page in a browser when all is done")
     add_device_options(it)
     return it
+
+
+def _colour(text: str) -> str:
+    """An argparse type: a colour as #rrggbb."""
+    try:
+        return colour(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be an opaque colour such as white or #ffffff, but got {text!r}"
+        ) from None
 
 
 def _widths(text: str) -> tuple[int, int]:

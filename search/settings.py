@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from lightcnn.architecture import Architecture, Task, parse
-from lightcnn.data import DATASETS, Dataset, recorded_sums
+from lightcnn.data import DATASETS, WHITE, Dataset, recorded_sums
 from lightcnn.designs import DESIGNS, LIGHTCNN, NamedDesign, designs_for
 from lightcnn.errors import UserError
+from lightcnn.initialisation import Initialisation
 from lightcnn.training import Recipe
 from search.budget import Budget
 from search.execution.runs import TrainingData
@@ -29,6 +30,7 @@ from search.storage import JOURNAL, SETTINGS, move_aside, only_driver, study_fol
 FORMAT = 3  # of settings.json; 1 had no number
 
 S = TypeVar("S")
+Colour = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
 Engine = Literal["torch", "native"]  # PyTorch, or the compiled one; of two engines no two runs are the same
 
 
@@ -62,6 +64,7 @@ class DataSettings:
     num_validation: int
     num_train_images: int | None  # None: all that validation leaves
     split_seed: int = 0
+    background: Colour = WHITE  # what transparent images were laid on
 
     @staticmethod
     def of(data: TrainingData) -> DataSettings:
@@ -72,6 +75,7 @@ class DataSettings:
             data.num_validation,
             data.num_train_images,
             data.split_seed,
+            data.dataset.background,
         )
 
     @property
@@ -163,15 +167,31 @@ class SettingsWithEngine(Protocol):
         """What trained on the CPU."""
 
 
+class RecipeOfRuns(Protocol):
+    """What the recipes of a study's runs share."""
+
+    @property
+    def initialisation(self) -> Initialisation:
+        """What their weights begin with."""
+
+
+class SettingsWithRecipe(Protocol):
+    """The settings of a study with one recipe."""
+
+    @property
+    def recipe(self) -> RecipeOfRuns:
+        """That of its runs."""
+
+
 def engine_name(library: Path | None) -> Engine:
     """What is recorded where the compiled engine `library` trains; None: PyTorch."""
     return "torch" if library is None else "native"
 
 
-def recorded_engine(folder: Path, kind: type[SettingsWithEngine]) -> Engine | None:
-    """The engine of the study in `folder`; None if there is none, or if its settings cannot be read."""
+def begun_with(folder: Path, kind: type[S]) -> S | None:
+    """The settings of the study in `folder`; None if there is none, or if its settings cannot be read."""
     try:
-        return read(folder / SETTINGS, kind).settings.engine
+        return read(folder / SETTINGS, kind).settings
     except UserError:
         return None
 

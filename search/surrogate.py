@@ -7,7 +7,6 @@ expected hypervolume improvement (Emmerich, Giannakoglou and Naujoks, 2006) has 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.spatial.distance import cdist
 
 from lightcnn.architecture import Architecture
-from lightcnn.cost import num_macs, num_parameters
+from lightcnn.cost import num_parameters
 from search.pareto import front
 from search.space import Space
 
@@ -27,6 +26,8 @@ LEAST_ERROR = 1e-3  # accuracies are modelled by the logarithm of the error, whi
 REFERENCE_ERROR = 10
 LENGTH_SCALES = (1.0, 2.0, 4.0, 8.0)  # in standard deviations of the features
 NOISES = (0.01, 0.03, 0.1, 0.3)  # variance of a run, as a share of the variance over all runs
+PSEUDO_RUNS = 1.0  # whole runs whose log errors kept their distances, but for PSEUDO_VARIANCE
+PSEUDO_VARIANCE = 0.1
 MAX_LEARNT = 300  # latest trials that the model learns from; the time it takes grows with their third power
 MAX_COMPARED = 150  # values by which length scale and noise are chosen
 # Gauss and Hermite's nodes: the mean over a normal variable of a function that is no polynomial.
@@ -34,13 +35,19 @@ NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(24)
 
 
 def features(candidates: Sequence[Architecture], space: Space) -> Array:
-    """What the model sees of each candidate: coordinates in the space, log parameters, log MACs.
+    """What the model sees of each candidate: coordinates in the space, and two sizes by their logarithm.
+
+    These are the parameters, and the features that reach the linear layers, channels times positions.
 
     Returns:
         (len(candidates), len(space.dimensions) + 2).
     """
     rows = [
-        [*space.coordinates(candidate), np.log(num_parameters(candidate)), np.log(num_macs(candidate))]
+        [
+            *space.coordinates(candidate),
+            np.log(num_parameters(candidate)),
+            np.log(candidate.blocks[-1].channels * candidate.grid**2),
+        ]
         for candidate in candidates
     ]
     return np.array(rows, dtype=float)
@@ -60,44 +67,72 @@ class Pool(NamedTuple):
 
 
 class GaussianProcess:
-    """Regression with a squared-exponential kernel on standardised features and values.
+    """Regression with a linear kernel and Matérn's of order 5/2 on standardised features and values.
 
-    Length scale and noise are those of a small grid with the greatest marginal likelihood of at most
-    MAX_COMPARED of the values. Source: Rasmussen and Williams (2006), Gaussian Processes for Machine
-    Learning, algorithm 2.1.
+    The linear part carries the trend to where nothing was trained, as accuracy rises with size nearly
+    everywhere; without it the model returns to the mean. Length scale and noise are those of a small grid
+    with the greatest marginal likelihood of at most MAX_COMPARED of the values. Source: Rasmussen and
+    Williams (2006), Gaussian Processes for Machine Learning, sections 4.2 and 5.4, and algorithm 2.1.
+
+    Args:
+        inputs: (num_values, num_features).
+        values: (num_values,).
+        variances: of each value, beyond the noise that all have; (num_values,). None: no more than that.
     """
 
-    def __init__(self, inputs: Array, values: Array) -> None:
+    trend = 1.0  # variance of the linear part for one standard deviation of a feature; the other part has 1
+
+    def __init__(self, inputs: Array, values: Array, variances: Array | None = None) -> None:
         self._centre, self._scale = inputs.mean(axis=0), inputs.std(axis=0)
         self._scale[self._scale == 0] = 1
         self._mean, self._deviation = float(values.mean()), float(values.std()) or 1.0
         self._inputs = (inputs - self._centre) / self._scale
         targets = (values - self._mean) / self._deviation
+        own = np.zeros(len(values)) if variances is None else variances / self._deviation**2
+        line = self.trend * self._inputs @ self._inputs.T
         distances = _squared_distances(self._inputs, self._inputs)
 
-        def factor(length_scale: float, noise: float, chosen: slice) -> Array:
-            covariance = np.exp(-distances[chosen, chosen] / (2 * length_scale**2))
-            covariance[np.diag_indices_from(covariance)] += noise
-            lower: Array = cholesky(covariance, lower=True, check_finite=False)
+        def smooth(length_scale: float, chosen: slice) -> Array:
+            covariance: Array = (
+                self.correlation(distances[chosen, chosen], length_scale) + line[chosen, chosen]
+            )
+            return covariance
+
+        def factor(covariance: Array, noise: float, chosen: slice) -> Array:
+            noisy = covariance.copy()
+            noisy[np.diag_indices_from(noisy)] += noise + own[chosen]
+            lower: Array = cholesky(noisy, lower=True, overwrite_a=True, check_finite=False)
             return lower
 
         some = slice(None, None, -(-len(targets) // MAX_COMPARED))
 
-        def likelihood(length_scale: float, noise: float) -> float:
-            lower = factor(length_scale, noise, some)
+        def likelihood(covariance: Array, noise: float) -> float:
+            lower = factor(covariance, noise, some)
             whitened = solve_triangular(lower, targets[some], lower=True, check_finite=False)
             return -float(whitened @ whitened) / 2 - float(np.log(np.diag(lower)).sum())
 
-        self._length_scale, noise = max(product(LENGTH_SCALES, NOISES), key=lambda pair: likelihood(*pair))
-        self._lower = factor(self._length_scale, noise, slice(None))
+        likelihoods: dict[tuple[float, float], float] = {}
+        for length_scale in LENGTH_SCALES:
+            covariance = smooth(length_scale, some)
+            likelihoods |= {(length_scale, noise): likelihood(covariance, noise) for noise in NOISES}
+        self._length_scale, noise = max(likelihoods, key=lambda pair: likelihoods[pair])
+        self._lower = factor(smooth(self._length_scale, slice(None)), noise, slice(None))
         self._weights = cho_solve((self._lower, True), targets, check_finite=False)
+
+    @staticmethod
+    def correlation(squared_distances: Array, length_scale: float) -> Array:
+        """Of the part that is not linear, by how far apart two points are."""
+        scaled = np.sqrt(5 * squared_distances) / length_scale
+        correlations: Array = (1 + scaled + scaled**2 / 3) * np.exp(-scaled)
+        return correlations
 
     def predict(self, inputs: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the values at `inputs`, without the noise of a single run."""
         standard = (inputs - self._centre) / self._scale
-        kernel = np.exp(-_squared_distances(standard, self._inputs) / (2 * self._length_scale**2))
+        kernel = self.correlation(_squared_distances(standard, self._inputs), self._length_scale)
+        kernel += self.trend * standard @ self._inputs.T
         whitened = solve_triangular(self._lower, kernel.T, lower=True, check_finite=False)
-        variance = 1 - np.square(whitened).sum(axis=0)
+        variance = 1 + self.trend * np.square(standard).sum(axis=1) - np.square(whitened).sum(axis=0)
         deviation = np.sqrt(np.maximum(variance, 1e-12)) * self._deviation
         return self._mean + self._deviation * (kernel @ self._weights), deviation
 
@@ -108,25 +143,45 @@ def promising(pool: Pool, trained: Pool, curves: Sequence[Sequence[float]]) -> l
     Args:
         trained: what was trained; of its features the latest are enough, from which the model learns.
         curves: validation accuracies of each of `trained`, one an epoch; shorter where a run was stopped.
-            What that would have come to is guessed from how the others went on from there.
+            What that would have come to is taken from how the others went on from there, with a variance
+            of its own.
     """
-    accuracies = final_accuracies(curves)
+    values, variances = final_log_errors(curves)
     learnt = trained.features[-MAX_LEARNT:]
-    model = GaussianProcess(learnt, log_error(accuracies[-len(learnt) :]))
+    model = GaussianProcess(learnt, values[-len(learnt) :], variances[-len(learnt) :])
+    # A single run's luck is no part of the front to be improved: the best of many is the luckiest as well.
+    values[-len(learnt) :] = model.predict(learnt)[0]
     improvements = expected_hypervolume_improvement(
-        pool.sizes, *model.predict(pool.features), trained.sizes, accuracies
+        pool.sizes, *model.predict(pool.features), trained.sizes, 1 - np.exp(values)
     )
     return [int(i) for i in np.argsort(-improvements, kind="stable")]
 
 
-def final_accuracies(curves: Sequence[Sequence[float]]) -> Array:
-    """Last accuracies; of a shorter curve, moved by the others' median gain on the scale of log errors."""
-    num_epochs = max(map(len, curves))
-    whole = log_error([curve for curve in curves if len(curve) == num_epochs])
-    gains = np.median(whole[:, -1:] - whole, axis=0)  # still to come after each epoch
-    lasts = log_error([curve[-1] for curve in curves]) + [gains[len(curve) - 1] for curve in curves]
-    finals: Array = 1 - np.exp(lasts)
-    return finals
+def final_log_errors(curves: Sequence[Sequence[float]]) -> tuple[Array, Array]:
+    """Log errors after the last epoch, and the variance of those that are foreseen; 0 where it was reached.
+
+    What a shorter curve would have come to is the least-squares line of the whole ones' last log errors on
+    those after as many epochs. A run is stopped by what it had reached by then, which the line is given, so
+    it is right for those that were stopped as well, which the mean gain of the others need not be.
+    PSEUDO_RUNS keep the line near slope 1 as long as few are whole.
+
+    Args:
+        curves: validation accuracies of each run, one an epoch; at least one is whole, that is the longest.
+    """
+    num_epochs = np.array([len(curve) for curve in curves])
+    last = max(num_epochs)
+    whole = log_error([curve for curve in curves if len(curve) == last])
+    values = log_error([curve[-1] for curve in curves])
+    variances = np.zeros(len(curves))
+    finals = whole[:, -1]
+    for epoch in set(num_epochs.tolist()) - {last}:
+        shorter, so_far = num_epochs == epoch, whole[:, epoch - 1]
+        away = so_far - so_far.mean()
+        slope = (away @ finals + PSEUDO_RUNS) / (away @ away + PSEUDO_RUNS)
+        missed = finals - finals.mean() - slope * away
+        values[shorter] = finals.mean() + slope * (values[shorter] - so_far.mean())
+        variances[shorter] = (missed @ missed + PSEUDO_RUNS * PSEUDO_VARIANCE) / (len(whole) + PSEUDO_RUNS)
+    return values, variances
 
 
 def log_error(accuracy: ArrayLike) -> Array:

@@ -24,8 +24,7 @@ from lightcnn.errors import UserError
 from search.command import Parser, run_command
 from search.pareto import front, hypervolume
 from search.storage import study_folder, write_table
-from studies.early_stopping import REFERENCE
-from studies.tabular_bench import FULL, OTHERS, TABLE, of_budget, read
+from studies.tabular_bench import FULL, OTHERS, REFERENCE_POINT, TABLE, of_budget, read
 
 
 def compare(table: pd.DataFrame) -> pd.DataFrame:
@@ -46,7 +45,7 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
         )
     truth = full.drop(columns=0).mean(axis=1)  # every budget's run has seed 0
     size = sizes[truth.index].to_numpy(dtype=float)
-    most = hypervolume(size, truth, *REFERENCE)
+    most = hypervolume(size, truth, *REFERENCE_POINT)
     rows = []
     for budget in (FULL, *OTHERS):
         own = runs.reindex([(text, *budget, 0) for text in truth.index])
@@ -60,7 +59,7 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
                 "train_images": budget[1],
                 "seconds": own["seconds"].mean(),
                 "kendall_tau": kendalltau(accuracies, truth).statistic,
-                "hypervolume": hypervolume(size[chosen], truth.iloc[chosen], *REFERENCE) / most,
+                "hypervolume": hypervolume(size[chosen], truth.iloc[chosen], *REFERENCE_POINT) / most,
             }
         )
     return pd.DataFrame(rows).sort_values("seconds", ascending=False).round(4)

@@ -45,8 +45,7 @@ from search.statistics import mean_interval, paired_difference
 from search.storage import only_driver, study_folder, write_table
 from search.surrogate import Pool
 from search.tables import REPLAYS
-from studies.early_stopping import REFERENCE
-from studies.tabular_bench import TABLE, TASK, first_runs, read
+from studies.tabular_bench import REFERENCE_POINT, TABLE, TASK, first_runs, read
 
 KEYS = ["sampler", "repetition", "num_trials"]
 SPACE = Space(TASK)
@@ -149,7 +148,7 @@ def replay(
         study.tell(trial, [record.val_accuracy or 0.0, record.num_parameters])
         if len(met) in BUDGETS:
             accuracies = [record.val_accuracy or 0.0 for record in met]
-            volume = hypervolume([record.num_parameters for record in met], accuracies, *REFERENCE)
+            volume = hypervolume([record.num_parameters for record in met], accuracies, *REFERENCE_POINT)
             line = {"sampler": name, "repetition": repetition, "num_trials": len(met), "hypervolume": volume}
             lines.append(line | {"seconds_per_trial": seconds / len(met)})
     return lines

@@ -47,8 +47,9 @@ SPLITS = 200  # random ones of each design's seeds
 PAIR = ("8-16-32-gap", "8-16-32-pool2")  # designs that ten seeds each tell apart, by 0.26 points
 
 # A run is known by these; two studies may hold the very same one.
-RUN = ["dataset", "images", "epochs", "architecture", "seed", "accuracy"]
-DESIGN = ["dataset", "images", "epochs", "architecture"]  # under one recipe, measured on the same images
+RUN = ["dataset", "images", "epochs", "initialisation", "architecture", "seed", "accuracy"]
+# Under one recipe, measured on the same images.
+DESIGN = ["dataset", "images", "epochs", "initialisation", "architecture"]
 
 
 def read_runs(reports: Path) -> pd.DataFrame:
@@ -235,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _of_studies(reports: Path) -> Iterator[pd.DataFrame]:
     for folder in sorted(path.parent for path in reports.glob(f"*/{SETTINGS}")):
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["settings"]
+        settings = _settings(folder)
         dataset = settings.get("dataset") or settings["data"]["dataset"]
         for kind, images, measure in (
             (RUNS, "test", "test_accuracy"),
@@ -243,7 +244,8 @@ def _of_studies(reports: Path) -> Iterator[pd.DataFrame]:
         ):
             if (folder / kind.file).exists():
                 table = kind.read(folder).rename(columns={measure: "accuracy"})
-                yield table.assign(dataset=dataset, images=images)[RUN]
+                same = {"dataset": dataset, "images": images, "initialisation": _initialisation(settings)}
+                yield table.assign(**same)[RUN]
 
 
 def _of_bench(reports: Path) -> Iterator[pd.DataFrame]:
@@ -252,7 +254,17 @@ def _of_bench(reports: Path) -> Iterator[pd.DataFrame]:
         table = read(path)
         final = table[table["epoch"] == table["epochs"]].rename(columns={"val_accuracy": "accuracy"})
         images = [f"validation after {count} training images" for count in final["train_images"]]
-        yield final.assign(dataset="mnist", images=images)[RUN]
+        initialisation = _initialisation(_settings(path.parent))
+        yield final.assign(dataset="mnist", images=images, initialisation=initialisation)[RUN]
+
+
+def _settings(folder: Path) -> Any:
+    return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["settings"]
+
+
+def _initialisation(settings: Any) -> str:
+    initialisation: str = settings["recipe"].get("initialisation", "pytorch")  # which no early study says
+    return initialisation
 
 
 if __name__ == "__main__":

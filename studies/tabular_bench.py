@@ -30,13 +30,16 @@ from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from lightcnn.data import DATASETS, recorded_sums
 from lightcnn.errors import Failure, UserError
 from lightcnn.fetching import find_files
+from lightcnn.initialisation import Initialisation
 from lightcnn.training import FAST
 from search.command import (
     Parser,
     about_this_run,
     add_data_options,
     add_device_options,
+    add_initialisation_option,
     engine_of,
+    initialisation_of,
     run_command,
     slots_of,
 )
@@ -52,6 +55,7 @@ from search.storage import uninterrupted, write_table
 DATASET = "mnist"
 TASK = DATASETS[DATASET].task
 MAX_PARAMETERS = 65_000
+REFERENCE_POINT = (65_000.0, 0.9)  # parameters and accuracy, of the replays' hypervolumes
 FULL = (FAST.epochs, 50_000)
 SEARCH = (FAST.epochs, NUM_TRAINING)  # the search's own: every network has it
 # Budgets (epochs, images) from twice FULL's cost down to an eighth of it: how well do they rank?
@@ -77,6 +81,7 @@ class RecipeOfAll:
     learning_rate: float = FAST.learning_rate
     batch_size: int = FAST.batch_size
     warmup: float | None = FAST.warmup
+    initialisation: Initialisation = "pytorch"  # the first tables had nothing else
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,8 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
     dataset = DATASETS[DATASET]
     files = find_files(DATASET, options.data_dir)
     engine = engine_of(options, slots, "tabular_bench", TableSettings)
-    settings = TableSettings(DATASET, RecipeOfAll(), recorded_sums(dataset), engine_name(engine))
+    shared = RecipeOfAll(initialisation=initialisation_of(options, FAST, "tabular_bench", TableSettings))
+    settings = TableSettings(DATASET, shared, recorded_sums(dataset), engine_name(engine))
     file = SettingsFile(settings, about_this_run("studies.tabular_bench", arguments))
     with held_study(options.out, "tabular_bench", options.fresh, file, log_line) as folder:
         path = folder / TABLE
@@ -188,7 +194,7 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
         def runs() -> Iterator[tuple[Cell, Run]]:
             for cell in missing:
                 data = TrainingData(dataset, files, num_train_images=cell.train_images)
-                recipe = replace(FAST, epochs=cell.epochs)
+                recipe = replace(FAST, epochs=cell.epochs, initialisation=shared.initialisation)
                 yield cell, Run(parse(cell.architecture, TASK), recipe, cell.seed, data)
 
         with (
@@ -208,6 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = Parser("python -m studies.tabular_bench", (__doc__ or "").partition("\n")[0])
+    add_initialisation_option(parser, FAST)
     add_data_options(parser)
     add_device_options(parser)
     options = parser.parse_args(arguments)

@@ -1,6 +1,7 @@
 """Ablations: arms that differ, budgets that match, tables by hand, and a study run as a user runs it."""
 
 import importlib
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from lightcnn.architecture import Block, Task, parse
 from lightcnn.cost import num_parameters
 from lightcnn.designs import LIGHTCNN
-from lightcnn.training import FAST
+from lightcnn.initialisation import initial_network
+from lightcnn.training import FAST, trained_network
 from search import ablation_command as study
 from search.ablation import Ablation, alive, at_budget, summarise
 from search.evaluation import Arm
@@ -262,3 +265,32 @@ def test_a_study_as_a_user_runs_it(tmp_path, capsys, mnist_folder):
     with pytest.raises(SystemExit):
         study.main(SMALL, question, argv=[*options, "--train-images", "60001"])
     assert capsys.readouterr().err == "error: --train-images must be from 10 to 60000, but got 60001\n"
+
+
+@pytest.mark.slow
+def test_a_resumed_study_keeps_its_initialisation(tmp_path, mnist_folder, capsys):
+    """At a rate of zero, runs end with the weights that they began with."""
+    still = replace(SMALL, recipe=replace(FAST, learning_rate=0.0, epochs=1, initialisation="he"))
+    options = ["--train-images", "100", "--out", str(tmp_path), "--workers", "1"]
+
+    def check(seed, expected):
+        state = (tmp_path / "small" / "weights" / f"4-gap.{seed}.pt").read_bytes()
+        found, drawn = trained_network(GAP, state), initial_network(GAP, expected, seed)
+        for ours, theirs in zip(found.parameters(), drawn.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+
+    assert study.main(still, "", argv=[*options, "--seeds", "1"]) == 0
+    check(0, "he")
+    settings = tmp_path / "small" / "settings.json"
+    now = settings.read_text()
+    old = now.replace(',\n      "initialisation": "he"', "")  # as versions wrote it that knew PyTorch's alone
+    assert old != now
+    settings.write_text(old)
+    assert study.main(still, "", argv=[*options, "--seeds", "2"]) == 0
+    check(1, "pytorch")
+    assert json.loads(settings.read_text())["settings"]["recipe"]["initialisation"] == "pytorch"
+    with pytest.raises(SystemExit):
+        study.main(still, "", argv=[*options, "--initialisation", "zero-bias"])
+    assert "recipe.initialisation='pytorch', but got 'zero-bias'; --fresh" in capsys.readouterr().err
+    assert study.main(still, "", argv=[*options, "--seeds", "1", "--fresh"]) == 0
+    check(0, "he")

@@ -15,10 +15,11 @@ import pytest
 import torch
 import torchvision
 
-from lightcnn import data, fetching
+from lightcnn import fetching
 from lightcnn.architecture import Task
 from lightcnn.data import DATASETS, DataError, DataFile, load_test_images, load_training_images
 from lightcnn.fetching import DataUnavailable, find_dataset, find_files
+from lightcnn.splitting import split, stratified_subset
 
 NAMES = [file.name for file in DATASETS["mnist"].files]
 
@@ -322,34 +323,34 @@ LABELS = torch.from_numpy(np.random.default_rng(5).choice(10, size=60_000, p=np.
 
 
 def test_split():
-    training, validation = data.split(LABELS)
+    training, validation = split(LABELS)
     assert len(validation) == 10_000 and training.dtype == validation.dtype == torch.int64
     assert torch.equal(torch.cat([training, validation]).sort().values, torch.arange(60_000))
     assert torch.equal(training, training.sort().values) and torch.equal(validation, validation.sort().values)
     assert (LABELS[validation].bincount() - LABELS.bincount() / 6).abs().max() < 1
-    assert torch.equal(validation, data.split(LABELS)[1])
-    other = data.split(LABELS, seed=1)[1]
+    assert torch.equal(validation, split(LABELS)[1])
+    other = split(LABELS, seed=1)[1]
     assert 0.1 < torch.isin(other, validation).float().mean() < 0.23  # a sixth by chance
     for size in (0, 60_000):
         with pytest.raises(ValueError, match=rf"^num_validation must be from 1 to 59999, but got {size}$"):
-            data.split(LABELS, size)
+            split(LABELS, size)
 
 
 def test_split_by_hand():
     """4 of 9 from classes of 5, 3 and 1: shares 2.2, 1.3 and 0.4, so the third takes what rounding left."""
-    training, validation = data.split(torch.tensor([0, 1, 0, 1, 0, 1, 0, 2, 0]), 4, seed=0)
+    training, validation = split(torch.tensor([0, 1, 0, 1, 0, 1, 0, 2, 0]), 4, seed=0)
     assert (training.tolist(), validation.tolist()) == ([0, 1, 4, 5, 6], [2, 3, 7, 8])  # numpy 2.4's draw
 
 
 def test_stratified_subset():
-    training, _ = data.split(LABELS)
+    training, _ = split(LABELS)
     for size in (7, 1_000, 49_999, 50_000):
-        subset = data.stratified_subset(LABELS, training, size, seed=3)
+        subset = stratified_subset(LABELS, training, size, seed=3)
         assert len(subset) == len(subset.unique()) == size and torch.isin(subset, training).all()
         shares = LABELS[training].bincount(minlength=10) * size / 50_000
         assert (LABELS[subset].bincount(minlength=10) - shares).abs().max() < 1
     assert torch.equal(subset, training)
-    draws = [data.stratified_subset(LABELS, training, 1_000, seed) for seed in (3, 3, 4)]
+    draws = [stratified_subset(LABELS, training, 1_000, seed) for seed in (3, 3, 4)]
     assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
     with pytest.raises(ValueError, match=r"^size must be from 1 to 50000, but got 50001$"):
-        data.stratified_subset(LABELS, training, 50_001)
+        stratified_subset(LABELS, training, 50_001)

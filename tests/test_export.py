@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters, weight_bytes
 from lightcnn.data import DATASETS, load_training_images
+from lightcnn.initialisation import INITIALISATIONS
 from lightcnn.network import build
 from lightcnn.training import FAST, trained_network
 from search.ablation import Ablation
@@ -119,6 +120,7 @@ def test_the_card(taken):
         *("Seed 0", "divided by 255", "This network: test accuracy ", "Its int8 version: test accuracy "),
         *("(10,000 images)", "onnxruntime 1.6 or later", "memory of the caller's, 6,304 bytes"),
         "python -m search.export tiny --design 2-pool2 --to net.onnx --to ",
+        *("Initial weights: ", INITIALISATIONS[FAST.initialisation]),
     ):
         assert told in card, told
     for path in taken.glob("net.*[!md]"):

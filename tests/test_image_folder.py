@@ -105,9 +105,7 @@ def test_images_of_any_size_and_colour(digits, tmp_path):
     folder = write(tmp_path / "mixed", two, change)
     dataset, training, test, _ = load(folder)
     assert dataset.task == Task(64, 3, 4)
-    assert dataset.preparation == (
-        "64x64 pixels, colour; 16 of 16 images had another size and were resized to this"
-    )
+    assert dataset.preparation == ("64x64 pixels, colour; 16 of 16 images of another size, resized to this")
     to_tensor = Compose([Resize((64, 64)), ToTensor()])
     for part, loaded in (("train", training), ("test", test)):
         paths = sorted((folder / part).rglob("*.png"))
@@ -125,11 +123,11 @@ def test_the_training_images_decide(digits, tmp_path):
     dataset, _, test, _ = load(folder)
     assert dataset.task == Task(28, 1, 4)
     assert test.images[-1].unique().tolist() == [np.float32(76 / 255)]  # red's luminance
-    assert dataset.preparation.endswith("grey; 1 of 17 images had another size and were resized to this")
+    assert dataset.preparation.endswith("grey; 1 of 17 images of another size, resized to this")
 
 
 def test_other_formats(digits, tmp_path):
-    """A palette has colour, an alpha channel is dropped, one bit is black and white."""
+    """A palette has colour, an alpha channel that is opaque changes nothing, one bit is black and white."""
     one = few(digits, 1)
     for mode, channels in (("P", 3), ("RGBA", 3), ("LA", 1)):
         folder = write(tmp_path / mode, one, lambda image, number, mode=mode: image.convert(mode))
@@ -154,7 +152,7 @@ def refused(capsys, *arguments):
     assert caught.value.code == 2
     captured = capsys.readouterr()
     *before, last = captured.err.splitlines()
-    assert captured.out == "" and all(line.startswith("reading ") for line in before)
+    assert captured.out == "" and before[:1] == [line for line in before if line.startswith("reading ")]
     return last.removeprefix("error: ")
 
 
@@ -179,7 +177,7 @@ def test_a_search_of_ones_own_images(digits, tmp_path, capsys):
     data = recorded["settings"]["data"]
     assert (data["dataset"], data["num_validation"], data["num_train_images"]) == ("pets", 13, 67)
     assert recorded["about"]["classes"] == "digit 0, digit 1, digit 2, digit 3"
-    told = "64x64 pixels, colour; 160 of 160 images had another size and were resized to this"
+    told = "64x64 pixels, colour; 160 of 160 images of another size, resized to this"
     assert recorded["about"]["images"] == told
     assert told in (study / "report.html").read_text(encoding="utf-8")
 
@@ -235,7 +233,6 @@ NO_DATASET = (
 )
 UNREADABLE = f"{{folder}}/{IMAGE} must be a readable image of 8 bits a channel, but: "
 UNKNOWN = f"{UNREADABLE}cannot identify image file '{{folder}}/{IMAGE}'"
-ENDINGS = ".jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp"
 
 
 def removed(path):
@@ -286,7 +283,7 @@ def smaller(folder):
         (emptied("."), "{folder} must hold the folders train and test, but train is missing"),
         (removed("test"), "{folder} must hold the folders train and test, but test is missing"),
         (emptied("test"), "{folder}/test must hold a folder of images for each class, but holds no folder"),
-        (emptied("test/digit 1"), f"{{folder}}/test/digit 1 must hold images ({ENDINGS}), but holds none"),
+        (emptied("test/digit 1"), "{folder}/test/digit 1 must hold images, but holds none"),
         (only("digit 1"), "{folder} must have at least 2 classes, but has 1: digit 1"),
         (
             removed("test/digit 2"),
@@ -303,8 +300,8 @@ def smaller(folder):
         (sixteen_bits, f"{UNREADABLE}its mode is I;16"),
         (
             removed(IMAGE),
-            "{folder} must have at least 6 training images a class, as one of 6 judges, "
-            "but has 23 for 4 classes",
+            "{folder} must have at least 6 training images of each class, as one of 6 judges, "
+            "but has 5 of 'digit 1'",
         ),
         (
             smaller,

@@ -5,6 +5,7 @@ import html
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
+from lightcnn.training import FAST
 from search.cells import rows, written
 from search.report.__main__ import main
 from search.report.label_placement import label_size, place_labels
@@ -460,7 +462,8 @@ def test_page_holds_the_study_and_escapes_what_users_typed(study):
         "&lt;script&gt;alert(&#39;name&#39;)&lt;/script&gt;",
         "&lt;script&gt;alert(&#39;reason&#39;)&lt;/script&gt;",
         "loss is nan after epoch 2",
-        '<th scope="row">recipe</th><td>epochs: 2; learning_rate: 0.02; batch_size: 64; warmup: 0.1</td>',
+        '<th scope="row">recipe</th><td>epochs: 2; learning_rate: 0.02; batch_size: 64; warmup: 0.1; '
+        f"initialisation: {FAST.initialisation}</td>",
         '<th scope="row">stopping</th><td>–</td>',
         'role="group" aria-label="Accuracy against parameters',
         "The test set was not read.",
@@ -571,7 +574,7 @@ def test_a_missing_folder_and_wrong_arguments_are_one_line_on_stderr(tmp_path, c
     for argv, line in [
         ([str(tmp_path / "none")], f"error: {tmp_path / 'none'} must be the folder of a study\n"),
         ([], "error: the following arguments are required: folder\n"),
-        (["a", "b\nc"], "error: unrecognized arguments: b c\n"),
+        (["a", "--b\nc"], "error: unrecognized arguments: --b c\n"),
     ]:
         with pytest.raises(SystemExit) as exit:
             main(argv)
@@ -592,6 +595,17 @@ def test_a_failed_write_leaves_the_earlier_page(study, monkeypatch, capsys):
     assert capsys.readouterr().err == "failed: No space left on device\n"
     assert page.read_bytes() == before
     assert not [path for path in study.iterdir() if path.name.startswith(".")]
+
+
+def test_the_command_takes_further_searches(study, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(study, other)
+    assert main([str(study), str(other), "--x", "num_macs"]) == 0
+    assert "front of other" in (study / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        main([str(study)] * 5)
+    said = capsys.readouterr().err
+    assert (caught.value.code, said) == (2, "error: a plot has room for 3 other fronts, but got 4\n")
 
 
 def test_the_command_rebuilds_the_page(study):

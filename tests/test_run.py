@@ -9,15 +9,18 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pandas as pd
 import psutil
 import pytest
+import torch
 from rich.console import Console
 
 from lightcnn.architecture import Task, parse
 from lightcnn.data import DATASETS
-from lightcnn.training import FAST, Epoch
+from lightcnn.initialisation import initial_network
+from lightcnn.training import FAST, Epoch, trained_network
 from search import run
 from search.execution.display import Display
 from search.execution.runs import Run, RunProgress, TrainingData
@@ -75,6 +78,36 @@ def test_what_a_search_leaves(finished_study):
         "train-images-idx3-ubyte",
         "train-labels-idx1-ubyte",
     }
+
+
+def test_a_resumed_search_keeps_its_initialisation(tmp_path, mnist_folder, monkeypatch):
+    """At a rate of zero, runs end with the weights that they began with."""
+    monkeypatch.setattr(run, "FAST", replace(FAST, learning_rate=0.0, initialisation="he"))
+    arguments = [
+        "--trials",
+        "1",
+        "--epochs",
+        "1",
+        "--train-images",
+        "100",
+        "--no-baselines",
+        "--workers",
+        "1",
+    ]
+    arguments += ["--out", str(tmp_path), "--name", "old"]
+    assert run.main([*arguments, "--seeds", "0"]) == 0
+    settings = tmp_path / "old" / "settings.json"
+    now = settings.read_text()
+    old = now.replace(',\n      "initialisation": "he"', "")  # as versions wrote it that knew PyTorch's alone
+    assert old != now
+    settings.write_text(old)
+    assert run.main([*arguments, "--seeds", "1"]) == 0
+    light = parse("8-16-32-gap", Task(28, 1, 10))
+    found = trained_network(light, (tmp_path / "old" / "weights" / "8-16-32-gap.0.pt").read_bytes())
+    for ours, theirs in zip(
+        found.parameters(), initial_network(light, "pytorch", 0).parameters(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
 
 
 def test_what_a_search_says(finished_study):

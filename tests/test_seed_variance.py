@@ -13,9 +13,9 @@ from studies.coverage import Told
 from studies.seed_variance import PAIR
 
 SETTINGS = {
-    "ablation": {"settings": {"dataset": "mnist"}},
-    "search": {"settings": {"data": {"dataset": "mnist"}}},
-    "other-images": {"settings": {"data": {"dataset": "fashion-mnist"}}},
+    "ablation": {"settings": {"dataset": "mnist", "recipe": {}}},
+    "search": {"settings": {"data": {"dataset": "mnist"}, "recipe": {"initialisation": "pytorch"}}},
+    "other-images": {"settings": {"data": {"dataset": "fashion-mnist"}, "recipe": {}}},
 }
 
 
@@ -68,6 +68,15 @@ def test_a_run_that_two_studies_hold_counts_once(reports):
     assert runs.loc[runs["architecture"] == "flatten-10", "least_width"].isna().all()
 
 
+def test_runs_of_two_initialisations_are_not_seeds_of_one_design(reports):
+    settings = {"settings": {"data": {"dataset": "mnist"}, "recipe": {"initialisation": "he"}}}
+    (reports / "search" / "settings.json").write_text(json.dumps(settings))
+    runs = seed_variance.read_runs(reports)
+    assert len(runs) == 6 + 3 + 2 + 2  # the search's are no runs of the ablation now
+    found = seed_variance.several_seeds(runs)
+    assert sorted(own.tolist() for own in found) == [[0.97, 0.975], [0.98, 0.982], [0.98, 0.982, 0.981]]
+
+
 def test_dead_and_single_runs_say_nothing_of_a_variance(reports):
     found = seed_variance.several_seeds(seed_variance.read_runs(reports))
     assert sorted(own.tolist() for own in found) == [[0.97, 0.975], [0.98, 0.982, 0.981]]
@@ -99,6 +108,7 @@ def test_parts_are_fitted_apart():
             "dataset": "mnist",
             "images": "test",
             "epochs": epochs,
+            "initialisation": "pytorch",
             "architecture": f"{i}",
             "seed": seed,
             "accuracy": accuracy,
@@ -132,7 +142,7 @@ def test_differences_are_seen_where_there_are_some(monkeypatch):
     accuracies = {str(i): own for i, own in enumerate(designs(40, 10))}
     accuracies |= {PAIR[0]: 0.95 + designs(1, 10)[0] / 100, PAIR[1]: 0.98 + designs(1, 10)[0] / 100}
     runs = runs_of(accuracies).rename(columns={"test_accuracy": "accuracy"})
-    runs = runs.assign(dataset="mnist", images="test", died=False)
+    runs = runs.assign(dataset="mnist", images="test", initialisation="he", died=False)
     table = seed_variance.differences(runs, np.random.default_rng(0)).set_index(["seeds", "method"])
     assert table["false_positives"].max() < 0.12
     assert table.loc[(2, "moderated"), "power"] == 1

@@ -32,6 +32,7 @@ from search.space import Space
 from search.stopping import StoppingRule
 from search.storage import open_study
 from studies import gap_removal
+from studies.initialisation import InitialisationSettings
 from studies.tabular_bench import TableSettings
 
 REPORTS = Path(__file__).parents[1] / "reports"
@@ -64,7 +65,7 @@ FIRST_FORMAT = """
 """
 
 
-# Letter for letter what an earlier version left in reports/mnist-defaults.
+# Letter for letter what an earlier version left in reports/mnist-gap-flatten.
 MNIST_DEFAULTS = """\
 {
   "settings": {
@@ -144,7 +145,7 @@ ANOTHER = SearchSettings(
     recipe=Recipe(3, 1e-3, 7, None),
     seed=2**31,
     sampler="tpe",
-    budget=Budget(1_000),
+    budget=Budget(1_000, 8_000, 4_000, 90_000, "int8"),
     data=DataSettings("my images", {"a": "b"}, 5, 3, 1),
     stopping=StoppingRule((1,), 2, 0.0),
     engine="native",
@@ -167,7 +168,8 @@ def test_a_file_of_the_first_format_says_what_it_did(tmp_path):
     (tmp_path / "settings.json").write_text(FIRST_FORMAT)
     file = read(tmp_path / "settings.json", SearchSettings)
     two_heads = replace(SETTINGS.space, heads=("gap", "flatten"))
-    assert file.settings == replace(SETTINGS, space=two_heads)
+    recipe = replace(SETTINGS.recipe, initialisation="pytorch")
+    assert file.settings == replace(SETTINGS, space=two_heads, recipe=recipe)
     agree(tmp_path, file)  # as a resumed search does
     assert json.loads((tmp_path / "settings.json").read_text())["format"] == 3
     with pytest.raises(UserError, match=r"holds runs with space\.heads=\['gap', 'flatten'\], but got"):
@@ -179,6 +181,7 @@ def test_a_committed_file_of_the_first_format(tmp_path):
     path.write_text(MNIST_DEFAULTS)
     file = read(path, SearchSettings)
     assert (file.settings, file.placed) == (OF_MNIST_DEFAULTS, ())
+    assert file.settings.recipe.initialisation == "pytorch"
     assert (file.about["command"], file.about["gpus"]) == ("python -m search.run --trials 100", "none")
     with pytest.raises(UserError, match=r"holds runs with engine='torch', but got 'native'; --fresh"):
         agree(tmp_path, file_of(replace(OF_MNIST_DEFAULTS, engine="native")))
@@ -187,14 +190,14 @@ def test_a_committed_file_of_the_first_format(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(REPORTS.glob("*/settings.json")), ids=lambda path: path.parent.name)
 def test_committed_settings_are_read(path):
-    kinds = {"tabular_bench": TableSettings}
+    kinds = {"tabular_bench": TableSettings, "initialisation": InitialisationSettings}
     kind = AblationSettings if (path.parent / "summary.csv").exists() else SearchSettings
     kind = kinds.get(path.parent.name, kind)
     assert isinstance(read(path, kind).settings, kind)
 
 
 def test_a_committed_search_is_resumed_and_rendered(tmp_path, mnist_folder, capsys):
-    shutil.copytree(REPORTS / "mnist-defaults", tmp_path / "old")
+    shutil.copytree(REPORTS / "mnist-gap-flatten", tmp_path / "old")
     trials = (tmp_path / "old" / "trials.csv").read_bytes()
     arguments = ["--trials", "100", "--seeds", "0", "--heads", "gap,flatten", "--out", str(tmp_path)]
     assert run.main([*arguments, "--name", "old"]) == 0
@@ -202,11 +205,14 @@ def test_a_committed_search_is_resumed_and_rendered(tmp_path, mnist_folder, caps
     assert capsys.readouterr().err == ""  # nothing was trained
     assert report([str(tmp_path / "old")]) == 0
     with pytest.raises(SystemExit):
+        run.main([*arguments, "--name", "old", "--initialisation", "he"])
+    assert "holds runs with recipe.initialisation='pytorch', but got 'he'; --" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
         run.main([*arguments[:4], "--out", str(tmp_path), "--name", "old"])
     assert "holds runs with space.heads=['gap', 'flatten'], but got " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["mnist-defaults", "mnist-100-trials"])
+@pytest.mark.parametrize("name", ["mnist-gap-flatten", "mnist-100-trials"])
 def test_a_committed_search_has_its_tables_and_its_page_again(name, tmp_path):
     folder = tmp_path / name
     shutil.copytree(REPORTS / name, folder)
@@ -263,6 +269,7 @@ def test_a_part_that_is_absent_differs_from_one_that_is_there(was, now, told, tm
         ("seed", 0.5, "Input should be a valid integer"),
         ("sampler", None, "Input should be a valid string"),
         ("engine", "steam", "Input should be 'torch' or 'native'"),
+        ("recipe.initialisation", "xavier", "Input should be 'pytorch', 'zero-bias' or 'he'"),
         ("recipe.warmup", "0.1", "Input should be a valid number"),
         ("data.sha256", ["a"], "Input should be an object"),
         ("space.heads", "gap", "Input should be a valid array"),
@@ -351,6 +358,11 @@ def test_settings_must_agree(tmp_path):
     with pytest.raises(UserError) as caught:
         agree(tmp_path, file_of(replace(ABLATION, recipe=replace(FAST, epochs=9))))
     assert str(caught.value) == f"{tmp_path} holds runs with recipe.epochs=8, but got 9; {ADVICE}"
+    other = replace(ABLATION, recipe=replace(FAST, initialisation="zero-bias"))
+    with pytest.raises(
+        UserError, match=r"runs with recipe.initialisation='\w+', but got 'zero-bias'; --fresh"
+    ):
+        agree(tmp_path, file_of(other))
     assert json.loads((tmp_path / "settings.json").read_text())["about"] == {"command": "another"}
     for damaged in ("[]", "{}", '{"settings": [1]}', '{"settings": 3}'):
         (tmp_path / "settings.json").write_text(damaged)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lightcnn.engine.build import prepare
 from search.stopping import StoppingRule, default_rule, is_exempt
-from studies import early_stopping, tabular_bench
+from studies import early_stopping, replay, tabular_bench
 
 RULE = StoppingRule(rungs=(1, 3), num_better=2, margin=0.1)
 OTHERS = [(100, (0.90, 0.95, 0.97)), (200, (0.91, 0.94)), (1_000, (0.99, 0.99, 0.99))]
@@ -152,7 +152,14 @@ def test_the_table_is_filled_once_and_replayed(tmp_path, monkeypatch, capsys, mn
         "error: a replay needs 100 networks, but the table has 3 so far"
     )
     monkeypatch.setattr(early_stopping, "NUM_TRIALS", 3)
+    monkeypatch.setattr(early_stopping, "NUM_EPOCHS", 6)
+    monkeypatch.setattr(early_stopping, "PLAYED", [("random", None), early_stopping.BASELINE])
+    for module in (early_stopping, replay):
+        monkeypatch.setattr(module, "SEARCH", (2, 200))
     monkeypatch.setattr(early_stopping, "RULES", [StoppingRule((1,), 1, 0.0)])
-    assert early_stopping.main(["--out", str(tmp_path), "--replays", "2"]) == 0
+    some = ["--replays", "2", "--repetitions", "2", "--workers", "1"]
+    assert early_stopping.main(["--out", str(tmp_path), *some]) == 0
     rules = pd.read_csv(tmp_path / "early_stopping" / "rules.csv")
     assert rules["epochs_saved"].between(0, 1).all() and rules["rungs"].tolist() == [1]
+    with_samplers = pd.read_csv(tmp_path / "early_stopping" / "with_samplers.csv")
+    assert with_samplers["trials"].tolist() == [3, 3]

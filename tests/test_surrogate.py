@@ -7,7 +7,14 @@ from scipy.stats import norm
 
 from lightcnn.architecture import parse
 from search import surrogate
-from search.surrogate import GaussianProcess, Pool, expected_hypervolume_improvement, log_error, promising
+from search.surrogate import (
+    GaussianProcess,
+    Pool,
+    expected_hypervolume_improvement,
+    final_log_errors,
+    log_error,
+    promising,
+)
 
 
 def test_the_model_learns_a_smooth_function_and_knows_where_it_does_not():
@@ -17,9 +24,69 @@ def test_the_model_learns_a_smooth_function_and_knows_where_it_does_not():
     model = GaussianProcess(inputs, values)
     mean, deviation = model.predict(np.array([[0.5, 0.5], [30.0, 30.0]]))
     assert mean[0] == pytest.approx(np.sin(0.5) + 0.25, abs=0.05)
-    assert deviation[0] < 0.1 < deviation[1]
-    assert mean[1] == pytest.approx(values.mean(), abs=0.01)  # far from all it has seen
-    assert deviation[1] == pytest.approx(values.std(), rel=0.01)
+    assert deviation[0] < 0.1 < values.std() <= deviation[1]  # far from all it has seen
+
+
+def test_the_model_follows_the_trend_to_where_nothing_was_trained():
+    inputs = np.linspace(-2, 2, 40)[:, None]
+    model = GaussianProcess(inputs, 3 * inputs[:, 0] + 1)
+    assert model.predict(np.array([[12.0]]))[0][0] == pytest.approx(37, rel=0.05)
+
+
+def test_what_varies_more_is_believed_less():
+    # At both points one value says 0 and one says 1.
+    inputs = np.repeat([[0.0], [1.0]], 40, axis=0)
+    values = np.tile([0.0, 1.0], 40)
+    variances = np.concatenate([np.tile([0.0, 9.0], 20), np.tile([9.0, 0.0], 20)])
+    mean, _ = GaussianProcess(inputs, values, variances).predict(np.array([[0.0], [1.0]]))
+    assert mean == pytest.approx([0, 1], abs=0.1)
+    assert GaussianProcess(inputs, values).predict(inputs)[0] == pytest.approx(0.5)
+
+
+def test_the_end_of_a_stopped_run_is_foreseen():
+    rng = np.random.default_rng(0)
+    firsts = rng.uniform(-3, 0, size=400)
+    finals = 0.5 * firsts - 2 + 0.1 * rng.standard_normal(400)
+    # Those that did worst were stopped: half of all, and nearly all of the worst.
+    curves = [
+        [1 - np.exp(first)] if first > -1.5 and i % 10 else [1 - np.exp(first), 1 - np.exp(final)]
+        for i, (first, final) in enumerate(zip(firsts, finals, strict=True))
+    ]
+    stopped = np.array([len(curve) == 1 for curve in curves])
+    values, variances = final_log_errors(curves)
+    assert values[~stopped] == pytest.approx(finals[~stopped]) and not variances[~stopped].any()
+    assert np.mean(values[stopped] - finals[stopped]) == pytest.approx(
+        0, abs=0.06
+    )  # the mean gain of the others: 0.7
+    assert np.std(values[stopped] - finals[stopped]) == pytest.approx(0.1, rel=0.2)
+    assert variances[stopped] == pytest.approx(0.01, rel=0.2)
+
+
+def test_with_one_whole_run_the_others_keep_their_distance():
+    values, variances = final_log_errors([[0.8, 0.9], [0.6]])
+    assert values == pytest.approx(np.log([0.1, 0.2])) and variances.tolist() == [0, 0.05]
+
+
+def test_runs_stopped_at_other_epochs_have_lines_of_their_own():
+    whole = [[0.5, 0.8, 0.9], [0.5, 0.8, 0.9]]
+    values, _ = final_log_errors([*whole, [0.5], [0.5, 0.5]])
+    assert values[2:] == pytest.approx(np.log([0.1, 0.25]))
+
+
+def test_a_lucky_run_is_no_front(monkeypatch):
+    trained = [parse(text, MNIST) for text in ("2-2-gap", *(f"{width}-8-gap" for width in range(4, 33)))]
+    curves = [[0.5], *([0.90 + 0.002 * (-1) ** width] for width in range(4, 33))]
+    curves[15] = [0.98]
+    known = []
+    monkeypatch.setattr(
+        surrogate,
+        "expected_hypervolume_improvement",
+        lambda *given: known.extend(given[-1]) or np.zeros(len(given[0])),
+    )
+    pool = Pool.of(trained, SPACE)
+    promising(pool, pool, curves)
+    assert len(known) == len(curves) and known[0] < 0.7
+    assert max(known) < 0.96 and known[15] > 0.9
 
 
 def test_the_gain_of_a_sure_candidate_by_hand():

@@ -98,7 +98,7 @@ def test_arms_have_their_own_seeds():
 
 
 def test_learning_curves_are_the_fronts_the_references_and_the_stopped():
-    shown = learning(read_study(REPORTS / "mnist-defaults"))
+    shown = learning(read_study(REPORTS / "mnist-gap-flatten"))
     (reference,) = shown.reference
     assert (shown.reference_name, reference.architecture) == ("LightCNN", "8-16-32-gap")
     assert (reference.epochs, reference.accuracies[-1]) == (tuple(range(1, 9)), 0.9812)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from lightcnn.architecture import Task, parse
-from lightcnn.data import DATASETS, LabelledImages, load_training_images, split, stratified_subset
+from lightcnn.data import DATASETS, LabelledImages, load_training_images
+from lightcnn.splitting import split, stratified_subset
 from lightcnn.training import FAST, PAPER, Recipe, measure, train, trained_network
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)

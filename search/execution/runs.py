@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from lightcnn.architecture import Architecture, template
-from lightcnn.data import Dataset, LabelledImages, load_training_images, split, stratified_subset
+from lightcnn.data import Dataset, LabelledImages, load_training_images
+from lightcnn.splitting import split, stratified_subset
 from lightcnn.training import Epoch, Piece, Recipe, train
 from search.execution.slots import ENGINE, JOB_SECONDS
 

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from lightcnn.architecture import parse
-from lightcnn.data import load_training_images, stratified_subset
+from lightcnn.data import load_training_images
 from lightcnn.engine.build import prepare
 from lightcnn.errors import Failure, UserError
+from lightcnn.splitting import stratified_subset
 from search.cells import Row, absent, rows
 from search.command import Parser, about_this_run, at_least, run_command
 from search.evaluation import one_network, right_on_test_images
@@ -30,6 +31,7 @@ from search.execution.runs import TrainingData
 from search.execution.slots import choose_slots, open_slots
 from search.export.formats import FORMATS, Exported, Written
 from search.export.model_card import INT8_NAME, NETWORK_NAME, Card, model_card
+from search.export.preprocessing import metadata
 from search.export.runner import Predictor, latencies
 from search.export.source import source_of, title_of
 from search.export.targets import Targets, sha256_of, sums_of, targets_of, with_sums
@@ -68,6 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "What an earlier export wrote there is replaced, and nothing else",
     )
     parser.add_argument(
+        "--with-preprocessing",
+        action="store_true",
+        help="the ONNX takes an image as it was decoded, uint8, (height, width, 4), and does the rest itself",
+    )
+    parser.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="folder with the data set's files, as for search.run"
     )
     parser.add_argument(
@@ -87,6 +94,8 @@ def _run(options: argparse.Namespace) -> None:
             f"--budget needs the front of a search, but {options.study} holds an ablation; --design takes one"
         )
     targets = targets_of(options.to)
+    if options.with_preprocessing and not any(it.endswith(".onnx") for it in targets.formats.values()):
+        raise UserError("--with-preprocessing needs a file that ends in .onnx, but --to names none")
     slots = choose_slots(options.devices, 1)
     data = source.data(options.dataset, options.data_dir)
     dataset = data.dataset
@@ -104,8 +113,9 @@ def _run(options: argparse.Namespace) -> None:
         with open_slots(slots, engine=engine) as executor:
             seed, network = one_network(architecture, source.recipe, data, executor, folder)
         network = network.to(memory_format=torch.contiguous_format).eval()
-        about = {"architecture": str(architecture), "dataset": title_of(dataset)}
-        exported = Exported(network, architecture, _some_images(data), about)
+        about = {"architecture": str(architecture), "dataset": title_of(dataset), **metadata(dataset)}
+        raw = dataset if options.with_preprocessing else None
+        exported = Exported(network, architecture, _some_images(data), about, raw)
         written, failures = _written(exported, targets)
         right = right_on_test_images(_to_be_tested(exported, written), data, folder, str(architecture))
     runners = {name: it.runner for name, it in written.items() if it.runner is not None}
@@ -125,6 +135,7 @@ def _run(options: argparse.Namespace) -> None:
             for name, content in it.files.items()
         ],
         missing=list(failures),
+        with_preprocessing=options.with_preprocessing,
         usage=[it.usage for it in written.values() if it.usage],
         latencies=latencies(runners, exported.images[0]),
         machine=about_this_run("search.export", [])["machine"],
@@ -190,7 +201,8 @@ def _command(options: argparse.Namespace) -> str:
 
     which = f"--design {shlex.quote(options.design)}" if options.design else f"--budget {options.budget}"
     to = " ".join(f"--to {shown(path)}" for path in options.to)
-    return f"python -m search.export {shown(options.study)} {which} {to}"
+    raw = " --with-preprocessing" if options.with_preprocessing else ""
+    return f"python -m search.export {shown(options.study)} {which} {to}{raw}"
 
 
 def best_within(front: pd.DataFrame, budget: int) -> Row:

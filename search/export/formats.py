@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from lightcnn.architecture import Architecture
+from lightcnn.data import Dataset
 from lightcnn.errors import Failure, UserError
 from search.export.c_compiled import Sizes, c_compiler, c_runner, cortex_compiler, cortex_m4_sizes
 from search.export.c_source import Source, to_c
 from search.export.onnx_file import IR_VERSION, LOWEST_RUNTIME, OPSET, onnx_runner, to_onnx
 from search.export.quantization import QuantizedStep, integer_scores, quantize
+from search.export.raw_input import behind_preprocessing
 from search.export.runner import Predictor, Runner, largest_difference, scores
 from search.export.steps import Step, steps_of
 
@@ -30,12 +32,14 @@ class Exported:
 
     images: (num_images, C, H, W), training images that formats are checked on and ranges taken from.
     about: metadata.
+    raw: the data set whose preprocessing is put in front of ONNX; None: none is.
     """
 
     network: nn.Sequential
     architecture: Architecture
     images: Tensor
     about: Mapping[str, str]
+    raw: Dataset | None = None
 
     @cached_property
     def steps(self) -> list[Step]:
@@ -82,7 +86,7 @@ def _onnx(exported: Exported, name: str) -> Written:
     runner = onnx_runner(content)
     difference = largest_difference(name, runner.predict, exported.network, exported.images)
     what = f"{ONNX}; its scores differ from {exported.same} by {difference:.1g} at most"
-    return Written({name: content}, what, runner=runner)
+    return _written_onnx(exported, name, content, what, runner)
 
 
 def _int8_onnx(exported: Exported, name: str) -> Written:
@@ -92,6 +96,13 @@ def _int8_onnx(exported: Exported, name: str) -> Written:
         f"{ONNX}; int8 weights and 8-bit activations, of ranges on {len(exported.images):,} training images; "
         f"onnxruntime's scores and those of exact integer arithmetic {_beside_integers(exported, runner)}"
     )
+    return _written_onnx(exported, name, content, what, runner)
+
+
+def _written_onnx(exported: Exported, name: str, content: bytes, what: str, runner: Runner) -> Written:
+    if exported.raw is not None:
+        content, checked = behind_preprocessing(exported.raw, content)
+        what += f"; {checked}"
     return Written({name: content}, what, runner=runner)
 
 

@@ -12,10 +12,12 @@ from scipy.stats import binomtest, norm
 from lightcnn.architecture import Architecture, plan
 from lightcnn.cost import num_biases, num_macs, num_parameters, peak_activation_bytes, weight_bytes
 from lightcnn.data import Dataset
+from lightcnn.initialisation import INITIALISATIONS
 from lightcnn.operations import Relu
 from lightcnn.training import Recipe
 from search.cells import Row, absent, percent
 from search.export.c_compiled import Sizes
+from search.export.preprocessing import classes_json, preprocessing_of, script
 from search.export.runner import ROUNDS
 from search.export.source import title_of
 from search.export.templates import template
@@ -39,6 +41,7 @@ class Card:
     right: Mapping[str, Right]
     files: Sequence[tuple[str, int, str]]  # name, bytes, what it is and how it was checked
     missing: Sequence[str]  # names of what could not be written
+    with_preprocessing: bool  # in the ONNX
     usage: Sequence[str]  # Markdown, a paragraph each
     latencies: Mapping[str, float]  # seconds, by file
     machine: str  # where they were measured
@@ -49,7 +52,10 @@ class Card:
 def model_card(card: Card) -> str:
     """The page, in Markdown."""
     architecture = card.architecture
-    colours = {1: "one channel, grey", 3: "red, green, blue"}
+    preprocessing, onnx = (
+        preprocessing_of(card.dataset),
+        [it[0] for it in card.files if it[0].endswith(".onnx")],
+    )
     return template("model_card.md.j2").render(
         vars(card),
         title=title_of(card.dataset),
@@ -61,9 +67,12 @@ def model_card(card: Card) -> str:
         peak_activation_bytes=peak_activation_bytes(architecture),
         layers=[it for it in plan(architecture) if not isinstance(it, Relu)],
         accuracies=[f"The design: {design_accuracy(card.figures)}.", *own_accuracies(card.right)],
-        channels=colours.get(architecture.task.in_channels, "as in the data set"),
+        preprocessing=preprocessing,
+        classes=classes_json(card.dataset),
+        script=script(onnx[0], preprocessing, card.with_preprocessing) if onnx else None,
         rounds=ROUNDS,
         compiled=any(name.endswith(".c") for name in card.latencies),
+        initialisation=INITIALISATIONS[card.recipe.initialisation],
         thousands="{:,}".format,
     )
 

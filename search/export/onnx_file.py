@@ -163,13 +163,18 @@ def _uniform_windows(pool: AveragePool) -> tuple[int, int] | None:
     return (sides.pop(), strides.pop() if strides else 1) if len(sides) == 1 and len(strides) <= 1 else None
 
 
-def onnx_runner(content: bytes) -> Runner:
-    """What onnxruntime computes with the ONNX model in `content`, on one CPU thread."""
+def session_of(content: bytes) -> Any:
+    """An onnxruntime session of the ONNX model in `content`, on one CPU thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def onnx_runner(content: bytes) -> Runner:
+    """What onnxruntime computes with the ONNX model in `content`, on one CPU thread."""
+    session = session_of(content)
 
     def predict(images: Tensor) -> Tensor:
         return torch.from_numpy(session.run(["scores"], {"images": images.numpy()})[0])

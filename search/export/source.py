@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lightcnn.architecture import Architecture, parse
-from lightcnn.data import DATASETS, Dataset
+from lightcnn.data import DATASETS, WHITE, Dataset
 from lightcnn.designs import DESIGNS
 from lightcnn.errors import UserError
 from lightcnn.fetching import find_dataset
@@ -32,6 +32,7 @@ class Source:
     images: str  # a published data set's name, or the folder of the user's own, as the study was given it
     data_dir: Path | None  # where the study found a published data set's files, if it was told
     sha256: Mapping[str, str]  # of the data set's files, by name
+    background: str  # what transparent images of the user's own were laid on
     num_train_images: int | None  # None: all of them
     engine: Engine
     designs: Mapping[str, str]  # architectures by name
@@ -70,7 +71,7 @@ class Source:
         """
         recorded = self.data_dir if self.data_dir and self.data_dir.is_dir() else None
         dataset, images_folder = find_dataset(
-            folder or self.images, data_dir or (None if folder else recorded)
+            folder or self.images, data_dir or (None if folder else recorded), background=self.background
         )
         there = {file.name: file.sha256 for file in dataset.files}
         # Of a published data set a search records the training files, of a folder all of them.
@@ -100,6 +101,7 @@ def source_of(folder: Path) -> Source:
             images=own.dataset,
             data_dir=_data_dir(file.about),
             sha256=own.sha256,
+            background=WHITE,
             num_train_images=own.train_images if own.train_images < num_images else None,
             engine=own.engine,
             designs=dict(zip(summary["arm"], summary["architecture"], strict=True)),
@@ -117,6 +119,7 @@ def source_of(folder: Path) -> Source:
         images=str(tables.about.get("folder") or settings.data.dataset),
         data_dir=_data_dir(tables.about),
         sha256=settings.data.sha256,
+        background=settings.data.background,
         num_train_images=None,
         engine=settings.engine,
         designs=dict(zip(tables.designs["name"], tables.designs["architecture"], strict=True)),

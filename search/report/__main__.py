@@ -21,14 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = Parser("python -m search.report", "Rebuild the page of a search or an ablation from its files.")
     parser.add_argument(
-        "folder", type=Path, help="the study's folder, e.g. reports/mnist; report.html goes there"
-    )
-    parser.add_argument(
-        "others",
+        "folders",
         type=Path,
-        nargs="*",
-        metavar="other",
-        help="searches whose fronts are drawn in the same plot, 3 at most",
+        nargs="+",
+        metavar="folder",
+        help="the study's folder, e.g. reports/mnist; report.html goes there. Of further ones, searches, the "
+        "fronts are drawn in the same plot",
     )
     parser.add_argument(
         "--x",
@@ -54,27 +52,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _rebuild(options: argparse.Namespace) -> None:
-    folder: Path = options.folder
-    if len(options.others) > len(OTHER_FRONTS):
-        raise UserError(
-            f"a plot has room for {len(OTHER_FRONTS)} other fronts, but got {len(options.others)}"
-        )
+    folder, *others = options.folders
+    if len(others) > len(OTHER_FRONTS):
+        raise UserError(f"a plot has room for {len(OTHER_FRONTS)} other fronts, but got {len(others)}")
     if (folder / JOURNAL).exists():  # so that the page of a search that is running is of this moment
         rebuild_tables(folder)
     is_ablation = not (folder / TRIALS.file).exists() and (folder / SUMMARY.file).exists()
-    for asked, what in ((options.pictures, "--pictures"), (options.others, "a plot with other studies")):
+    for asked, what in ((options.pictures, "--pictures"), (others, "a plot with other studies")):
         if is_ablation and asked:
             raise UserError(f"{what} must be for the folder of a search, but {folder} is an ablation's")
     if is_ablation:
         page = write_ablation_report(folder, options.embed)
     else:
-        page = write_report(folder, options.embed, options.others)
+        page = write_report(folder, options.embed, others)
     print(page)
     if options.open:
         open_page(page)
     if options.pictures:  # last, as what they need may be missing
-        others = [read_study(other) for other in options.others]
-        for picture in write_pictures(folder, read_study(folder), others, options.cost):
+        beside = [read_study(other) for other in others]
+        for picture in write_pictures(folder, read_study(folder), beside, options.cost):
             print(picture)
 
 

@@ -25,7 +25,7 @@ from lightcnn.cost import num_parameters
 from search.cells import rows
 from search.execution.runs import RunState
 from search.space import Dimension, Space
-from search.surrogate import GaussianProcess, features, final_accuracies, log_error
+from search.surrogate import GaussianProcess, features, final_log_errors, log_error
 from search.tables import Tables
 
 Array = NDArray[np.float64]
@@ -70,13 +70,13 @@ def importance(tables: Tables) -> Importance | None:
     space = tables.settings.space
     size = min(int(tables.reference_row["num_parameters"]), tables.settings.budget.max_parameters / SAME_SIZE)
     sizes = (size / SAME_SIZE, size * SAME_SIZE)
-    architectures, accuracies = _measured(tables, space)
+    architectures, log_errors, variances = _measured(tables, space)
     if len(architectures) < LEAST_TRIALS:
         return None
     rng = np.random.default_rng(0)
     drawn = rng.permutation(len(architectures))[:MOST_TRIALS]
     inputs = features([architectures[i] for i in drawn], space)
-    values = log_error(accuracies[drawn])
+    values, noises = log_errors[drawn], variances[drawn]
     bases, varied = _variations(rng, space, sizes)
     if not bases:
         return None
@@ -88,12 +88,12 @@ def importance(tables: Tables) -> Importance | None:
         half_squares: Array = np.square(means[1:] - means[0]).mean(axis=1) / 2
         return half_squares / spread
 
-    whole = GaussianProcess(inputs, values)
+    whole = GaussianProcess(inputs, values, noises)
     halves, explained = [], []
     for _ in range(NUM_HALVES):
         order = rng.permutation(len(values))
         half, rest = order[: len(order) // 2], order[len(order) // 2 :]
-        model = GaussianProcess(inputs[half], values[half])
+        model = GaussianProcess(inputs[half], values[half], noises[half])
         halves.append(shares(model))
         missed = np.square(values[rest] - model.predict(inputs[rest])[0]).mean()
         explained.append(1 - float(missed) / (float(values[rest].var()) or 1.0))
@@ -112,8 +112,11 @@ def importance(tables: Tables) -> Importance | None:
     return Importance(tuple(effects), float(np.mean(explained)), len(values), sizes)
 
 
-def _measured(tables: Tables, space: Space) -> tuple[list[Architecture], Array]:
-    """The trials that were judged, stopped ones by what they would have come to if their curves are there."""
+def _measured(tables: Tables, space: Space) -> tuple[list[Architecture], Array, Array]:
+    """The trials that were judged, their log errors, and variances of those.
+
+    Of stopped ones it is what they would have come to, if their curves are there.
+    """
     curves = {
         trial: own["val_accuracy"].tolist()
         for trial, own in tables.curves.dropna(subset=["val_accuracy"]).groupby("trial")
@@ -125,13 +128,14 @@ def _measured(tables: Tables, space: Space) -> tuple[list[Architecture], Array]:
         and _is_readable(row["architecture"], space)
     ]
     if not any(row["state"] == RunState.COMPLETE for row in judged):
-        return [], np.empty(0)
+        return [], np.empty(0), np.empty(0)
     architectures = [parse(row["architecture"], space.task) for row in judged]
     whole = max(row["epochs"] for row in judged)
     if all(len(curves.get(row["trial"], ())) == whole for row in judged if row["state"] == RunState.COMPLETE):
-        return architectures, final_accuracies([curves[row["trial"]] for row in judged])
+        return architectures, *final_log_errors([curves[row["trial"]] for row in judged])
     complete = [i for i, row in enumerate(judged) if row["state"] == RunState.COMPLETE]
-    return [architectures[i] for i in complete], np.array([judged[i]["val_accuracy"] for i in complete])
+    accuracies = [judged[i]["val_accuracy"] for i in complete]
+    return [architectures[i] for i in complete], log_error(accuracies), np.zeros(len(complete))
 
 
 def _is_readable(text: str, space: Space) -> bool:

@@ -1,0 +1,142 @@
+"""Do the engine and PyTorch train networks of the same accuracy?
+
+Expected: seeds do not pair, as rounding takes two engines different ways within an epoch, but the means over
+ten seeds differ by no more than chance lets them.
+
+    python -m studies.engines
+
+LightCNN and two narrow designs, each with the recipe of a search on 25,000 images, ten seeds with either;
+they are judged on the validation images, the test set stays closed. Writes `runs.csv`, a line a run, and
+`summary.csv`, a line a design: both means, and the difference with its moderated interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lightcnn.architecture import parse
+from lightcnn.data import DATASETS
+from lightcnn.errors import Failure, UserError
+from lightcnn.fetching import find_files
+from lightcnn.training import FAST
+from search.cells import rows
+from search.command import (
+    Parser,
+    add_data_options,
+    add_device_options,
+    at_least,
+    engine_of,
+    run_command,
+    slots_of,
+)
+from search.deaths import live
+from search.execution.display import Display, log_line
+from search.execution.runs import Run, TrainingData
+from search.execution.schedule import train_runs
+from search.execution.slots import open_slots
+from search.moderation import MNIST, difference
+from search.run_options import NUM_TRAINING
+from search.settings import AblationSettings, ImageFacts
+from search.statistics import Array
+from search.storage import move_aside, study_folder, write_table
+
+DATASET = DATASETS["mnist"]
+DESIGNS = ("8-16-32-gap", "4-6-8-gap", "9-7-8-flatten")
+ENGINES = ("native", "torch")
+
+
+def train(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
+    """A line for each design, engine and seed; what `folder`/runs.csv has is not trained again.
+
+    Raises:
+        UserError: there is no engine to be compared.
+    """
+    slots = slots_of(options)
+    engine = engine_of(options, slots, "engines", AblationSettings)
+    if engine is None:
+        raise UserError("two engines are compared, so there must be a compiled one, but there is none")
+    data = TrainingData(DATASET, find_files("mnist", options.data_dir), num_train_images=NUM_TRAINING)
+    path = folder / "runs.csv"
+    lines = rows(pd.read_csv(path)) if path.exists() else []
+    done = {(line["architecture"], line["engine"], line["seed"]) for line in lines}
+    for name, library in zip(ENGINES, (engine, None), strict=True):
+        wanted = [(text, name, seed) for seed in range(options.seeds) for text in DESIGNS]
+        missing = [key for key in wanted if key not in done]
+
+        def runs(keys: list[tuple[str, str, int]] = missing) -> Iterator[tuple[tuple[str, str, int], Run]]:
+            for text, _, seed in keys:
+                recipe = replace(FAST, epochs=options.epochs)
+                yield (text, _, seed), Run(parse(text, DATASET.task), recipe, seed, data)
+
+        with (
+            open_slots(slots, options.epoch_timeout, library) as executor,
+            Display(name, len(wanted), len(wanted) - len(missing)) as display,
+        ):
+            for (text, _, seed), progress in train_runs(runs(), executor, display):
+                if progress.error is not None:
+                    raise Failure(f"{text} failed twice: {progress.error}")
+                accuracy = progress.epochs[-1].val_accuracy
+                known = {"architecture": text, "engine": name, "seed": seed, "val_accuracy": accuracy}
+                lines.append(known | {"seconds": round(progress.seconds, 2)})
+                write_table(pd.DataFrame(lines), path)
+    return pd.DataFrame(lines)
+
+
+def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+    """A line a design: the engines' means, and the engine's less PyTorch's with its 95 % interval."""
+    share = ImageFacts.of(DATASET).largest_class_share
+    lines = []
+    for text, own in runs.groupby("architecture", sort=False):
+        accuracies: dict[str, Array] = {
+            str(name): live(it.sort_values("seed")["val_accuracy"].to_numpy(dtype=float), share, 10_000)
+            for name, it in own.groupby("engine")
+        }
+        if not all(np.isfinite(it).any() for it in accuracies.values()):
+            raise Failure(f"every run of {text} died with one of the engines, so there is nothing to compare")
+        gap = difference(accuracies["torch"], accuracies["native"], MNIST)
+        seconds = own.groupby("engine")["seconds"].median()
+        lines.append(
+            {
+                "architecture": text,
+                **{f"{name}_mean": round(float(np.nanmean(it)), 5) for name, it in accuracies.items()},
+                "difference": round(gap.mean, 5),
+                "difference_low": round(gap.low, 5),
+                "difference_high": round(gap.high, 5),
+                "p_value": round(gap.p_value, 3),
+                "seconds_ratio": round(float(seconds["torch"] / seconds["native"]), 1),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Train what is missing, print, and keep both tables in `out`/engines."""
+    folder = study_folder(options.out, "engines")
+    if options.fresh and (aside := move_aside(folder)):
+        log_line(f"the earlier runs are now in {aside}")
+    summary = summarise(train(options, folder))
+    write_table(summary, folder / "summary.csv")
+    log_line(f"The tables: {folder}")
+    print(summary.to_string(index=False))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = Parser("python -m studies.engines", (__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seeds", type=at_least(2), default=10, metavar="N", help="of each design")
+    parser.add_argument("--epochs", type=at_least(1), default=FAST.epochs, metavar="E", help="of each run")
+    add_data_options(parser)
+    add_device_options(parser)
+    options = parser.parse_args(argv)
+    return run_command(parser, lambda: compare(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

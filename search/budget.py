@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -17,7 +17,6 @@ from lightcnn.cost import (
     weight_bytes,
 )
 from lightcnn.errors import UserError
-from search.space import Space
 
 
 class Limit(NamedTuple):
@@ -78,18 +77,14 @@ class Budget:
         return ", ".join(f"{limit.most:,} {limit.unit}" for limit in self.limits)
 
 
-def check_possible(budget: Budget, space: Space) -> None:
-    """UserError unless a candidate of `space` is within `budget`.
-
-    Nothing costs less for being wider, so the narrowest of each depth and head are enough to know.
-    """
-    narrowest = space.narrowest()
-    if any(budget.admits(candidate) for candidate in narrowest):
+def check_possible(budget: Budget, designs: Sequence[Architecture]) -> None:
+    """UserError unless one of the `designs`, of which there is at least one, is within `budget`."""
+    if any(budget.admits(design) for design in designs):
         return
     for limit in reversed([*budget.limits]):  # parameters last, which may follow from bytes
-        costs = [limit.cost(candidate) for candidate in narrowest]
+        costs = [limit.cost(design) for design in designs]
         if (least := min(costs)) > limit.most:
-            smallest = narrowest[costs.index(least)]
+            smallest = designs[costs.index(least)]
             raise UserError(
                 f"{limit.option} must admit the smallest candidate, {smallest} with {least}, "
                 f"but got {limit.most}"

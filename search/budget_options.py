@@ -35,6 +35,18 @@ def add_budget_options(group: argparse._ArgumentGroup, default: str) -> None:
     )
 
 
+def limits_asked(options: argparse.Namespace) -> bool:
+    """Whether one of the limits was given."""
+    names = ("max_parameters", "max_weight_bytes", "max_activation_bytes", "max_macs")
+    return any(getattr(options, name) is not None for name in names)
+
+
+def as_options(budget: Budget) -> str:
+    """The options that ask for `budget`."""
+    limits = [f"{limit.option} {limit.most}" for limit in budget.limits]
+    return " ".join([*limits, *([f"--weights {budget.weights}"] if budget.weights != "float32" else [])])
+
+
 def budget_of(options: argparse.Namespace, max_parameters: int | None = None) -> Budget:
     """The limits that the options of `add_budget_options` ask for.
 

@@ -156,7 +156,8 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
     except UserError as error:
         raise UserError(f"{options.reference} must fit the images of {dataset.title}, but {error}") from None
     budget = budget_of(options)
-    check_possible(budget, space)
+    # Nothing costs less for being wider, so the narrowest are enough to know.
+    check_possible(budget, space.narrowest())
     data = _data(dataset, folder, options.train_images)
     recipe = replace(FAST, epochs=options.epochs)
     return SearchSettings(

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
@@ -27,7 +28,7 @@ from search.command import (
 )
 from search.evaluation import retrain
 from search.execution.display import log_line, result_line
-from search.execution.runs import TrainingData
+from search.execution.runs import TrainingData, rehearse
 from search.execution.slots import open_slots
 from search.report.ablation_page import count_of, findings, write_ablation_report
 from search.settings import AblationSettings, ImageFacts, SettingsFile, engine_name, held_study
@@ -101,7 +102,8 @@ def _run(
     about |= {"question": question, "text": text}
     file = SettingsFile(settings, about, images=ImageFacts.of(dataset))
     with held_study(options.out, ablation.name, options.fresh, file, log_line) as folder:
-        with open_slots(slots, options.epoch_timeout, engine) as executor:
+        rehearsal = partial(rehearse, data)
+        with open_slots(slots, options.epoch_timeout, engine, rehearsal) as executor:
             num_seeds = dict.fromkeys(ablation.arms, ablation.num_seeds)
             runs = retrain(ablation.name, num_seeds, recipe, data, executor, folder)
         living = alive(runs, file.images)

@@ -31,6 +31,11 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f} %"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: 1 trial, 1,000 trials."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _number(text: str, low: float = -np.inf, high: float = np.inf, whole: bool = False) -> float:
     value = float(text)
     if not np.isnan(value) and ((whole and value % 1 != 0) or not low <= value <= high):

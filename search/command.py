@@ -6,6 +6,7 @@ import argparse
 import codecs
 import errno
 import io
+import os
 import platform
 import shlex
 import signal
@@ -254,12 +255,25 @@ def _degraded(error: UnicodeError) -> tuple[str, int]:
     return "".join(it if it.isascii() else "?" for it in text), error.end
 
 
+def _open_streams() -> None:
+    """Standard streams that the caller closed (`2>&-`) lead nowhere, here and in the workers.
+
+    Left closed, their places would be taken by the next files to be opened, and what is said would go there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode)  # noqa: SIM115  # takes the lowest place that is free
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+
+
 def run_command(parser: Parser, work: Callable[[], None]) -> int:
     """Do `work` and turn how it ends into an exit code and, unless it went well, one line on stderr.
 
     0 done, 2 a `UserError`, 1 another failure, 130 interrupted, by Ctrl-C or by the SIGTERM of a scheduler.
     What nobody foresaw is a fault of this program: its traceback is shown, and how to report it.
     """
+    _open_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     codecs.register_error("degraded", _degraded)
     for stream in (sys.stdout, sys.stderr):  # what cannot be shown must not end what was trained for an hour

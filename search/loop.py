@@ -18,7 +18,14 @@ from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display
 from search.execution.runs import Run, RunProgress, RunState, TrainingData
 from search.execution.schedule import Slots, train_runs
-from search.records import RunRecord, finished, finished_designs, keep_design
+from search.records import (
+    RunRecord,
+    finished,
+    finished_designs,
+    keep_design,
+    number_of,
+    to_be_tried_again,
+)
 from search.samplers import OnlyWanted, draw_wanted
 from search.settings import Reference, SearchSettings
 from search.stopping import is_exempt
@@ -44,27 +51,37 @@ def search(
     """Bring `study` to `num_trials` finished trials, then train the designs beside them.
 
     The reference is the first trial if the space holds it, whatever the budget, and beside the trials if not.
-    Every run is reported to the study as it ends; a trial that an earlier driver left
-    unfinished is resumed, under its own number, from where `checkpoints` have it. Fewer trials
-    come out if the space holds no more candidates within the budget.
+    Every run is reported to the study as it ends, but a failed one not before another run went well; a trial
+    that an earlier driver left unfinished is resumed, under its own number, from where `checkpoints` have it.
+    Fewer trials come out if the space holds no more candidates within the budget.
+
+    Raises:
+        Failure: more than MAX_FAILURES runs in a row failed. They are none of the study's then, and the next
+            call trains them again.
     """
     referee = _Referee(settings, finished(study))
     runs = _runs(study, settings, data, num_trials, with_designs, display)
     records = list(finished(study).values())
-    failures = 0
+    failed: list[tuple[Trial | NamedDesign, RunRecord]] = []  # in a row, the latest
     rungs = settings.stopping.rungs if settings.stopping else ()
     for key, progress in train_runs(runs, slots, display, checkpoints, referee.judge, rungs):
         record = RunRecord.of(progress)
-        failures = failures + 1 if record.state == RunState.FAILED else 0
-        if failures > MAX_FAILURES:
-            raise Failure(f"{failures} runs in a row failed, the last because of {record.reason}")
-        with uninterrupted():
-            if not isinstance(key, NamedDesign):
-                _tell(study, key, record)
-                records.append(record)
-            elif record.state != RunState.FAILED:  # which the next call tries again
-                keep_design(study, key.name, record)
+        if record.state == RunState.FAILED:
+            failed.append((key, record))
+            if len(failed) > MAX_FAILURES:
+                raise Failure(
+                    f"{len(failed)} runs in a row failed, the last because of {record.reason}; none of them "
+                    "counts, and the same command tries them again"
+                )
+            continue
+        for ended, its_record in (*failed, (key, record)):
+            _keep(study, ended, its_record)
+        records += [its_record for _, its_record in (*failed, (key, record))]
+        failed.clear()
         display.note(_so_far([*records, *finished_designs(study).values()], settings.reference))
+
+    for key, record in failed:
+        _keep(study, key, record)
 
 
 def num_runs(study: Study, settings: SearchSettings, num_trials: int, with_designs: bool) -> tuple[int, int]:
@@ -79,7 +96,14 @@ def num_runs(study: Study, settings: SearchSettings, num_trials: int, with_desig
         if design.name not in beside and str(design.architecture(settings.task)) not in trained
     ]
     num_done = len(records) + len(beside)
-    return num_done + max(num_trials - len(records), 0) + len(missing), num_done
+    to_train = _num_to_train(study, num_trials) + len(missing)
+    num_done -= len(to_be_tried_again(study))
+    return num_done + to_train, num_done
+
+
+def _num_to_train(study: Study, num_trials: int) -> int:
+    """How many trials bring `study` to `num_trials`, with what is to be tried again."""
+    return max(num_trials - len(finished(study)), 0) + len(to_be_tried_again(study))
 
 
 class _Referee:
@@ -99,13 +123,14 @@ class _Referee:
             return progress
         size = num_parameters(architecture)
         curve = [epoch.val_accuracy for epoch in progress.epochs if epoch.val_accuracy is not None]
-        rivals = [rival for number, rival in self._curves.items() if number != key.number]
-        self._curves[key.number] = (size, curve)
+        own_number = number_of(key)
+        rivals = [rival for number, rival in self._curves.items() if number != own_number]
+        self._curves[own_number] = (size, curve)
         better = rule.num_better_than(size, curve, rivals)
         # A design that is a candidate as well is shown beside the front, so it is trained to its end.
         if better < rule.num_better or architecture in self._designs or progress.spared_at is not None:
             return progress
-        if is_exempt(self._settings.seed, key.number):
+        if is_exempt(self._settings.seed, own_number):
             return replace(progress, spared_at=len(curve))
         candidates = "1 candidate" if better == 1 else f"{better} candidates"
         reason = (
@@ -113,6 +138,15 @@ class _Referee:
             f"had at least {100 * rule.margin:g} % fewer errors"
         )
         return replace(progress, stopped=reason)
+
+
+def _keep(study: Study, key: Trial | NamedDesign, record: RunRecord) -> None:
+    """Keep the record of a run that is over; not of a design that failed, which the next call tries again."""
+    with uninterrupted():
+        if not isinstance(key, NamedDesign):
+            _tell(study, key, record)
+        elif record.state != RunState.FAILED:
+            keep_design(study, key.name, record)
 
 
 def _tell(study: Study, trial: Trial, record: RunRecord) -> None:
@@ -136,14 +170,14 @@ def _runs(
     """The trials that are missing, then the designs that are."""
     records = finished(study).values()
     seen = {record.architecture for record in (*records, *finished_designs(study).values())}
-    missing = num_trials - len(records)
-    for trial, architecture in islice(_candidates(study, settings, seen), max(missing, 0)):
+    missing = _num_to_train(study, num_trials)
+    for trial, architecture in islice(_candidates(study, settings, seen), missing):
         missing -= 1
         seen.add(str(architecture))
-        seed = SEARCH_SEEDS * (settings.seed + 1) + trial.number
+        seed = SEARCH_SEEDS * (settings.seed + 1) + number_of(trial)
         yield trial, Run(architecture, settings.recipe, seed, data)
     if missing > 0:
-        display.say(f"the space has no more candidates of at most {settings.max_parameters:,} parameters")
+        display.say(f"the space has no more candidates within {settings.budget}")
     # The reference is what the others are held against, so every study holds it.
     designs = [*enumerate(settings.designs if with_designs else settings.designs[:1])]
     # Those that take longest first, so that no slot has to wait for another at the end.
@@ -167,7 +201,7 @@ def _candidates(
     space, reference = settings.space, settings.reference_architecture
 
     def is_wanted(architecture: Architecture) -> bool:
-        return str(architecture) not in seen and num_parameters(architecture) <= settings.max_parameters
+        return str(architecture) not in seen and settings.budget.admits(architecture)
 
     def suggested(number: int, begin: Callable[[], Trial]) -> tuple[Trial, Architecture | None] | None:
         """Trial `number` and its candidate, if it makes one; None if the space has no more."""
@@ -191,7 +225,8 @@ def _candidates(
         # Its driver died while it was being suggested. The rest is suggested now: with one worker the very
         # same; with several the study may have grown, and the two parts make what is not wanted.
         _, candidate = suggested(left.number, partial(Trial, study, left._trial_id)) or (trial, None)
-        if candidate is not None and (is_wanted(candidate) or candidate == reference):
+        is_again = number_of(trial) != trial.number
+        if candidate is not None and (is_wanted(candidate) or candidate == reference or is_again):
             yield trial, candidate
         else:
             study.tell(trial, state=TrialState.FAIL)

@@ -119,6 +119,14 @@ def accuracy_interval(accuracies: Values, prior: Prior, confidence: float = CONF
     return Interval(mean, min(mean, max(low, 0.0)), max(mean, high))
 
 
+def one_error_below(interval: Interval, num_live: int, prior: Prior, confidence: float = CONFIDENCE) -> float:
+    """The accuracy one standard error below the mean whose `accuracy_interval` of `num_live` runs this is."""
+    log_low, log_high = (float(log_errors([it], prior.num_images)[0]) for it in (interval.low, interval.high))
+    quantile = float(stats.t.ppf((1 + confidence) / 2, prior.degrees_of_freedom + num_live - 1))
+    log_mean = float(log_errors([interval.mean], prior.num_images)[0])
+    return 1 - float(np.exp(log_mean + (log_low - log_high) / 2 / quantile))
+
+
 def seed_columns(accuracies: Values, prior: Prior) -> dict[str, float]:
     """Of one design's test accuracies, as tables name them; NaN, but for the counts, if no run lived."""
     values = np.asarray(accuracies, dtype=np.float64)

@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from search.execution.runs import RunProgress, RunState
@@ -73,21 +74,50 @@ class RunRecord:
         )
 
 
-# Of each study by trial: a finished trial never changes, and every suggestion asks for all of them.
+NUMBER = "number"  # the attribute of a trial of Optuna's that tries one of ours again
+# Of each study by Optuna's number: a finished trial never changes, and every suggestion asks for all.
 _READ: WeakKeyDictionary[Study, dict[int, RunRecord]] = WeakKeyDictionary()
+
+
+def number_of(trial: Trial | FrozenTrial) -> int:
+    """The number of our trial that Optuna's is an attempt at: its own, but for what is tried again."""
+    return int(trial.user_attrs.get(NUMBER, trial.number))
+
+
+def finished_trials(study: Study) -> dict[int, FrozenTrial]:
+    """Of each trial that was finished, by its number, the latest attempt that was."""
+    return {
+        number_of(trial): trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.is_finished() and "record" in trial.user_attrs
+    }
 
 
 def finished(study: Study) -> dict[int, RunRecord]:
     """The records of the finished trials by number: trained to their end, stopped, diverged, or failed."""
-    records = _READ.setdefault(study, {})
-    finished_trials = {
-        trial.number: trial
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state.is_finished() and "record" in trial.user_attrs
+    read = _READ.setdefault(study, {})
+    trials = finished_trials(study)
+    for trial in trials.values():
+        if trial.number not in read:
+            read[trial.number] = RunRecord.read(trial.user_attrs["record"])
+    return {number: read[trial.number] for number, trial in trials.items()}
+
+
+def to_be_tried_again(study: Study) -> set[int]:
+    """The numbers of the finished trials that `try_failed_again` asked for and that are not over again."""
+    states = (TrialState.RUNNING, TrialState.WAITING)
+    return {
+        number_of(it) for it in study.get_trials(deepcopy=False, states=states) if NUMBER in it.user_attrs
     }
-    for number in finished_trials.keys() - records.keys():
-        records[number] = RunRecord.read(finished_trials[number].user_attrs["record"])
-    return {number: records[number] for number in finished_trials}
+
+
+def try_failed_again(study: Study) -> None:
+    """Have each FAILED trial tried once more, under its number and so with its seed."""
+    asked = to_be_tried_again(study)
+    trials = finished_trials(study)
+    for number, record in finished(study).items():
+        if record.state == RunState.FAILED and number not in asked:
+            study.enqueue_trial(trials[number].params, user_attrs={NUMBER: number})
 
 
 def finished_designs(study: Study) -> dict[str, RunRecord]:

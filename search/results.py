@@ -12,7 +12,7 @@ from optuna.study import Study
 from lightcnn.cost import num_parameters
 from search.evaluation import kept_runs
 from search.pareto import front
-from search.records import finished, finished_designs
+from search.records import finished, finished_designs, finished_trials
 from search.settings import SearchSettings, SettingsFile, read
 from search.standing import candidates, with_retraining
 from search.storage import SETTINGS, look_at_study
@@ -30,7 +30,7 @@ def study_tables(study: Study, settings: SearchSettings) -> dict[str, pd.DataFra
     """
     records = finished(study)
     trials = TRIALS.frame({"trial": number, **asdict(it)} for number, it in sorted(records.items()))
-    judged = candidates(trials, settings.max_parameters)
+    judged = candidates(trials, settings)
     on_front = judged.iloc[front(judged["num_parameters"], judged["val_accuracy"].astype(float))]
 
     beside = finished_designs(study)
@@ -57,11 +57,11 @@ def study_tables(study: Study, settings: SearchSettings) -> dict[str, pd.DataFra
     ]
     times = [
         {
-            "trial": trial.number,
+            "trial": number,
             "ended_at": f"{trial.datetime_complete.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
         }
-        for trial in study.get_trials(deepcopy=False)
-        if trial.number in records and trial.datetime_complete is not None
+        for number, trial in sorted(finished_trials(study).items())
+        if trial.datetime_complete is not None
     ]
     return {
         TRIALS.file: trials,

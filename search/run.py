@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,14 @@ import optuna
 from optuna.study import Study
 
 from lightcnn.architecture import Task, parse
-from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS, WHITE, Dataset
 from lightcnn.designs import DESIGNS
 from lightcnn.errors import Failure, UserError
 from lightcnn.fetching import find_dataset
 from lightcnn.splitting import class_quotas
 from lightcnn.training import FAST
+from search.budget import check_possible
+from search.budget_options import budget_of
 from search.cells import rows
 from search.command import (
     about_this_run,
@@ -33,11 +35,11 @@ from search.command import (
 from search.evaluation import Arm, kept_runs, retrain
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Ahead, Display, log_line
-from search.execution.runs import RunState, TrainingData
+from search.execution.runs import RunState, TrainingData, rehearse
 from search.execution.slots import open_slots
 from search.forecast import retraining_ahead
 from search.loop import num_runs, search
-from search.records import RunRecord, finished, finished_designs
+from search.records import RunRecord, finished, finished_designs, try_failed_again
 from search.report.page import open_page, write_report
 from search.report.terminal import print_findings
 from search.results import study_tables, write_tables
@@ -86,6 +88,8 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     file = SettingsFile(settings, about, placed_texts, images)
     with held_study(options.out, name, options.fresh, file, log_line) as folder:
         study = open_study(folder, log_line)
+        if options.retry_failed:
+            try_failed_again(study)
         kept_runs(folder)  # damage by hand is better reported now than when the search is done
         with_designs = not options.no_baselines
         all_images = replace(data, num_validation=0, num_train_images=None)
@@ -111,7 +115,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
 
         with (
             finally_written(folder, study),
-            open_slots(slots, options.epoch_timeout, engine) as executor,
+            open_slots(slots, options.epoch_timeout, engine, partial(rehearse, data)) as executor,
         ):
             with Display(
                 "search",
@@ -123,7 +127,10 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
                 checkpoints = Checkpoints(folder, display.say)
                 search(study, settings, data, options.trials, with_designs, executor, display, checkpoints)
             if all(record.state == RunState.FAILED for record in finished(study).values()):
-                raise Failure(f"no trial could be trained; see the reasons in {folder / 'trials.csv'}")
+                raise Failure(
+                    f"no trial could be trained, for the reasons in {folder / 'trials.csv'}; --retry-failed "
+                    "tries them again"
+                )
             if options.seeds:
                 retrain("re-training", arms(), settings.recipe, all_images, executor, folder)
         print_findings(folder, list(placed_texts))
@@ -175,12 +182,9 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
         reference = Reference.of(options.reference, task)
     except UserError as error:
         raise UserError(f"{options.reference} must fit the images of {dataset.title}, but {error}") from None
-    least = space.smallest()
-    if options.max_parameters < num_parameters(least):
-        raise UserError(
-            f"--max-parameters must admit the smallest candidate, {least} with {num_parameters(least)}, "
-            f"but got {options.max_parameters}"
-        )
+    budget = budget_of(options)
+    # Nothing costs less for being wider, so the narrowest are enough to know.
+    check_possible(budget, space.narrowest())
     data = _data(dataset, folder, options.train_images)
     recipe = replace(FAST, epochs=options.epochs)
     return SearchSettings(
@@ -189,7 +193,7 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
         recipe=recipe,
         seed=options.seed,
         sampler=options.sampler,
-        max_parameters=options.max_parameters,
+        budget=budget,
         data=DataSettings.of(data),
         stopping=None if options.no_early_stopping else default_rule(recipe.epochs),
     ), data

@@ -9,6 +9,7 @@ from lightcnn.data import DATASETS
 from lightcnn.decoding import colour
 from lightcnn.training import FAST
 from search.allocation import LEAST_CHANCE
+from search.budget_options import MAX_PARAMETERS, add_budget_options
 from search.command import (
     Parser,
     add_data_options,
@@ -64,13 +65,6 @@ def parser() -> Parser:
         help="what transparent images of your own are laid on, a name or #rrggbb; by default white",
     )
     group.add_argument(
-        "--max-parameters",
-        type=at_least(1),
-        default=30_000,
-        metavar="P",
-        help="larger candidates are refused before training and are no trials",
-    )
-    group.add_argument(
         "--widths",
         type=_widths,
         default=Space.widths,
@@ -117,6 +111,15 @@ def parser() -> Parser:
     group.add_argument(
         "--no-baselines", action="store_true", help="do not train the hand-made designs as well"
     )
+    group.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="train the FAILED trials of an earlier call again, under their numbers and with their seeds",
+    )
+    group = it.add_argument_group(
+        "what a candidate may cost", "What costs more is refused before training and is no trial."
+    )
+    add_budget_options(group, f"{MAX_PARAMETERS:,}, or what --max-weight-bytes has room for")
     group = it.add_argument_group("what is re-trained on all training images and tested")
     group.add_argument(
         "--seeds",

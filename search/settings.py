@@ -20,12 +20,13 @@ from lightcnn.data import DATASETS, WHITE, Dataset, recorded_sums
 from lightcnn.designs import DESIGNS, LIGHTCNN, NamedDesign, designs_for
 from lightcnn.errors import UserError
 from lightcnn.training import Recipe
+from search.budget import Budget
 from search.execution.runs import TrainingData
 from search.space import Space
 from search.stopping import StoppingRule
 from search.storage import JOURNAL, SETTINGS, move_aside, only_driver, study_folder, write_whole
 
-FORMAT = 2  # of settings.json; 1 had no number
+FORMAT = 3  # of settings.json; 1 had no number
 
 S = TypeVar("S")
 Colour = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
@@ -91,7 +92,7 @@ class SearchSettings:
     recipe: Recipe
     seed: int
     sampler: str
-    max_parameters: int
+    budget: Budget
     data: DataSettings
     stopping: StoppingRule | None = None  # None: every run is trained to its end
     engine: Engine = "torch"  # what trained on the CPU; earlier versions had nothing else
@@ -187,8 +188,8 @@ def read(path: Path, kind: type[S]) -> SettingsFile[S]:
     number = content.get("format", 1)
     if not isinstance(number, int) or number > FORMAT:
         raise UserError(f"{path} must be of format {FORMAT} or earlier, but is of format {number!r}")
-    if number == 1 and kind is SearchSettings:
-        _upgrade_search(content["settings"])
+    if kind is SearchSettings:
+        _upgrade_search(content["settings"], number)
     try:
         settings = TypeAdapter(kind).validate_json(json.dumps(content["settings"]), strict=True)
         images = TypeAdapter(ImageFacts).validate_json(json.dumps(content.get("images", {})), strict=True)
@@ -208,12 +209,19 @@ def read(path: Path, kind: type[S]) -> SettingsFile[S]:
     )
 
 
-def _upgrade_search(settings: dict[str, Any]) -> None:
-    """What format 1 said otherwise, or did not say: the task stood apart, the reference was LightCNN."""
-    task, space = settings.pop("task", None), settings.get("space")
-    if isinstance(space, dict):
-        space.setdefault("task", task)
-    settings.setdefault("reference", {"name": "LightCNN", "architecture": LIGHTCNN})
+def _upgrade_search(settings: dict[str, Any], number: int) -> None:
+    """What formats before `number` + 1 said otherwise, or did not say.
+
+    In format 1 the task stood apart, and the reference was LightCNN; up to format 2 a budget was one of
+    parameters.
+    """
+    if number < 2:
+        task, space = settings.pop("task", None), settings.get("space")
+        if isinstance(space, dict):
+            space.setdefault("task", task)
+        settings.setdefault("reference", {"name": "LightCNN", "architecture": LIGHTCNN})
+    if number < 3 and "max_parameters" in settings:
+        settings["budget"] = {"max_parameters": settings.pop("max_parameters")}
 
 
 @contextmanager

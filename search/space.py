@@ -13,7 +13,6 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.trial import Trial
 
 from lightcnn.architecture import Architecture, Task, template
-from lightcnn.cost import num_parameters
 from lightcnn.errors import UserError
 
 MAX_WIDTH = 999_999  # what an architecture's text can say
@@ -159,17 +158,14 @@ class Space:
             pass  # an inactive head
         return candidate
 
-    def smallest(self) -> Architecture:
-        """The member of the space with the fewest parameters."""
+    def narrowest(self) -> list[Architecture]:
+        """Of each depth and head the member with the narrowest blocks."""
         low = self.widths[0]
-        return min(
-            (
-                template((low,) * num_blocks, head, self.task)
-                for num_blocks, head in product(range(1, self.depth + 1), self.heads)
-                if head in self._active_heads(num_blocks)
-            ),
-            key=num_parameters,
-        )
+        return [
+            template((low,) * num_blocks, head, self.task)
+            for num_blocks, head in product(range(1, self.depth + 1), self.heads)
+            if head in self._active_heads(num_blocks)
+        ]
 
     def _active_heads(self, num_blocks: int) -> tuple[str, ...]:
         side = self.task.image_size >> (num_blocks - 1)

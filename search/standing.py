@@ -49,7 +49,7 @@ def seeds_of_arms(
     decisive = [str(arm.architecture) for arm in judged]
     chances: dict[str, float] = {}
     nugget = 0.0
-    known = _searched(candidates(trials, settings.max_parameters))
+    known = _searched(candidates(trials, settings))
     believed = posterior_of(known, validation_runs(known, settings, images), {}, settings, images)
     if believed is not None:
         chances, nugget = believed.front_probability(), believed.joint.nugget
@@ -63,9 +63,11 @@ def seeds_of_arms(
     return {named[parse(text, settings.task)]: count for text, count in seeds.items()}
 
 
-def candidates(trials: pd.DataFrame, max_parameters: int) -> pd.DataFrame:
+def candidates(trials: pd.DataFrame, settings: SearchSettings) -> pd.DataFrame:
     """The trials that were trained to their end and are within the budget."""
-    return trials[(trials["state"] == RunState.COMPLETE) & (trials["num_parameters"] <= max_parameters)]
+    complete = trials[trials["state"] == RunState.COMPLETE]
+    within = [settings.budget.admits(parse(text, settings.task)) for text in complete["architecture"]]
+    return complete[np.array(within, dtype=bool)]
 
 
 def with_retraining(
@@ -104,7 +106,7 @@ def with_retraining(
         table.merge(means, how="left", on="architecture")
         for table in (tables[TRIALS.file], tables[FRONT.file], designs)
     )
-    judged = candidates(trials, settings.max_parameters)
+    judged = candidates(trials, settings)
     known = list(dict.fromkeys(judged["architecture"]))
     searched = _searched(judged) | _searched(designs)
     believed = posterior_of(

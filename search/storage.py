@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study, create_study, get_all_study_names, load_study
 
 from lightcnn.errors import UserError
@@ -123,14 +125,14 @@ def open_study(folder: Path, say: Callable[[str], None]) -> Study:
     The caller holds `only_driver`. A last line that a dying driver tore is cut off, and said.
 
     Raises:
-        UserError: the journal is damaged elsewhere.
+        UserError: the journal is damaged elsewhere, or of a later Optuna.
     """
     path = folder / JOURNAL
     _heal(path, say)
     # Optuna's own lock, left by a driver that died while it wrote; no other driver can be alive.
     path.with_name(f"{JOURNAL}.lock").unlink(missing_ok=True)
     try:
-        storage = JournalStorage(JournalFileBackend(str(path)))
+        storage = _journal(path)
         return create_study(
             # The folder may have been renamed since.
             study_name=next(iter(get_all_study_names(storage)), folder.name),
@@ -139,25 +141,44 @@ def open_study(folder: Path, say: Callable[[str], None]) -> Study:
             load_if_exists=True,
         )
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
-        raise UserError(
-            f"{path} must be an Optuna journal, but is damaged ({error}); --fresh starts over"
-        ) from None
+        raise UserError(f"{_unreadable(path, error)}; --fresh starts over") from None
 
 
 def look_at_study(folder: Path) -> Study:
     """The Optuna study kept in `folder`, to be read only; its driver may go on writing meanwhile.
 
     Raises:
-        UserError: there is no journal, or it is damaged.
+        UserError: there is no journal, or it is damaged, or of a later Optuna.
     """
     path = folder / JOURNAL
     if not path.exists():
         raise UserError(f"{path} must exist")
     try:
-        storage = JournalStorage(JournalFileBackend(str(path)))
+        storage = _journal(path)
         return load_study(study_name=get_all_study_names(storage)[0], storage=storage)
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError, IndexError) as error:
-        raise UserError(f"{path} must be an Optuna journal, but is damaged ({error})") from None
+        raise UserError(_unreadable(path, error)) from None
+
+
+def _journal(path: Path) -> JournalStorage:
+    # Optuna's other lock, its default, is a symbolic link, which not every file system has.
+    return JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path))))
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    """Why Optuna cannot read the journal: it is damaged, or it is whole and of a later version."""
+    try:
+        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+        is_whole = bool(lines) and all(isinstance(line["op_code"], int) for line in lines)
+    except (ValueError, KeyError, TypeError):
+        is_whole = False
+    if not is_whole:
+        return f"{path} must be an Optuna journal, but is damaged ({error})"
+    here = version("optuna")
+    return (
+        f"{path} must be a journal that Optuna {here} can read, but holds what that does not know "
+        f"({type(error).__name__}: {error}); the later version that wrote it reads it"
+    )
 
 
 def _heal(path: Path, say: Callable[[str], None]) -> None:

@@ -36,6 +36,7 @@ from lightcnn.architecture import Architecture
 from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch, Piece
+from search.budget import Budget
 from search.command import Parser, about_this_run, run_command
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display
@@ -54,7 +55,7 @@ SETTINGS = SearchSettings(
     recipe=FAST,
     seed=0,
     sampler="surrogate",
-    max_parameters=30_000,
+    budget=Budget(30_000),
     data=DataSettings.of(DATA),
     stopping=StoppingRule(rungs=(2, 4), num_better=1_000_000, margin=0.0),
 )

@@ -12,6 +12,7 @@ from lightcnn.architecture import Task
 from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS
 from lightcnn.training import FAST, Epoch, Piece
+from search.budget import Budget
 from search.execution.display import Display
 from search.execution.runs import TrainingData, train_piece
 from search.execution.slots import SlotExecutor
@@ -29,7 +30,7 @@ SETTINGS = SearchSettings(
     recipe=replace(FAST, epochs=2),
     seed=0,
     sampler="random",
-    max_parameters=30_000,
+    budget=Budget(30_000),
     data=DataSettings.of(DATA),
 )
 
@@ -100,6 +101,9 @@ class Watching(list):
     def show(self, key, progress):
         self.append((key, len(progress.epochs)))
 
+    def say(self, line):
+        self.append(line)
+
 
 def new_study():
     """An empty study in memory: accuracy up, parameters down."""
@@ -141,7 +145,7 @@ def study_where(log_error, number=60, stopped=0, settings=SETTINGS):
     drawn = {}
     while len(drawn) < number:
         candidate = settings.space.draw(rng)
-        if num_parameters(candidate) <= settings.max_parameters:
+        if settings.budget.admits(candidate):
             drawn[str(candidate)] = candidate
     trials, curves = [], []
     for i, (text, candidate) in enumerate(drawn.items()):

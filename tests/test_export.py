@@ -15,18 +15,20 @@ import torch
 from safetensors.torch import load_file
 
 from lightcnn.architecture import Task, parse
-from lightcnn.cost import num_parameters
+from lightcnn.cost import num_parameters, peak_activation_bytes, weight_bytes
 from lightcnn.data import DATASETS, load_training_images
+from lightcnn.errors import UserError
 from lightcnn.initialisation import INITIALISATIONS
 from lightcnn.network import build
 from lightcnn.training import FAST, trained_network
 from search.ablation import Ablation
 from search.ablation_command import main as run_ablation
+from search.budget import Budget
 from search.evaluation import Arm, one_network
 from search.export import formats
 from search.export.__main__ import best_within, main
 from search.export.c_compiled import c_compiler, cortex_compiler
-from search.export.model_card import design_accuracy, int8_bytes, own_accuracies
+from search.export.model_card import design_accuracy, own_accuracies
 from search.export.onnx_file import onnx_runner
 from search.export.runner import largest_difference
 
@@ -174,31 +176,43 @@ def test_damaged_weights_are_told(tmp_path, damaged):
         one_network(parse("2-gap", MNIST), None, None, None, tmp_path)
 
 
+SMALL, FAIR, FRAGILE, LARGE = "2-gap", "8-gap", "4-pool2", "8-16-gap"  # 50, 170, 210, 1,418 parameters
+
+
 def test_a_budget_picks_by_validation_unless_fresh_seeds_fail_to_train():
-    front = pd.DataFrame(
-        [
-            # The test accuracies would choose the other way round.
-            ("small", 100, 0.90, 0.93, 0.99),
-            ("fair", 200, 0.95, 0.97, 0.90),
-            ("fragile", 300, 0.96, 0.55, 0.91),
-            ("large", 400, 0.97, np.nan, 0.89),
-        ],
-        columns=[
-            "architecture",
-            "num_parameters",
-            "val_accuracy",
-            "train_accuracy_mean",
-            "test_accuracy_mean",
-        ],
-    )
-    chosen = [best_within(front, budget)["architecture"] for budget in (100, 299, 300, 400)]
-    assert chosen == ["small", "fair", "fair", "large"]
-    searched = front.drop(columns=["train_accuracy_mean", "test_accuracy_mean"])
-    assert best_within(searched, 300)["architecture"] == "fragile"
-    with pytest.raises(ValueError, match=r"--budget must admit .* 100 parameters, but got 99"):
-        best_within(front, 99)
-    with pytest.raises(ValueError, match="no line"):
-        best_within(front[:0], 99)
+    names = ["architecture", "val_accuracy", "train_accuracy_mean", "test_accuracy_mean"]
+    lines = [
+        # The test accuracies would choose the other way round.
+        (SMALL, 0.90, 0.93, 0.99),
+        (FAIR, 0.95, 0.97, 0.90),
+        (FRAGILE, 0.96, 0.55, 0.91),
+        (LARGE, 0.97, np.nan, 0.89),
+    ]
+    candidates = pd.DataFrame(lines, columns=names)
+
+    def best(budget, among=candidates):
+        return str(best_within(among, budget, MNIST))
+
+    assert [best(Budget(it)) for it in (50, 209, 210, 1_418)] == [SMALL, FAIR, FAIR, LARGE]
+    searched = candidates.drop(columns=["train_accuracy_mean", "test_accuracy_mean"])
+    assert best(Budget(210), searched) == FRAGILE
+    equals = candidates.assign(val_accuracy=0.9, train_accuracy_mean=0.99)
+    assert best(Budget(1_418), equals) == SMALL
+    # Limits that hold at once, on costs in which the candidates are in another order.
+    activations = [peak_activation_bytes(parse(it, MNIST)) for it in (SMALL, FAIR, FRAGILE, LARGE)]
+    assert activations == [9_408, 28_224, 15_680, 31_360]
+    assert best(Budget(1_418, max_activation_bytes=28_223), searched) == FRAGILE
+    assert best(Budget(1_418, max_activation_bytes=31_359)) == FAIR
+    assert best(Budget(1_418, max_activation_bytes=7_840, weights="int8")) == LARGE
+    assert best(Budget(1_418, max_macs=60_000)) == FAIR
+    with pytest.raises(UserError, match=r"--max-parameters must admit .* 2-gap with 50, but got 49"):
+        best(Budget(49))
+    with pytest.raises(
+        UserError, match=r"--max-activation-bytes must admit .* 2-gap with 9408, but got 8000"
+    ):
+        best(Budget(1_418, max_activation_bytes=8_000))
+    with pytest.raises(UserError, match="it has none"):
+        best(Budget(99), candidates[:0])
 
 
 def test_a_budget_on_the_command_line(study, taken, tmp_path, capsys):
@@ -211,11 +225,15 @@ def test_a_budget_on_the_command_line(study, taken, tmp_path, capsys):
     to = tmp_path / "small.safetensors"
     assert main([str(it) for it in (tmp_path / "tiny", "--budget", least, "--to", to)]) == 0
     card = (tmp_path / "small.md").read_text(encoding="utf-8")
-    assert card.startswith(f"# {text}\n") and f"with {least:,} parameters or fewer" in card
+    assert card.startswith(f"# {text}\n") and f"of the study within {least:,} parameters: by" in card
+    assert f"search.export tiny --max-parameters {least} --to small.safetensors" in card
     assert "The design: validation accuracy" in card and "was not trained again" in card
-    said = refused(capsys, study, "--budget", least - 1, "--to", to)
+    said = refused(capsys, study, "--max-parameters", least - 1, "--to", to)
     assert said == (
-        f"--budget must admit the smallest design of the front, {least} parameters, but got {least - 1}"
+        f"--max-parameters must admit the smallest candidate, {text} with {least}, but got {least - 1}"
+    )
+    assert "--max-macs must admit" in refused(
+        capsys, study, "--max-macs", 9, "--max-weight-bytes", 10**6, "--to", to
     )
 
 
@@ -241,7 +259,10 @@ def test_what_cannot_be_asked_for_is_told_in_a_line(study, tmp_path, capsys, mon
         capsys, study, "--design", "8-gap", "--to", tmp_path / "file" / "m.c"
     )
     assert "required" in refused(capsys, study, *to)
-    assert "not allowed with" in refused(capsys, study, "--design", "8-gap", "--budget", 9, *to)
+    for limit in ("--budget", "--max-macs"):
+        assert refused(capsys, study, "--design", "8-gap", limit, 9, *to) == (
+            "--design is not allowed with limits such as --max-parameters"
+        )
     shutil.copytree(study, tmp_path / "tiny")
     other = ["--to", tmp_path / "n.onnx"]
     for damage in ("[]", '{"settings": {"task": {"image_size": 28}}}', json.dumps({"settings": []})):
@@ -271,7 +292,7 @@ def test_figures_of_the_card():
     once = {**retrained, "num_seeds": 1.0, "test_accuracy_low": np.nan, "test_accuracy_high": np.nan}
     assert design_accuracy(once) == "test accuracy 98.94 % with one seed, which gives no interval"
     light = parse("8-16-32-gap", MNIST)
-    assert int8_bytes(light) == (72 + 1152 + 4608 + 320) + (4 + 4) * (8 + 16 + 32 + 10)
+    assert weight_bytes(light, "int8") == (72 + 1152 + 4608 + 320) + (4 + 4) * (8 + 16 + 32 + 10)
     assert num_parameters(light) == 6218
     network, int8 = np.arange(1000) >= 10, np.arange(1000) >= 14
     int8[0] = True
@@ -297,6 +318,7 @@ def test_an_ablations_design_is_taken_away(tmp_path, mnist_folder, capsys):
     assert pd.read_csv(folder / "test_readings.csv")["exported"].tolist()[1:] == ["2-flatten"]
     capsys.readouterr()
     assert refused(capsys, folder, "--budget", 100, "--to", target) == (
-        f"--budget needs the front of a search, but {folder} holds an ablation; --design takes one"
+        f"limits need the candidates of a search, but {folder} holds an ablation; --design takes one of its "
+        "arms"
     )
     assert "with GAP; without GAP" in refused(capsys, folder, "--design", "8-x", "--to", target)

@@ -1,6 +1,7 @@
 """What the page shows of a search's course, apart from drawing. Run: pytest tests/test_history.py"""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from fakes import MNIST, study_of
 
 from lightcnn.architecture import parse, plan
 from lightcnn.operations import Relu
+from search.moderation import MNIST as MODERATION
 from search.pareto import hypervolume
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
@@ -108,6 +110,10 @@ def test_the_catalogue_has_each_design_once_with_its_layers():
     assert (light.name, light.state, light.num_parameters) == ("LightCNN", "named", 6218)
     assert (ultra.name, four.name) == ("Ultra-Light", None)
     assert (four.state, four.val_accuracy, four.num_macs) == ("front", 0.93, 28 * 28 * 36 + 40)
+    costs = (four.weight_bytes, four.weight_bytes_int8, four.peak_activation_bytes_int8)
+    assert costs == (360, 76 + 8 * 14, 784 + 4 * 784)
+    error = math.sqrt(MODERATION.variance(0.07))  # of the log error of the one run
+    assert four.one_error_below == pytest.approx(1 - 0.07 * math.exp(error))
     assert (five.state, five.val_accuracy) == ("stopped early", None)  # not its last word
     assert list(four.layers) == [it for it in plan(parse("4-gap", MNIST)) if not isinstance(it, Relu)]
     columns = as_columns([light, ultra, four, five])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fakes import MNIST, SETTINGS
 
+from search.budget import Budget
 from search.report import summaries
 from search.report.importance import LEAST_TRIALS, importance
 from search.report.plots import importance_figure
@@ -58,7 +59,7 @@ def test_a_width_counts_only_where_the_block_is_there():
 
 
 def test_at_equal_size_a_budget_below_the_reference_counts():
-    small = replace(TWO_HEADS, max_parameters=2_000)
+    small = replace(TWO_HEADS, budget=Budget(2_000))
     found = importance(fakes.study_where(lambda it: -3.0, settings=small, number=40))
     assert found is None or found.sizes[1] <= 2_000
 

@@ -12,9 +12,11 @@ from optuna.trial import TrialState
 
 from lightcnn.architecture import parse
 from lightcnn.designs import DESIGNS, LIGHTCNN
+from lightcnn.errors import Failure
 from lightcnn.training import FAST, Epoch, Piece
-from search.loop import SEARCH_SEEDS
-from search.records import finished, finished_designs
+from search.budget import Budget
+from search.loop import SEARCH_SEEDS, num_runs
+from search.records import finished, finished_designs, to_be_tried_again, try_failed_again
 from search.results import study_tables
 from search.samplers import SAMPLERS
 from search.settings import Reference
@@ -40,14 +42,14 @@ def test_as_many_trials_as_asked_each_another_candidate(sampler):
 
 def test_candidates_over_budget_are_refused_and_no_trials():
     study = new_study()
-    slots = run(study, replace(SETTINGS, max_parameters=700), trials=10)
+    slots = run(study, replace(SETTINGS, budget=Budget(700)), trials=10)
     sizes = [record.num_parameters for record in finished(study).values()]
     assert sizes[0] == 6_218  # LightCNN, which every study holds
     assert len(sizes) == 10
     assert max(sizes[1:]) <= 700
     assert len(slots.jobs) == 20
     assert list(finished(study)) == list(range(10))  # what was refused took no number
-    front = study_tables(study, replace(SETTINGS, max_parameters=700))["front.csv"]
+    front = study_tables(study, replace(SETTINGS, budget=Budget(700)))["front.csv"]
     assert front["num_parameters"].max() <= 700
 
 
@@ -56,7 +58,7 @@ def test_a_space_that_is_used_up_ends_the_search(monkeypatch, capsys):
     study = new_study()
     space = Space(MNIST, widths=(2, 4), max_blocks=1, heads=("gap", "flatten"))
     run(study, replace(SETTINGS, space=space, reference=Reference.of("4-gap", MNIST)), trials=10)
-    assert "the space has no more candidates of at most 30,000 parameters" in capsys.readouterr().err
+    assert "the space has no more candidates within 30,000 parameters" in capsys.readouterr().err
     # widths 2, 3, 4 with GAP; with flatten 2 * 784 * 10 weights and more, of which 2 and 3 are within 30,000
     assert {record.architecture for record in finished(study).values()} == {
         *("2-gap", "3-gap", "4-gap", "2-flatten", "3-flatten")
@@ -238,13 +240,60 @@ def test_parts_of_two_suggestions_that_are_not_wanted_are_given_up():
     assert list(finished(study)) == [0, 1, 2, 4, 5, 6] and study.trials[3].state == TrialState.FAIL
 
 
-def test_runs_that_keep_failing_end_the_search():
+def test_runs_that_keep_failing_end_the_search_and_use_up_no_trial():
+    study, whole = new_study(), new_study()
+    for _ in range(2):  # the machine is still broken
+        with pytest.raises(Failure) as caught:
+            run(study, slots=PretendingSlots(broken=All()))
+        assert str(caught.value) == (
+            "5 runs in a row failed, the last because of MemoryError: no room; none of them counts, and the "
+            "same command tries them again"
+        )
+        assert finished(study) == {}
+    run(study)
+    run(whole)
+    assert finished(study) == finished(whole)
+
+
+def test_failures_between_runs_that_go_well_are_the_candidates():
     study = new_study()
-    with pytest.raises(
-        RuntimeError, match="5 runs in a row failed, the last because of MemoryError: no room"
-    ):
-        run(study, slots=PretendingSlots(broken=All()))
-    assert len(finished(study)) == 4
+    run(study, trials=8, slots=PretendingSlots(broken=[LIGHTCNN, "2-gap"]))
+    assert [n for n, record in finished(study).items() if record.state == "FAILED"] == [0]
+    last = new_study()
+    run(last, trials=1, slots=PretendingSlots(broken=All()))  # one alone is told as well
+    assert finished(last)[0].state == "FAILED"
+
+
+def test_failed_trials_are_tried_again_under_their_numbers_when_asked():
+    study, whole = new_study(), new_study()
+    run(whole, trials=5)
+    failing = {whole.trials[n].number: finished(whole)[n].architecture for n in (0, 3)}
+    run(study, trials=5, slots=PretendingSlots(broken=failing.values()))
+    assert not run(study, trials=5).jobs  # not without being asked
+    try_failed_again(study)
+    assert num_runs(study, SETTINGS, 5, False) == (5, 3)
+    with pytest.raises(KeyboardInterrupt):
+        run(study, trials=5, slots=PretendingSlots(interrupt_at=4))
+    assert [record.state for record in finished(study).values()] == ["COMPLETE"] * 3 + ["FAILED", "COMPLETE"]
+    slots = run(study, trials=5)  # what was asked for is not forgotten
+    assert {seed for _, seed, _ in slots.jobs} == {SEARCH_SEEDS + 3}
+    assert finished(study) == finished(whole) and to_be_tried_again(study) == set()
+    try_failed_again(study)
+    assert not run(study, trials=5).jobs
+    tables = study_tables(study, SETTINGS)
+    assert tables["times.csv"]["trial"].tolist() == tables["trials.csv"]["trial"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_fails_again_is_failed_and_more_trials_go_on():
+    study = new_study()
+    run(study, trials=3, slots=PretendingSlots(broken=[LIGHTCNN]))
+    try_failed_again(study)
+    run(study, trials=4, slots=PretendingSlots(broken=[LIGHTCNN]))
+    assert [record.state for record in finished(study).values()] == ["FAILED"] + ["COMPLETE"] * 3
+    try_failed_again(study)
+    try_failed_again(study)
+    run(study, trials=2)  # fewer than there are
+    assert finished(study)[0].state == "COMPLETE" and len(finished(study)) == 4
 
 
 class All:

@@ -3,6 +3,7 @@
 Run: pytest tests/test_page.py
 """
 
+import math
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,9 @@ import pandas as pd
 import pytest
 from fakes import study_where
 
-from search.cells import rows
 from search.report.__main__ import main
 from search.report.ablation_page import write_ablation_report
+from search.report.designs import catalogue
 from search.report.page import write_report
 from search.storage import write_table
 from search.tables import read_study
@@ -85,45 +86,97 @@ def test_every_plot_is_drawn_and_lightcnn_tells_its_size(page):
     assert "6,218" in page.locator(".hovertext").first.text_content()
 
 
-def test_the_budget_picker_answers(page, study):
+def picked(study, flash=math.inf, ram=math.inf, macs=math.inf):
+    """What the picker should find in float32: of the re-trained the one with the highest lower end."""
+    within = [
+        it
+        for it in catalogue(read_study(study))
+        if it.weight_bytes <= flash and it.peak_activation_bytes <= ram and it.num_macs <= macs
+    ]
+    return max((it for it in within if it.test_accuracy_low is not None), key=lambda it: it.test_accuracy_low)
+
+
+def fill(page, flash="", ram="", macs=""):
+    for name, value in (("flash", flash), ("ram", ram), ("macs", macs)):
+        page.fill(f"#budget-{name}", str(value))
+
+
+def test_the_budget_picker_holds_all_limits_at_once(page, study):
     answer = page.locator("#budget-answer")
     assert answer.get_attribute("aria-live") == "polite"
-    assert "within 6,218 parameters: LightCNN, 8-16-32-gap with 6,218; 98.87 % on the test set" in (
-        answer.text_content()
-    )
-    retrained = [row for row in rows(read_study(study).trials) if row["num_seeds"] > 0]
-    best = max(
-        (row for row in retrained if row["num_parameters"] <= 3_000),
-        key=lambda row: row["test_accuracy_mean"],
-    )
-    page.fill("#budget-number", "3000")
+    best = picked(study, 24_872, 31_360, 508_352)
+    within = "within 24,872 bytes of weights, 31,360 bytes of activations, 508,352 MACs: "  # LightCNN's own
+    assert answer.text_content().startswith(f"Best design {within}{best.name or best.architecture}")
+    best = picked(study, 12_000, 28_000, 300_000)
+    assert picked(study, 12_000).architecture != best.architecture  # the others exclude something
+    fill(page, 12_000, 28_000, 300_000)
     text = answer.text_content()
-    assert text.startswith(f"Best design within 3,000 parameters: {best['architecture']} with ")
-    assert f"{100 * best['test_accuracy_mean']:.2f} % on the test set, mean of 3 fresh seeds, 95 %" in text
-    assert page.locator("#design-name").text_content() == best["architecture"]
-    assert f"--design {best['architecture']} " in page.locator("#take-away").text_content()
-    page.select_option("#budget-unit", "num_macs")
-    assert "within 508,352 MACs an image: " in answer.text_content()
-    page.fill("#budget-number", "100000")
-    assert ": Medium-Light, 4-6p-flatten with 73,500; 98.50 % on the" in answer.text_content()
-    page.fill("#budget-number", "1")
-    assert answer.text_content().startswith("No design within 1 MACs an image: the smallest one needs ")
+    within = "within 12,000 bytes of weights, 28,000 bytes of activations, 300,000 MACs: "
+    assert text.startswith(f"Best design {within}{best.architecture} with {best.num_parameters:,} parameters")
+    assert f"{100 * best.test_accuracy_mean:.2f} % on the test set, mean of 3 fresh seeds, 95 %" in text
+    assert page.locator("#design-name").text_content() == best.architecture
+    assert f"--design {best.architecture} " in page.locator("#take-away").text_content()
+    fill(page, macs=100_000)
+    best = picked(study, macs=100_000)
+    assert f"within 100,000 MACs: {best.name or best.architecture}" in answer.text_content()
+    fill(page)
+    best = picked(study)
+    assert f"Best design of any size: {best.name or best.architecture}" in answer.text_content()
+
+
+def test_the_budget_picker_knows_how_large_a_number_is(page):
+    answer = page.locator("#budget-answer")
+    page.fill("#budget-ram", "8000")  # to which the MLP keeps, but not to LightCNN's flash
+    assert answer.text_content() == (
+        "No design within 24,872 bytes of weights, 8,000 bytes of activations, 508,352 MACs: the least that "
+        "one needs of each is 816 bytes of weights, 5,184 bytes of activations, 23,436 MACs."
+    )
+    assert page.locator("#take-away").text_content() == ""
+    page.select_option("#budget-weights", "int8")
+    page.fill("#budget-flash", "6680")
+    page.fill("#budget-ram", "7840")
+    assert answer.text_content().startswith("Best design within 6,680 bytes of weights, 7,840 bytes of act")
+    page.select_option("#design-choice", "8-16-32-gap")
+    assert "24,872 bytes, 6,680 in int8" in page.text_content("#design-facts")
+    assert "31,360 bytes, 7,840 in int8" in page.text_content("#design-facts")
+
+
+def test_the_budget_picker_ranks_by_the_lower_end(page):
+    page.evaluate("""() => {
+        const [safe, lucky] = designs.filter(it => it.test_accuracy_mean !== null);
+        Object.assign(safe, {test_accuracy_mean: 0.995, test_accuracy_low: 0.994, test_accuracy_high: 0.996});
+        Object.assign(lucky, {test_accuracy_mean: 0.9999, test_accuracy_low: 0.93, test_accuracy_high: 1});
+        window.safe = safe.architecture;
+    }""")
+    fill(page)
+    safe = page.evaluate("safe")
+    assert safe in page.text_content("#budget-answer").partition(" with ")[0]
+
+
+def test_the_simplest_within_one_standard_error_is_a_choice(page, study):
+    fill(page)
+    best = picked(study)
+    tested = [it for it in catalogue(read_study(study)) if it.test_accuracy_mean is not None]
+    near = [it for it in tested if it.test_accuracy_mean >= best.one_error_below]
+    simplest = min(near, key=lambda it: it.num_parameters)
+    assert simplest.num_parameters < best.num_parameters
+    assert best.test_accuracy_low < best.one_error_below < best.test_accuracy_mean
+    page.check("#budget-simplest")
+    assert page.text_content("#budget-answer").startswith(
+        f"Simplest design of any size and one standard error of the best, {best.architecture}: "
+        f"{simplest.name or simplest.architecture}"
+    )
 
 
 def test_the_budget_picker_is_reached_by_keyboard_and_says_whose_accuracy(page):
-    page.focus("#budget-unit")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "budget-slider"
-    page.keyboard.press("Home")
-    smallest = page.evaluate("Math.min(...designs.map(design => design.num_parameters))")
-    assert page.input_value("#budget-number") == str(smallest)
-    assert page.get_attribute("#budget-slider", "aria-valuetext") == f"{smallest} parameters"
-    page.keyboard.press("End")
-    assert page.input_value("#budget-number") == "536000"
+    page.focus("#budget-flash")
+    for name in ("ram", "macs", "weights", "simplest"):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == f"budget-{name}"
     page.evaluate("""() => {  // as in a study whose re-trained designs are all over the budget
         for (const design of designs) if (design.num_parameters < 1000) design.test_accuracy_mean = null;
     }""")
-    page.fill("#budget-number", "900")
+    fill(page, flash=3_600)
     assert "on the validation images, one run of the search" in page.text_content("#budget-answer")
 
 
@@ -136,7 +189,7 @@ def test_a_click_keeps_a_design_with_its_layers(page):
     page.mouse.move(*place)
     page.mouse.click(*place)
     page.wait_for_function("element('design-name').textContent === 'MLP'")
-    assert "535,818, 2,143,272 bytes" in page.text_content("#design-facts")
+    assert "535,818, 2,143,272 bytes, 541,264 in int8" in page.text_content("#design-facts")
     layers = page.locator("#design-layers tr").all_text_contents()
     assert [line.split("linear ")[1] for line in layers if "linear" in line] == [
         "784-512512401,920401,408",

@@ -13,6 +13,7 @@ from lightcnn.cost import num_parameters
 from lightcnn.designs import DESIGNS
 from lightcnn.errors import UserError
 from search import run
+from search.budget import Budget
 from search.execution.display import Display
 from search.loop import num_runs
 from search.records import finished, finished_designs
@@ -33,7 +34,7 @@ def with_reference(text, **changes):
     return replace(SETTINGS, reference=Reference.of(text, MNIST), **changes)
 
 
-SMALL = with_reference(OWN, max_parameters=1_000)  # the space has no 64 channels, the budget no 23,946
+SMALL = with_reference(OWN, budget=Budget(1_000))  # the space has no 64 channels, the budget no 23,946
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_a_named_design_may_be_the_reference():
 
 @pytest.mark.parametrize("text", ["Ultra-Light", "4-pool2", "04-pool2"])
 def test_a_reference_in_the_space_is_the_first_trial_whatever_the_budget(text):
-    settings, study = with_reference(text, max_parameters=150), new_study()
+    settings, study = with_reference(text, budget=Budget(150)), new_study()
     assert num_runs(study, settings, 4, True) == (4, 0)
     run_search(study, settings, trials=4, designs=True)
     assert finished(study)[0].architecture == "4-pool2"

@@ -25,7 +25,8 @@ from search.report.pareto_data import pareto_data
 from search.report.pareto_plot import pareto_figure
 from search.report.style import ERRORS_DRAWN
 from search.report.verdict import early_stopping, standing, verdict
-from search.settings import SettingsFile, recorded
+from search.results import write_tables
+from search.settings import SettingsFile, agree, recorded
 from search.standing import with_retraining
 from search.storage import write_table
 from search.tables import GAPS, RETRAINED, read_study
@@ -336,6 +337,41 @@ def test_a_study_without_a_finished_trial_has_a_page(study):
     (study / "front.csv").write_text(FRONT.splitlines()[0] + "\n")
     assert second_sentence(study) == "No candidate with 6,218 parameters or fewer was trained to the end."
     assert "None." in outside_script(write_report(study).read_text(encoding="utf-8"))
+
+
+def test_one_failed_trial_is_no_network_that_was_trained(tmp_path):
+    study = fakes.new_study()
+    fakes.run_search(study, trials=1, slots=fakes.PretendingSlots(broken=["8-16-32-gap"]))
+    agree(tmp_path, SettingsFile(fakes.SETTINGS, {}))
+    write_tables(tmp_path, study, SettingsFile(fakes.SETTINGS, {}))
+    page = outside_script(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert "0 small convolutional networks were trained on MNIST." in page
+    fakes.run_search(study, trials=2)
+    write_tables(tmp_path, study, SettingsFile(fakes.SETTINGS, {}))
+    page = outside_script(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert "1 small convolutional network was trained on MNIST." in page
+    assert "1 network on the search&#39;s front was trained for 2 epochs and ended at" in page
+
+
+def test_the_reference_is_a_candidate_if_the_space_holds_it(tmp_path):
+    study = fakes.new_study()
+    fakes.run_search(study, trials=1)
+    write_tables(tmp_path, study, SettingsFile(fakes.SETTINGS, {}))
+    first, second, _ = verdict(read_study(tmp_path))
+    assert first.startswith("No other candidate was as accurate as LightCNN (6,218 parameters, ")
+    assert second == "No other candidate with 6,218 parameters or fewer was trained to the end."
+
+
+def test_what_was_trained_once_is_not_called_untrained(study):
+    """Where the reference was re-trained, and no candidate."""
+    tables = read_study(study)
+    tested = tables.designs.assign(test_accuracy_mean=[0.987, float("nan"), float("nan")])
+    trials = tables.trials.assign(test_accuracy_mean=float("nan"))
+    first, second, _ = verdict(dataclasses.replace(tables, designs=tested, trials=trials))
+    assert first == (
+        "No candidate that was trained again was as accurate as LightCNN (6,218 parameters, 98.70 %)."
+    )
+    assert second == "No candidate with 6,218 parameters or fewer was trained again."
 
 
 def test_figure_draws_the_tables(study):

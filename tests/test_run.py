@@ -254,10 +254,15 @@ def test_a_search_whose_every_trial_fails_is_a_failure(trials, tmp_path, monkeyp
     assert (
         capsys.readouterr().err.splitlines()[-1]
         == {
-            2: f"failed: no trial could be trained; see the reasons in {tmp_path}/mnist/trials.csv",
-            20: "failed: 5 runs in a row failed, the last because of OSError: the machine is on fire",
+            2: f"failed: no trial could be trained, for the reasons in {tmp_path}/mnist/trials.csv; "
+            "--retry-failed tries them again",
+            20: "failed: 5 runs in a row failed, the last because of OSError: the machine is on fire; none "
+            "of them counts, and the same command tries them again",
         }[trials]
     )
+    if trials == 20:
+        assert not (tmp_path / "mnist" / "trials.csv").exists()
+        return
     kept = pd.read_csv(tmp_path / "mnist" / "trials.csv")
     assert set(kept["state"]) == {"FAILED"} and set(kept["reason"]) == {"OSError: the machine is on fire"}
 
@@ -271,7 +276,7 @@ def test_help_names_every_option(capsys):
         *("--trials", "--epochs", "--seed", "--dataset", "--data-dir", "--out", "--name", "--devices"),
         *("--workers", "--workers-per-device", "--max-parameters", "--sampler", "--train-images"),
         *("--no-baselines", "--fresh", "--seeds", "--place", "--no-early-stopping"),
-        *("--widths", "--max-blocks", "--heads", "--reference", "--engine"),
+        *("--widths", "--max-blocks", "--heads", "--reference", "--engine", "--retry-failed"),
     ):
         assert option in shown
     assert "default: None" not in shown and "default: False" not in shown and "default: []" not in shown

@@ -9,9 +9,11 @@ from fakes import DATA, MNIST, ScriptedSlots, Watching
 
 from lightcnn.architecture import parse
 from lightcnn.data import DATASETS
+from lightcnn.errors import Failure
 from lightcnn.training import FAST, Epoch, Piece
 from search.execution.runs import Run, TrainingData, images_of
 from search.execution.schedule import train_runs
+from search.execution.slots import SlotBroken
 
 
 def run(seed, epochs=2):
@@ -100,6 +102,30 @@ def test_a_second_failure_ends_the_run_and_no_other():
     progresses, _ = collect(ScriptedSlots(errors), [run(0), run(1)])
     assert progresses["run 0"].error == "ValueError: gone again"
     assert (progresses["run 1"].error, len(progresses["run 1"].epochs)) == (None, 2)
+
+
+def test_a_slot_out_of_order_is_no_failure_of_its_run():
+    errors = [SlotBroken("cuda:1: no such device"), MemoryError("once"), SlotBroken("cuda:2: nor that")]
+    executor = ScriptedSlots(errors={(0, 0): errors}, num_slots=1)
+    progresses, watching = collect(executor, [run(0, epochs=1)])
+    assert progresses["run 0"].error is None and len(executor.jobs) == 4
+    assert "a worker is out of order: cuda:1: no such device" in watching
+
+
+def test_where_no_slot_is_in_order_no_run_is_over():
+    class NoSlots(ScriptedSlots):
+        def submit(self, *args):
+            self.num_slots = 0
+            return super().submit(*args)
+
+    executor, ended = NoSlots(errors={(0, 0): [SlotBroken("cpu: it burns")]}), []
+    with pytest.raises(Failure) as caught:
+        ended += train_runs(iter([("run 0", run(0))]), executor, Watching())
+    assert ended == []
+    assert str(caught.value) == (
+        "no worker can train here, whatever the network (cpu: it burns); mend that and give the same "
+        "command again"
+    )
 
 
 def test_a_diverged_run_is_over():

@@ -13,6 +13,7 @@ from lightcnn.architecture import Task
 from lightcnn.errors import UserError
 from lightcnn.training import FAST, Recipe
 from search import ablation_command, run
+from search.budget import Budget
 from search.report.__main__ import main as report
 from search.report.page import write_report
 from search.results import rebuild_tables
@@ -132,7 +133,7 @@ OF_MNIST_DEFAULTS = SearchSettings(
     recipe=Recipe(epochs=8, learning_rate=0.02, batch_size=64, warmup=0.1),
     seed=0,
     sampler="surrogate",
-    max_parameters=30_000,
+    budget=Budget(30_000),
     data=DataSettings("mnist", SETTINGS.data.sha256, 10_000, 25_000, split_seed=0),
     stopping=StoppingRule((2, 4), num_better=1, margin=0.2),
     engine="torch",
@@ -144,7 +145,7 @@ ANOTHER = SearchSettings(
     recipe=Recipe(3, 1e-3, 7, None),
     seed=2**31,
     sampler="tpe",
-    max_parameters=1_000,
+    budget=Budget(1_000, 8_000, 4_000, 90_000, "int8"),
     data=DataSettings("my images", {"a": "b"}, 5, 3, 1),
     stopping=StoppingRule((1,), 2, 0.0),
     engine="native",
@@ -170,7 +171,7 @@ def test_a_file_of_the_first_format_says_what_it_did(tmp_path):
     recipe = replace(SETTINGS.recipe, initialisation="pytorch")
     assert file.settings == replace(SETTINGS, space=two_heads, recipe=recipe)
     agree(tmp_path, file)  # as a resumed search does
-    assert json.loads((tmp_path / "settings.json").read_text())["format"] == 2
+    assert json.loads((tmp_path / "settings.json").read_text())["format"] == 3
     with pytest.raises(UserError, match=r"holds runs with space\.heads=\['gap', 'flatten'\], but got"):
         agree(tmp_path, file_of(SETTINGS))
 
@@ -316,8 +317,8 @@ def test_what_is_missing_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "line"),
     [
-        (lambda it: it | {"format": 3}, "must be of format 2 or earlier, but is of format 3"),
-        (lambda it: it | {"format": "new"}, "must be of format 2 or earlier, but is of format 'new'"),
+        (lambda it: it | {"format": 4}, "must be of format 3 or earlier, but is of format 4"),
+        (lambda it: it | {"format": "new"}, "must be of format 3 or earlier, but is of format 'new'"),
         (lambda it: {"format": 2}, "must hold a study's settings, but does not"),
         (lambda it: [it], "must hold a study's settings, but does not"),
         (

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import BrokenExecutor, wait
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ import pytest
 import torch
 from joblib import cpu_count
 
-from search.execution.slots import Slot, SlotExecutor, choose_slots
+from search.execution.slots import Slot, SlotBroken, SlotExecutor, choose_slots
 
 CPU = Slot("cpu", "")
 
@@ -33,6 +34,27 @@ def die():
 
 def fail():
     raise ArithmeticError("this job is no good")
+
+
+def work_on_the_first_gpu():
+    if os.environ["CUDA_VISIBLE_DEVICES"] == "1":
+        raise OSError("no such device")
+
+
+def find(path):
+    if not path.exists():
+        raise OSError(f"{path.name} is gone")
+
+
+def take_away(path):
+    path.unlink()
+    raise ArithmeticError("and the job fails")
+
+
+def die_once(path):
+    if not path.exists():
+        path.touch()
+        die()
 
 
 def doze(seconds):
@@ -101,6 +123,44 @@ def test_a_process_that_raised_is_replaced():
     assert after != before
     executor.shutdown()
     assert not {before, after} & set(psutil.pids())
+
+
+def test_a_slot_out_of_order_leaves_its_jobs_to_the_others():
+    executor = SlotExecutor([Slot("cuda:0", "0"), Slot("cuda:1", "1")], rehearsal=work_on_the_first_gpu)
+    errors = []
+    while executor.num_slots == 2:  # until the second, which needs its time, takes a job
+        pair = [executor.submit(doze, 0.2) for _ in range(2)]
+        errors += [error for future in pair if (error := future.exception()) is not None]
+    [broken] = errors
+    assert isinstance(broken, SlotBroken) and str(broken) == "cuda:1: OSError: no such device"
+    assert executor.num_slots == 1
+    assert executor.submit(describe).result()[2] == "0"
+    executor.shutdown()
+
+
+def test_where_no_slot_is_in_order_every_job_is_told_so():
+    executor = SlotExecutor([CPU, CPU], rehearsal=fail)
+    errors = [executor.submit(doze, 0.0).exception(timeout=60) for _ in range(5)]
+    assert {str(error) for error in errors} == {"cpu: ArithmeticError: this job is no good"}
+    assert {type(error) for error in errors} == {SlotBroken} and executor.num_slots == 0
+    executor.shutdown()
+
+
+def test_a_job_that_fails_because_its_slot_broke_is_not_at_fault(tmp_path):
+    path = tmp_path / "device"
+    path.touch()
+    executor = SlotExecutor([CPU], rehearsal=partial(find, path))
+    with pytest.raises(ArithmeticError):  # here it is the job
+        executor.submit(fail).result()
+    with pytest.raises(SlotBroken, match="cpu: OSError: device is gone"):
+        executor.submit(take_away, path).result()
+    executor.shutdown()
+
+
+def test_a_process_that_dies_once_in_its_rehearsal_is_no_slot_out_of_order(tmp_path):
+    executor = SlotExecutor([CPU], rehearsal=partial(die_once, tmp_path / "once"))
+    assert executor.submit(doze, 0.0).result() and executor.num_slots == 1
+    executor.shutdown()
 
 
 def test_kill_ends_running_jobs_and_cancels_waiting_ones():

@@ -16,6 +16,7 @@ from lightcnn.designs import LIGHTCNN
 from lightcnn.errors import UserError
 from lightcnn.network import build
 from search import run
+from search.budget import Budget
 from search.records import finished
 from search.report.importance import importance
 from search.samplers import SAMPLERS
@@ -48,9 +49,13 @@ def test_draws_reach_all_of_the_space():
     assert {block.channels for a in drawn for block in a.blocks} == set(range(2, 33))
 
 
-def test_smallest():
+def smallest(space):
+    return min(space.narrowest(), key=num_parameters)
+
+
+def test_the_smallest_is_among_the_narrowest():
     # 2-gap: 20 + 30; each further block of 2 adds 38.
-    assert (str(SPACE.smallest()), num_parameters(SPACE.smallest())) == ("2-gap", 50)
+    assert (str(smallest(SPACE)), num_parameters(smallest(SPACE))) == ("2-gap", 50)
     rng = np.random.default_rng(2)
     assert min(num_parameters(SPACE.draw(rng)) for _ in range(2_000)) >= 50
 
@@ -150,13 +155,13 @@ SPACES = {
 @pytest.mark.parametrize("name", SPACES)
 def test_a_search_of_another_space(name, sampler):
     space = SPACES[name]
-    reference = Reference.of(str(space.smallest()), space.task)
+    reference = Reference.of(str(smallest(space)), space.task)
     settings = replace(SETTINGS, space=space, reference=reference, sampler=sampler)
     study = new_study()
     run_search(study, settings, trials=18)
     records = finished(study)
     assert len(records) == len({record.architecture for record in records.values()}) == 18
-    assert records[0].architecture == str(space.smallest())
+    assert records[0].architecture == str(smallest(space))
     found = [parse(record.architecture, space.task) for record in records.values()]
     assert all(candidate in space for candidate in found)
     assert {it.head for it in found} <= set(space.heads)
@@ -170,7 +175,7 @@ def test_a_space_of_one_width_is_searched_to_its_last_network(capsys):
     assert space.depth == 5  # of the 6 blocks that were asked for
     study = new_study()
     run_search(study, replace(SETTINGS, space=space, reference=Reference.of("3-gap", MNIST)), trials=30)
-    assert "the space has no more candidates of at most 30,000 parameters" in capsys.readouterr().err
+    assert "the space has no more candidates within 30,000 parameters" in capsys.readouterr().err
     # Five heads on sides 28, 14 and 7, without pool3 and pool4 on side 3, gap alone on a single pixel.
     assert len(finished(study)) == 3 * 5 + 3 + 1
 
@@ -188,7 +193,7 @@ def test_what_mattered_in_another_space(name):
 
 
 def test_a_dimension_of_one_value_does_not_matter():
-    settings = replace(SETTINGS, space=Space(MNIST, widths=(3, 3), max_blocks=6), max_parameters=10**9)
+    settings = replace(SETTINGS, space=Space(MNIST, widths=(3, 3), max_blocks=6), budget=Budget(10**9))
     found = importance(study_where(lambda it: -2.0 - 0.2 * len(it.blocks), 19, 0, settings))
     assert found is None  # one short of the least
     wider = replace(settings, space=Space(MNIST, widths=(3, 4), max_blocks=4, heads=("gap",)))

@@ -10,6 +10,7 @@ from fakes import MNIST, SETTINGS
 
 from lightcnn.architecture import parse
 from lightcnn.cost import num_parameters
+from search.budget import Budget
 from search.evaluation import Arm
 from search.moderation import MNIST as PRIOR
 from search.moderation import accuracy_interval, difference
@@ -93,7 +94,7 @@ def test_what_is_placed_has_all_seeds_and_so_has_its_challenger():
 def test_what_is_placed_over_the_budget_is_held_against_what_is_within():
     found = seeds([arm("32-32-32-32-flatten")])
     assert found == {**FOUND, "32-32-32-32-flatten": 5, "16-32-32-gap": 5}
-    small = seeds(settings=replace(SETTINGS, max_parameters=3_000))  # LightCNN itself is over it
+    small = seeds(settings=replace(SETTINGS, budget=Budget(3_000)))  # LightCNN itself is over it
     assert small["8-16-32-gap"] == small["8-10-16-gap"] == 5 and "8-16-24-gap" not in small
 
 

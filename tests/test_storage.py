@@ -1,5 +1,8 @@
 """A study's folder: whole files, one driver, a journal that heals."""
 
+import errno
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +12,9 @@ import optuna
 import pandas as pd
 import pytest
 
+from lightcnn.errors import UserError
 from search.storage import (
+    look_at_study,
     move_aside,
     only_driver,
     open_study,
@@ -120,6 +125,41 @@ def test_a_torn_journal_heals(tmp_path):
         journal.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"must be an Optuna journal, but is damaged"):
             open_study(tmp_path, said.append)
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ({"op_code": 11, "worker_id": "a"}, "AssertionError: Should not reach."),
+        ({"op_code": 2, "worker_id": "a"}, "KeyError: 'study_id'"),
+    ],
+)
+def test_a_journal_of_a_later_optuna_is_not_damaged(line, cause, tmp_path):
+    open_study(tmp_path, print)
+    journal = tmp_path / "study.journal"
+    with journal.open("a") as file:
+        file.write(f"{json.dumps(line)}\n")
+    told = (
+        f"{journal} must be a journal that Optuna {optuna.__version__} can read, but holds what that does "
+        f"not know ({cause}); the later version that wrote it reads it"
+    )
+    with pytest.raises(UserError) as caught:
+        look_at_study(tmp_path)
+    assert str(caught.value) == told
+    with pytest.raises(UserError) as caught:
+        open_study(tmp_path, print)
+    assert str(caught.value) == f"{told}; --fresh starts over"
+
+
+def test_a_study_needs_no_symbolic_links(tmp_path, monkeypatch):
+    def no_links(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # as vfat and exfat say
+
+    monkeypatch.setattr(os, "symlink", no_links)
+    with only_driver(study_folder(tmp_path, "it")):
+        study = open_study(tmp_path / "it", print)
+        study.tell(study.ask(), [0.5, 1])
+    assert len(look_at_study(tmp_path / "it").trials) == 1
 
 
 def test_a_renamed_folder_keeps_its_study(tmp_path):

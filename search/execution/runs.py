@@ -10,11 +10,13 @@ from pathlib import Path
 
 import torch
 
-from lightcnn.architecture import Architecture
+from lightcnn.architecture import Architecture, template
 from lightcnn.data import Dataset, LabelledImages, load_training_images
 from lightcnn.splitting import split, stratified_subset
 from lightcnn.training import Epoch, Piece, Recipe, train
 from search.execution.slots import ENGINE, JOB_SECONDS
+
+NUM_REHEARSED = 64  # images
 
 
 class RunState(StrEnum):
@@ -111,6 +113,17 @@ def train_piece(run: Run, start: int, stop: int, state: bytes | None) -> Piece:
         engine=slot_engine(),
         enough_seconds=JOB_SECONDS,
     )
+
+
+def rehearse(data: TrainingData) -> None:
+    """In a worker: train a small network on a few of the images, as any worker in order can.
+
+    The images stay in memory for the runs to come.
+    """
+    training, _ = images_of(data, slot_device())
+    few = training.subset(torch.arange(min(len(training), NUM_REHEARSED)))
+    smallest, recipe = template((1,), "gap", data.dataset.task), Recipe(1, 1e-3, NUM_REHEARSED, None)
+    train(smallest, recipe, few, None, seed=0, device=slot_device(), engine=slot_engine())
 
 
 def slot_device() -> str:

@@ -7,9 +7,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
+from lightcnn.errors import Failure
 from lightcnn.training import Piece
 from search.execution.checkpoints import Checkpoints
 from search.execution.runs import Run, RunProgress, train_piece
+from search.execution.slots import SlotBroken
 
 K = TypeVar("K", bound=Hashable)
 
@@ -17,7 +19,7 @@ K = TypeVar("K", bound=Hashable)
 class Slots(Protocol):
     """An executor that knows how many jobs it runs at a time."""
 
-    num_slots: int
+    num_slots: int  # fewer when one is out of order, whose job then has a `SlotBroken`
 
     def submit(self, fn: Callable[..., Piece], /, *args: Any) -> Future[Piece]:
         """A future for `fn(*args)`."""
@@ -28,6 +30,9 @@ class Watcher(Protocol):
 
     def show(self, key: Hashable, progress: RunProgress) -> None:
         """A run has started, has come further, or is over."""
+
+    def say(self, line: str) -> None:
+        """Something besides has happened."""
 
 
 def unjudged(key: Hashable, progress: RunProgress) -> RunProgress:
@@ -48,14 +53,18 @@ def train_runs(
     One job is what is left of a run up to its next rung, or the epochs of some seconds of it. `runs` is
     advanced in the caller's thread, so it may ask a sampler, and always one run ahead of the slots, so none
     of them waits for it. A job that raises, or whose process dies, is tried once more from where it began; a
-    second failure of the same run ends it with its reason, and no other run notices. With one slot everything
-    happens in one order, whatever the time that anything takes.
+    second failure of the same run ends it with its reason, and no other run notices. A job whose slot is out
+    of order is no failure of its run: it goes to another slot. With one slot everything happens in one order,
+    whatever the time that anything takes.
 
     Args:
         checkpoints: keeps each run from time to time and when the loop is left, and resumes it where an
             earlier driver was.
         judge: given each run after each job that is not its last, gives it back, `stopped` or not.
         rungs: epochs after which a run is to be judged.
+
+    Raises:
+        Failure: no slot is in order.
     """
     in_flight: dict[Future[Piece], K] = {}  # in the order of their submission
     under_way: dict[K, RunProgress] = {}
@@ -84,6 +93,13 @@ def train_runs(
                 progress = progress.extended(future.result())
                 if not progress.is_over:
                     progress = judge(key, progress)
+            elif isinstance(error, SlotBroken):
+                if not slots.num_slots:
+                    raise Failure(
+                        f"no worker can train here, whatever the network ({error}); mend that and give the "
+                        "same command again"
+                    ) from None
+                watcher.say(f"a worker is out of order: {error}")
             elif key in retried:
                 progress = replace(progress, error=f"{type(error).__name__}: {error}".splitlines()[0])
             else:
@@ -91,7 +107,7 @@ def train_runs(
             if progress.is_over:
                 del under_way[key]
                 yield key, progress  # and is shown as ended only after the caller has kept it
-                if checkpoints is not None:
+                if checkpoints is not None and error is None:  # or its caller may have it tried again
                     checkpoints.forget(progress.run)
             else:
                 under_way[key] = progress

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,10 +25,16 @@ from lightcnn.errors import UserError
 WORKERS_PER_DEVICE = 4
 # A job ends with the epoch in which they are over, so that the driver hears of each run in time.
 JOB_SECONDS = 3.0
+MAX_REHEARSALS = 3  # that fail, after which a slot is out of order: a process may die of something else once
 ENGINE = "LIGHTCNN_ENGINE"  # names the compiled engine's file to a slot's process
 # For glibc, which reads them as a process starts. Each step frees what the next one needs again: handed back
 # to the system in between, its page faults take a sixth of the time of a network with wide maps.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f"{2**30}"}
+
+
+class SlotBroken(RuntimeError):
+    """A job that was not done because its slot is out of order; the job is not at fault."""
+
 
 Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
@@ -90,19 +97,30 @@ class SlotExecutor(Executor):
     its own job: the slot starts a fresh process for the next. (A shared pool breaks as a whole: one dead
     worker aborts every job of a `joblib.Parallel`.)
 
+    A slot rehearses before its first job and again after each job that failed. If that fails as well, the
+    slot is out of order: the job's future has a `SlotBroken`, and the slots that are left do the rest. Where
+    none is, the last one answers every job so.
+
     Args:
         time_limit: seconds after which a job that has not ended is given up, and its process killed.
         engine: what the processes train with where it serves; None: PyTorch.
+        rehearsal: what any slot in order can do.
     """
 
+    num_slots: int  # in order, as far as is known
+
     def __init__(
-        self, slots: Sequence[Slot], time_limit: float | None = None, engine: Path | None = None
+        self,
+        slots: Sequence[Slot],
+        time_limit: float | None = None,
+        engine: Path | None = None,
+        rehearsal: Callable[[], object] = os.getpid,
     ) -> None:
-        self._time_limit = time_limit
+        self._time_limit, self._rehearsal = time_limit, rehearsal
         self._engine = {} if engine is None else {ENGINE: str(engine)}
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._processes: dict[int, ProcessPoolExecutor] = {}  # the live one of each slot
-        self._lock = threading.Lock()  # for `_processes`, `_closed` and `_killed`
+        self._lock = threading.Lock()  # for `_processes`, `_closed`, `_killed` and `num_slots`
         self._closed = self._killed = False
         self._threads = [
             threading.Thread(
@@ -117,7 +135,8 @@ class SlotExecutor(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """A future for `fn(*args, **kwargs)` in a slot's process.
 
-        Its exception is `fn`'s own, a `BrokenExecutor` if the process died, or a `TimeoutError`.
+        Its exception is `fn`'s own, a `BrokenExecutor` if the process died, a `TimeoutError`, or a
+        `SlotBroken`.
 
         Raises:
             RuntimeError: after `shutdown`.
@@ -151,32 +170,57 @@ class SlotExecutor(Executor):
         # Ctrl-C is the driver's business. The slot's process inherits this, so that it holds from its first
         # moment on.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        # The process imports PyTorch while the driver is still busy with its own beginning. What may go wrong
-        # with it, the first job will meet.
-        with suppress(Exception):
-            self._submit_to(index, slot, os.getpid)
+        # The process imports PyTorch and reads the images while the driver is still busy with its beginning.
+        out_of_order = self._rehearse(index, slot)
+        is_counted = True
         while (taken := self._jobs.get()) is not None:
             future, fn, args, kwargs = taken
             if not future.set_running_or_notify_cancel():
                 continue
-            try:
-                job = self._submit_to(index, slot, fn, *args, **kwargs)
-                if not wait([job], self._time_limit).done:
-                    raise TimeoutError(f"no answer within {self._time_limit:g} seconds")
-                result = job.result()
-            except BaseException as error:  # the job's own failure, whatever it is, belongs to its future
-                # Whatever raised may have left the process unfit, as a CUDA error does: the next job gets a
-                # fresh one. What is left of a killed one, loky clears away.
-                with self._lock:
-                    if (process := self._processes.pop(index, None)) is not None:
-                        _kill(process)
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+            if out_of_order is None:
+                try:
+                    future.set_result(self._do(index, slot, fn, *args, **kwargs))
+                    continue
+                except BaseException as error:  # whatever it is; the job's own if the slot is in order
+                    out_of_order = self._rehearse(index, slot)
+                    if out_of_order is None:
+                        future.set_exception(error)
+                        continue
+            with self._lock:
+                self.num_slots -= is_counted
+                is_last, is_counted = self.num_slots == 0, False
+            future.set_exception(SlotBroken(f"{slot.device}: {type(out_of_order).__name__}: {out_of_order}"))
+            if not is_last:
+                break
         with self._lock:
             last = self._processes.pop(index, None)
         if last is not None:
             last.shutdown()
+
+    def _do(self, index: int, slot: Slot, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What `fn(*args, **kwargs)` gives in the slot's process, within the time limit."""
+        try:
+            job = self._submit_to(index, slot, fn, *args, **kwargs)
+            if not wait([job], self._time_limit).done:
+                raise TimeoutError(f"no answer within {self._time_limit:g} seconds")
+            return job.result()
+        except BaseException:
+            # Whatever raised may have left the process unfit, as a CUDA error does: the next job gets a
+            # fresh one. What is left of a killed one, loky clears away.
+            with self._lock:
+                if (process := self._processes.pop(index, None)) is not None:
+                    _kill(process)
+            raise
+
+    def _rehearse(self, index: int, slot: Slot) -> BaseException | None:
+        """Why the slot is out of order; None if it is not."""
+        for _ in range(MAX_REHEARSALS):
+            try:
+                self._do(index, slot, self._rehearsal)
+                return None
+            except BaseException as error:
+                failure = error
+        return failure
 
     def _submit_to(
         self, index: int, slot: Slot, fn: Callable[..., Any], *args: Any, **kwargs: Any
@@ -185,33 +229,48 @@ class SlotExecutor(Executor):
             if self._killed:
                 raise BrokenExecutor("the slots were killed")
             if index not in self._processes:
-                self._processes[index] = ProcessPoolExecutor(
-                    max_workers=1,
-                    timeout=None,
-                    env=slot.environment() | self._engine,
-                    initializer=_set_up_process,
-                    initargs=(os.getpid(),),
-                )
+                self._processes[index] = _process(slot.environment() | self._engine)
             future: Future[Any] = self._processes[index].submit(fn, *args, **kwargs)
             return future
 
 
 @contextmanager
 def open_slots(
-    slots: Sequence[Slot], epoch_timeout: float | None = None, engine: Path | None = None
+    slots: Sequence[Slot],
+    epoch_timeout: float | None = None,
+    engine: Path | None = None,
+    rehearsal: Callable[[], object] = os.getpid,
 ) -> Iterator[SlotExecutor]:
     """An executor on `slots`, whose processes are gone when the block is left, however it is left.
 
     Args:
         epoch_timeout: seconds that an epoch may take.
-        engine: as for `SlotExecutor`.
+        engine, rehearsal: as for `SlotExecutor`.
     """
-    executor = SlotExecutor(slots, None if epoch_timeout is None else JOB_SECONDS + epoch_timeout, engine)
+    time_limit = None if epoch_timeout is None else JOB_SECONDS + epoch_timeout
+    executor = SlotExecutor(slots, time_limit, engine, rehearsal)
     try:
         with threadpool_limits(1):  # the cores are the slots': a sampler's matrices must not wait for them
             yield executor
     finally:
         executor.shutdown(kill=True)
+
+
+def _process(environment: dict[str, str]) -> ProcessPoolExecutor:
+    try:
+        return ProcessPoolExecutor(
+            max_workers=1,
+            timeout=None,
+            env=environment,
+            initializer=_set_up_process,
+            initargs=(os.getpid(),),
+        )
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # Of a semaphore that cannot be made the system names neither place nor purpose.
+        where = " in /dev/shm" if sys.platform == "linux" else ""
+        raise OSError(error.errno, f"{error.strerror}, where a worker needs semaphores{where}") from None
 
 
 def _kill(process: ProcessPoolExecutor) -> None:

@@ -18,11 +18,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lightcnn.architecture import parse
+from lightcnn.architecture import Architecture, Task, parse
+from lightcnn.cost import num_parameters
 from lightcnn.data import load_training_images
 from lightcnn.engine.build import prepare
 from lightcnn.errors import Failure, UserError
 from lightcnn.splitting import stratified_subset
+from search.budget import Budget, check_possible
+from search.budget_options import add_budget_options, as_options, budget_of, limits_asked
 from search.cells import Row, absent, rows
 from search.command import Parser, about_this_run, at_least, run_command
 from search.evaluation import one_network, right_on_test_images
@@ -49,15 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "study", type=Path, metavar="STUDY", help="a search's or an ablation's folder, e.g. reports/mnist"
     )
-    which = parser.add_mutually_exclusive_group(required=True)
+    which = parser.add_argument_group("which design", "Its name, or what it may cost.")
     which.add_argument(
         "--design", metavar="DESIGN", help="an architecture such as 8-12-16-gap, or a name such as LightCNN"
     )
+    add_budget_options(which, "as many as the study's candidates may have")
     which.add_argument(
         "--budget",
+        dest="max_parameters",
         type=at_least(1),
         metavar="P",
-        help="the best design of the study's front with P parameters or fewer",
+        help="another name of --max-parameters",
     )
     parser.add_argument(
         "--to",
@@ -84,14 +89,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--devices", default="auto", metavar="LIST", help="where to train, if need be; as for search.run"
     )
     options = parser.parse_args(arguments)
+    if options.design is None and not limits_asked(options):
+        parser.error("--design is required, or a limit such as --max-parameters")
+    if options.design is not None and limits_asked(options):
+        parser.error("--design is not allowed with limits such as --max-parameters")
     return run_command(parser, lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> None:
     source = source_of(options.study)
-    if options.budget is not None and source.front is None:
+    if options.design is None and source.candidates is None:
         raise UserError(
-            f"--budget needs the front of a search, but {options.study} holds an ablation; --design takes one"
+            f"limits need the candidates of a search, but {options.study} holds an ablation; --design takes "
+            "one of its arms"
         )
     targets = targets_of(options.to)
     if options.with_preprocessing and not any(it.endswith(".onnx") for it in targets.formats.values()):
@@ -99,14 +109,17 @@ def _run(options: argparse.Namespace) -> None:
     slots = choose_slots(options.devices, 1)
     data = source.data(options.dataset, options.data_dir)
     dataset = data.dataset
-    if source.front is None or options.design is not None:
+    if source.candidates is None or options.design is not None:
         architecture, how_chosen = source.architecture(options.design, dataset), "Chosen by name."
+        which = f"--design {shlex.quote(options.design)}"
     else:
-        architecture = parse(best_within(source.front, options.budget)["architecture"], dataset.task)
+        budget = budget_of(options, source.max_parameters)
+        architecture = best_within(source.candidates, budget, dataset.task)
         how_chosen = (
-            f"The best design of the study's front with {options.budget:,} parameters or fewer: by "
-            "validation accuracy, or by mean training accuracy over fresh seeds where that is lower."
+            f"The best candidate of the study within {budget}: by validation accuracy, or by mean training "
+            "accuracy over fresh seeds where that is lower."
         )
+        which = as_options(budget)
     engine = prepare(log_line) if source.engine == "native" else None
     folder = options.study.resolve()
     with only_driver(folder):
@@ -140,7 +153,7 @@ def _run(options: argparse.Namespace) -> None:
         latencies=latencies(runners, exported.images[0]),
         machine=about_this_run("search.export", [])["machine"],
         on_device={name: it.on_device for name, it in written.items() if it.on_device is not None},
-        command=_command(options),
+        command=_command(options, which),
     )
     _write(targets, written, model_card(card))
     if failures:
@@ -193,42 +206,43 @@ def _write(targets: Targets, written: dict[str, Written], card: str) -> None:
     print(f"{targets.folder / targets.card}: the model card")
 
 
-def _command(options: argparse.Namespace) -> str:
-    """The command again, without what is of this machine: absolute paths, and where data lies."""
+def _command(options: argparse.Namespace, which: str) -> str:
+    """The command again, without what is of this machine: absolute paths, and where data lies.
+
+    Args:
+        which: the options that chose the design.
+    """
 
     def shown(path: Path) -> str:
         return shlex.quote(path.name if path.is_absolute() or ".." in path.parts else str(path))
 
-    which = f"--design {shlex.quote(options.design)}" if options.design else f"--budget {options.budget}"
     to = " ".join(f"--to {shown(path)}" for path in options.to)
     raw = " --with-preprocessing" if options.with_preprocessing else ""
     return f"python -m search.export {shown(options.study)} {which} {to}{raw}"
 
 
-def best_within(front: pd.DataFrame, budget: int) -> Row:
-    """The best member of `front`, the table of front.csv, with `budget` parameters or fewer.
+def best_within(candidates: pd.DataFrame, budget: Budget, task: Task) -> Architecture:
+    """The best of the `candidates`, lines of trials.csv, within `budget`; of equals the smallest.
 
     By validation accuracy, as the test set chooses nothing: its figure of the chosen design then stays a fair
     one. But where re-training fell short of it on the training images themselves, by that mean: a design that
     some seeds fail to train is no bargain.
 
     Raises:
-        UserError: all members are larger.
+        UserError: none is within it.
     """
-    within = front[front["num_parameters"] <= budget]
-    if within.empty:
-        raise UserError(
-            f"--budget must admit the smallest design of the front, {int(front['num_parameters'].min())} "
-            f"parameters, but got {budget}"
-            if len(front)
-            else "--budget needs a study with a front, but its front.csv has no line"
-        )
+    lines = {parse(row["architecture"], task): row for row in rows(candidates)}
+    if not lines:
+        raise UserError("limits need a study with a candidate that was trained to its end, but it has none")
+    check_possible(budget, [*lines])
 
-    def accuracy(row: Row) -> float:
+    def worth(design: Architecture) -> tuple[float, int]:
+        row: Row = lines[design]
         retrained: Any = row.get("train_accuracy_mean")
-        return min(float(row["val_accuracy"]), math.inf if absent(retrained) else float(retrained))
+        accuracy = min(float(row["val_accuracy"]), math.inf if absent(retrained) else float(retrained))
+        return accuracy, -num_parameters(design)
 
-    return max(rows(within), key=accuracy)
+    return max(filter(budget.admits, lines), key=worth)
 
 
 def _some_images(data: TrainingData) -> Tensor:

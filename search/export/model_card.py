@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, norm
 
 from lightcnn.architecture import Architecture, plan
-from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
+from lightcnn.cost import num_biases, num_macs, num_parameters, peak_activation_bytes, weight_bytes
 from lightcnn.data import Dataset
 from lightcnn.initialisation import INITIALISATIONS
 from lightcnn.operations import Relu
@@ -63,7 +63,7 @@ def model_card(card: Card) -> str:
         num_parameters=num_parameters(architecture),
         num_biases=num_biases(architecture),
         num_macs=num_macs(architecture),
-        int8_bytes=int8_bytes(architecture),
+        int8_bytes=weight_bytes(architecture, "int8"),
         peak_activation_bytes=peak_activation_bytes(architecture),
         layers=[it for it in plan(architecture) if not isinstance(it, Relu)],
         accuracies=[f"The design: {design_accuracy(card.figures)}.", *own_accuracies(card.right)],
@@ -75,16 +75,6 @@ def model_card(card: Card) -> str:
         initialisation=INITIALISATIONS[card.recipe.initialisation],
         thousands="{:,}".format,
     )
-
-
-def num_biases(architecture: Architecture) -> int:
-    """Output channels of the layers with weights: of each a bias and, in int8, a scale."""
-    return sum(it.output_shape[0] for it in plan(architecture) if it.num_parameters)
-
-
-def int8_bytes(architecture: Architecture) -> int:
-    """Bytes of int8 weights, int32 biases and float32 scales."""
-    return num_parameters(architecture) + (3 + 4) * num_biases(architecture)
 
 
 def design_accuracy(figures: Row | None) -> str:

@@ -18,6 +18,7 @@ from lightcnn.training import Recipe
 from search.cells import Row, absent, rows
 from search.execution.runs import TrainingData
 from search.settings import AblationSettings, Engine, SearchSettings, read
+from search.standing import candidates
 from search.storage import SETTINGS
 from search.tables import SUMMARY, read_study
 
@@ -37,7 +38,8 @@ class Source:
     engine: Engine
     designs: Mapping[str, str]  # architectures by name
     figures: tuple[Row, ...]  # what the study found, of any design
-    front: pd.DataFrame | None  # None: an ablation has none
+    candidates: pd.DataFrame | None  # within the search's budget; None: an ablation has none
+    max_parameters: int | None = None  # of the candidates
 
     def architecture(self, design: str, dataset: Dataset) -> Architecture:
         """The design of that name or text.
@@ -106,7 +108,7 @@ def source_of(folder: Path) -> Source:
             engine=own.engine,
             designs=dict(zip(summary["arm"], summary["architecture"], strict=True)),
             figures=tuple(rows(summary)),
-            front=None,
+            candidates=None,
         )
     tables = read_study(folder)
     settings = (
@@ -124,7 +126,8 @@ def source_of(folder: Path) -> Source:
         engine=settings.engine,
         designs=dict(zip(tables.designs["name"], tables.designs["architecture"], strict=True)),
         figures=tuple(row for it in (tables.front, tables.designs, tables.trials) for row in rows(it)),
-        front=tables.front,
+        candidates=candidates(tables.trials, settings),
+        max_parameters=settings.budget.max_parameters,
     )
 
 

@@ -6,11 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lightcnn.architecture import Architecture, Task, parse, plan
-from lightcnn.cost import BYTES_PER_VALUE, num_macs, num_parameters, peak_activation_bytes
+import numpy as np
+
+from lightcnn.architecture import Architecture, parse, plan
+from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes, weight_bytes
 from lightcnn.operations import Operation, Relu
 from search.cells import STATES, Row, absent, rows
 from search.execution.runs import RunState
+from search.moderation import MNIST, moderated, one_error_below
+from search.posterior import validation_prior
+from search.settings import SearchSettings
+from search.statistics import Interval
 from search.tables import Tables
 
 
@@ -23,11 +29,15 @@ class Design:
     state: str  # named, front, candidate, or how its run ended
     num_parameters: int
     num_macs: int
+    weight_bytes: int  # float32, as is what follows
     peak_activation_bytes: int
+    weight_bytes_int8: int
+    peak_activation_bytes_int8: int
     val_accuracy: float | None  # fraction, of one run that was trained to its end
     test_accuracy_mean: float | None  # over num_seeds fresh seeds, fraction
     test_accuracy_low: float | None  # of its 95 % interval
     test_accuracy_high: float | None
+    one_error_below: float | None  # the accuracy one standard error below the mean, or below the one run
     num_seeds: int | None
     layers: tuple[Operation, ...]  # without ReLU, which changes no shape
 
@@ -38,8 +48,7 @@ def catalogue(tables: Tables) -> list[Design]:
     The front is that after re-training where there was one. Of several trials of one architecture the most
     accurate counts. What cannot be read as an architecture is left out.
     """
-    task = tables.task
-    if task is None:
+    if tables.settings is None:
         return []
     trials = sorted(
         rows(tables.trials),
@@ -53,19 +62,19 @@ def catalogue(tables: Tables) -> list[Design]:
     found: dict[str, Design] = {}
     for design in rows(tables.designs):
         known = best.get(design["architecture"], {})
-        _add(found, {**known, **design}, design["name"], "named", task)
+        _add(found, {**known, **design}, design["name"], "named", tables.settings)
     for text, trial in sorted(best.items(), key=lambda item: item[1]["num_parameters"]):
         again = trial.get("on_front_after_retraining")
         on_front = again is True if "on_front_after_retraining" in trial else text in searched
         whole = trial["state"] == RunState.COMPLETE
         state = ("front" if on_front else "candidate") if whole else STATES[trial["state"]]
-        _add(found, trial, None, state, task)
+        _add(found, trial, None, state, tables.settings)
     return list(found.values())
 
 
-def _add(found: dict[str, Design], row: Row, name: str | None, state: str, task: Task) -> None:
+def _add(found: dict[str, Design], row: Row, name: str | None, state: str, settings: SearchSettings) -> None:
     try:
-        architecture: Architecture = parse(str(row["architecture"]), task)
+        architecture: Architecture = parse(str(row["architecture"]), settings.task)
     except ValueError:
         return
     is_whole = row.get("state", RunState.COMPLETE) == RunState.COMPLETE
@@ -78,15 +87,31 @@ def _add(found: dict[str, Design], row: Row, name: str | None, state: str, task:
             state=state,
             num_parameters=num_parameters(architecture),
             num_macs=num_macs(architecture),
+            weight_bytes=weight_bytes(architecture),
             peak_activation_bytes=peak_activation_bytes(architecture),
+            weight_bytes_int8=weight_bytes(architecture, "int8"),
+            peak_activation_bytes_int8=peak_activation_bytes(architecture, "int8"),
             val_accuracy=_or(row["val_accuracy"], None) if is_whole else None,
             test_accuracy_mean=_or(row.get("test_accuracy_mean"), None),
             test_accuracy_low=_or(row.get("test_accuracy_low"), None),
             test_accuracy_high=_or(row.get("test_accuracy_high"), None),
+            one_error_below=_one_error_below(row, settings) if is_whole else None,
             num_seeds=None if seeds is None else int(seeds),
             layers=tuple(it for it in plan(architecture) if not isinstance(it, Relu)),
         ),
     )
+
+
+def _one_error_below(row: Row, settings: SearchSettings) -> float | None:
+    """Of the fresh seeds' mean, if there is one, else of the search's run; None: neither is known."""
+    found = [_or(row.get(f"test_accuracy_{name}"), None) for name in ("mean", "low", "high")]
+    if None not in found:
+        num_live = int(row["num_seeds"]) - int(_or(row.get("num_dead"), 0))
+        return one_error_below(Interval(*found), num_live, MNIST)
+    if found[0] is not None or absent(row["val_accuracy"]):
+        return None
+    own = moderated([row["val_accuracy"]], validation_prior(settings))
+    return 1 - float(np.exp(own.log_error + own.standard_error))
 
 
 def _or(value: Any, otherwise: Any) -> Any:
@@ -100,7 +125,6 @@ def as_columns(designs: Iterable[Design]) -> dict[str, Any]:
     numbers: dict[Operation, int] = {}
     layers = [[numbers.setdefault(layer, len(numbers)) for layer in design.layers] for design in designs]
     return {
-        "bytes_per_weight": BYTES_PER_VALUE,
         "designs": {
             **{name: [_short(getattr(design, name)) for design in designs] for name in names},
             "layers": layers,

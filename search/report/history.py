@@ -43,7 +43,7 @@ def progress(tables: Tables) -> Progress | None:
         return None
     sizes = trials["num_parameters"].to_numpy(dtype=float)
     accuracies = np.where(complete, trials["val_accuracy"].to_numpy(dtype=float), np.nan)
-    largest = float(tables.settings.max_parameters if tables.settings else np.nanmax(sizes[complete]))
+    largest = float(tables.settings.budget.max_parameters if tables.settings else np.nanmax(sizes[complete]))
     reference_point = (largest, max(1 - REFERENCE_ERROR * (1 - float(np.nanmax(accuracies))), 0.0))
     found = [hypervolume(sizes[:n], accuracies[:n], *reference_point) for n in range(1, len(trials) + 1)]
     return Progress(found, reference_point)

@@ -68,7 +68,7 @@ def importance(tables: Tables) -> Importance | None:
     if tables.settings is None:
         return None
     space = tables.settings.space
-    size = min(int(tables.reference_row["num_parameters"]), tables.settings.max_parameters / SAME_SIZE)
+    size = min(int(tables.reference_row["num_parameters"]), tables.settings.budget.max_parameters / SAME_SIZE)
     sizes = (size / SAME_SIZE, size * SAME_SIZE)
     architectures, log_errors, variances = _measured(tables, space)
     if len(architectures) < LEAST_TRIALS:

@@ -96,7 +96,7 @@ def pareto_data(tables: Tables, cost: str = "num_parameters") -> ParetoData:
         title=headline(tables),
         is_retrained=bool(best),
         front=best or search_front,
-        budget=tables.settings.max_parameters if tables.settings and cost == "num_parameters" else None,
+        budget=tables.settings.budget.most(cost) if tables.settings else None,
         designs=tuple(_placed(row, cost, task) for row in designs),
         candidates=candidates,
         stopped=stopped,

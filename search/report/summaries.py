@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lightcnn.data import DATASETS
-from search.cells import absent, percent, rows, written
+from search.cells import absent, counted, percent, rows, written
 from search.execution.runs import RunState
 from search.report.history import Bar, Progress
 from search.report.importance import Importance
@@ -17,8 +17,10 @@ def what_this_is(tables: Tables) -> str:
     dataset = tables.settings.data.dataset if tables.settings else None
     data = DATASETS[dataset].title if dataset in DATASETS else "images"
     size = int(tables.reference_row["num_parameters"])
+    num_trained = int((tables.trials["state"] != RunState.FAILED).sum())
+    networks = counted(num_trained, "small convolutional network")
     return (
-        f"{len(tables.trials):,} small convolutional networks were trained on {data}. Which are worth their "
+        f"{networks} {_were(num_trained)} trained on {data}. Which are worth their "
         f"size, and where does {tables.reference.name}, the reference design of {size:,} parameters, "
         "stand among them? The front is the networks that no other beats in both accuracy and size."
     )
@@ -39,6 +41,10 @@ def readings(tables: Tables) -> str:
     return "The test set was not read."
 
 
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
@@ -47,18 +53,21 @@ def learning(tables: Tables) -> str:
     """Where the front's curves and those of the stopped ended."""
     whole = int(tables.curves["epoch"].max())
     ends = tables.front["val_accuracy"].dropna()
-    text = (
-        f"{len(ends)} networks on the search's front were trained for {whole} epochs and ended between "
-        f"{percent(ends.min())} and {percent(ends.max())}."
-        if len(ends)
-        else "No network is on the front yet."
-    )
+    if ends.empty:
+        text = "No network is on the front yet."
+    else:
+        low, high = percent(ends.min()), percent(ends.max())
+        text = (
+            f"{counted(len(ends), 'network')} on the search's front {_were(len(ends))} trained for "
+            f"{counted(whole, 'epoch')} and ended "
+            + (f"at {high}." if len(ends) == 1 else f"between {low} and {high}.")
+        )
     stopped = tables.trials[tables.trials["state"] == RunState.PRUNED]
     if stopped.empty:
         return f"{text} None was stopped early."
     ended = stopped["epochs"]
     counts = ", ".join(f"{(ended == epoch).sum()} after epoch {epoch:.0f}" for epoch in sorted(set(ended)))
-    return f"{text} {len(stopped)} {'was' if len(stopped) == 1 else 'were'} stopped early: {counts}."
+    return f"{text} {len(stopped)} {_were(len(stopped))} stopped early: {counts}."
 
 
 def what_mattered(found: Importance) -> str:
@@ -79,8 +88,8 @@ def progress(course: Progress) -> str:
     """What the search had found when."""
     final = course.hypervolumes[-1]
     soon = next(n for n, volume in enumerate(course.hypervolumes, start=1) if volume >= 0.95 * final)
-    num_trials = len(course.hypervolumes)
-    return f"After {soon} of {num_trials} trials the search had 95 % of the hypervolume that it has now."
+    trials = counted(len(course.hypervolumes), "trial")
+    return f"After {soon} of {trials} the search had 95 % of the hypervolume that it has now."
 
 
 def time(bars: Sequence[Bar], pauses: Sequence[tuple[float, float]]) -> str:
@@ -89,9 +98,10 @@ def time(bars: Sequence[Bar], pauses: Sequence[tuple[float, float]]) -> str:
     last = max(bar.end for bar in bars)
     busy = sum(bar.end - bar.start for bar in bars) / (slots * last) if last else 0.0
     text = (
-        f"{len(bars)} trials trained for {written(last / 60, 'number')} minutes on {slots} "
-        f"slot{'s' if slots > 1 else ''}, which were busy {100 * busy:.0f} % of that time."
+        f"{counted(len(bars), 'trial')} trained for {written(last / 60, 'number')} minutes on "
+        f"{counted(slots, 'slot')}, which {_were(slots)} busy {100 * busy:.0f} % of that time."
     )
     if not pauses:
         return text
-    return f"{text} {len(pauses)} pause{'s' if len(pauses) > 1 else ''} of the search in between are cut out."
+    are = "is" if len(pauses) == 1 else "are"
+    return f"{text} {counted(len(pauses), 'pause')} of the search in between {are} cut out."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isinf
 from typing import NamedTuple
 
-from search.cells import Row, absent, percent, rows
+from search.cells import Row, absent, counted, percent, rows
 from search.deaths import Deaths
 from search.execution.runs import RunState
 from search.pareto import Verdict, most_accurate_no_larger, smallest_as_accurate
@@ -56,7 +56,10 @@ def placed(tables: Tables) -> dict[str, tuple[str, str]]:
     """For each design by name that fresh seeds place beside the front: its accuracy there, and its size."""
     known = {row["architecture"]: row for row in [*rows(tables.trials), *rows(tables.designs)]}
     return {
-        row["name"]: (_beside(row), f"{_challenger(row, known)}{_sizes(row)}")
+        row["name"]: (
+            _beside(row, _no_candidate(tables, row)),
+            f"{_challenger(row, known)}{_sizes(row, _no_candidate(tables, row))}",
+        )
         for row in rows(tables.designs)
         if not absent(row.get("parameter_ratio"))
     }
@@ -71,8 +74,9 @@ def early_stopping(tables: Tables) -> str | None:
     whole = trials["epochs"].max()
     saved = (whole - trials.loc[trials["state"] == RunState.PRUNED, "epochs"]).sum() / (len(trials) * whole)
     text = (
-        f"{stopped} of {len(trials)} trials were stopped early, because candidates no larger were clearly "
-        f"more accurate so far; that saved {100 * saved:.0f} % of the epochs."
+        f"{stopped} of {counted(len(trials), 'trial')} {'was' if stopped == 1 else 'were'} stopped early, "
+        "because candidates no larger were clearly more accurate so far; that saved "
+        f"{100 * saved:.0f} % of the epochs."
     )
     spared = trials[trials["spared_at"].notna()] if "spared_at" in trials else trials[:0]
     if spared.empty:
@@ -84,10 +88,16 @@ def early_stopping(tables: Tables) -> str | None:
     )
 
 
-def _beside(row: Row) -> str:
+def _no_candidate(tables: Tables, design: Row) -> str:
+    """Begins what no candidate is or does that is not the design itself."""
+    is_candidate = design["architecture"] in set(tables.trials["architecture"])
+    return "No other candidate" if is_candidate else "No candidate"
+
+
+def _beside(row: Row, no_candidate: str) -> str:
     design = f"{row['name']} ({int(row['num_parameters']):,} parameters) reaches {reached(row)}"
     if absent(row["verdict"]):
-        return f"{design}; no candidate is of its size or smaller."
+        return f"{design}. {no_candidate} of its size or smaller was trained to the end."
     return (
         f"{design} and is {row['verdict'].says}: some candidate no larger is more accurate with probability "
         f"{_chance(row['beaten_probability'])}, by more than 0.1 points with "
@@ -101,7 +111,7 @@ def reached(row: Row) -> str:
     if absent(row["test_accuracy_mean"]):
         return f"no accuracy, as {Deaths(num_dead, num_seeds)}"
     low, high = row["test_accuracy_low"], row["test_accuracy_high"]
-    seeds = f"{num_seeds - num_dead} seed{'s' if num_seeds - num_dead > 1 else ''}"
+    seeds = counted(num_seeds - num_dead, "seed")
     seeds += f"; {Deaths(num_dead, num_seeds)}" if num_dead else ""
     return f"{percent(row['test_accuracy_mean'])} ({100 * low:.2f} to {100 * high:.2f}, {seeds})"
 
@@ -121,9 +131,9 @@ def _challenger(row: Row, known: Mapping[str, Row]) -> str:
     )
 
 
-def _sizes(row: Row) -> str:
+def _sizes(row: Row, no_candidate: str) -> str:
     if isinf(row["parameter_ratio_low"]):
-        return "No candidate is as accurate."
+        return f"{no_candidate} is as accurate."
     now, paid = (_range(row, name) for name in ("parameter_ratio", "paid_ratio"))
     text = f"The smallest candidate as accurate has {now} times its parameters"
     return text + (
@@ -158,6 +168,8 @@ def verdict(tables: Tables) -> list[str]:
         return [*sentences[name], _trust(tables, stand)]
     reference, smallest, best = stand.reference, stand.smallest, stand.best
     size, accuracy = int(reference["num_parameters"]), reference[stand.measure]
+    nobody = _no_candidate(tables, reference)
+    again = stand.measure == "test_accuracy_mean"  # what was not trained again has no such accuracy
 
     def figures(row: Row) -> str:
         return _figures(row, stand.measure)
@@ -167,7 +179,8 @@ def verdict(tables: Tables) -> list[str]:
             f"{name} {figures(reference)} was not trained here, so no candidate is set against its accuracy."
         )
     elif smallest is None:
-        first = f"No candidate was as accurate as {name} {figures(reference)}."
+        which = " that was trained again" if again else ""
+        first = f"{nobody}{which} was as accurate as {name} {figures(reference)}."
     else:
         change = smallest["num_parameters"] / size - 1
         how_many = f"{abs(100 * change):.0f} % {'fewer' if change < 0 else 'more'}" if change else "as many"
@@ -176,7 +189,8 @@ def verdict(tables: Tables) -> list[str]:
             f"{smallest['architecture']} {figures(smallest)}: {how_many} parameters."
         )
     if best is None:
-        second = f"No candidate with {size:,} parameters or fewer was trained to the end."
+        how = "again" if again else "to the end"
+        second = f"{nobody} with {size:,} parameters or fewer was trained {how}."
     else:
         second = (
             f"The most accurate candidate no larger than {name} is {best['architecture']} {figures(best)}"
@@ -219,7 +233,7 @@ def _trust(tables: Tables, stand: Standing) -> str:
     ]
     counts = [int(row["num_seeds"]) for row in tested] or [1]
     few, many = min(counts), max(counts)
-    seeds = f"{few} to {many} fresh seeds" if few < many else f"{many} fresh seed{'s' if many > 1 else ''}"
+    seeds = f"{few} to {many} fresh seeds" if few < many else counted(many, "fresh seed")
     text = (
         f"Accuracies are means over {seeds} on the test set, with 95 % intervals from how far seeds move "
         "designs of such an error; probabilities and the ranges of sizes (90 %) are of all runs together. "

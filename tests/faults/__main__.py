@@ -26,6 +26,8 @@ SINGLE = {
     scenes.exhaust_memory: "Worker that gets no more memory (RLIMIT_AS)",
     scenes.fill_disk: "Disk full (a small tmpfs, filled)",
     scenes.forbid_writing: "Folder made read-only",
+    scenes.forbid_semaphores: "/dev/shm read-only",
+    scenes.close_streams: "Standard streams closed",
     scenes.interrupt_twice: "Ctrl-C twice",
     scenes.two_drivers: "Two drivers on one study",
     scenes.interrupted_is_the_same: "One worker: killed and resumed against left alone",

@@ -136,6 +136,15 @@ def _options() -> list[BadInput]:
             "--max-parameters must admit the smallest candidate, 2-gap with 50, but got 49",
         ),
         (
+            "--trials 1 --max-activation-bytes 8000",
+            "--max-activation-bytes must admit the smallest candidate, 2-gap with 9408, but got 8000",
+        ),
+        ("--trials 1 --max-macs 0", f"argument --max-macs: {number} 1, but got '0'"),
+        (
+            "--trials 1 --weights int8",
+            "--weights int8 says what a byte is and needs --max-weight-bytes or --max-activation-bytes",
+        ),
+        (
             "--trials 1 --train-images 50001",
             "--train-images must be from 10 to 50000, the images that validation leaves, but got 50001",
         ),
@@ -265,7 +274,8 @@ def _other_settings() -> list[BadInput]:
     differing = [
         ("--seed 1", "seed=0, but got 1"),
         ("--sampler random", "sampler='surrogate', but got 'random'"),
-        ("--max-parameters 500", "max_parameters=8000, but got 500"),
+        ("--max-parameters 500", "budget.max_parameters=8000, but got 500"),
+        ("--max-macs 90000", "budget.max_macs=None, but got 90000"),
         ("--epochs 2", "recipe.epochs=1, but got 2"),
         ("--train-images 301", "data.num_train_images=300, but got 301"),
     ]

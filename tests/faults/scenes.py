@@ -44,7 +44,7 @@ KEPT = f"interrupted; {GOES_ON}"
 class Victim:
     """`python -m search.run` in a session of its own, its stderr in a file."""
 
-    def __init__(self, out: Path, arguments, preexec=lambda: None):
+    def __init__(self, out: Path, arguments, preexec=lambda: None, under=()):
         handle, name = tempfile.mkstemp(prefix="said-")
         self._said = Path(name)
 
@@ -52,7 +52,7 @@ class Victim:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background ignores it
             preexec()
 
-        command = [sys.executable, "-m", "search.run", *map(str, arguments)]
+        command = [*under, sys.executable, "-m", "search.run", *map(str, arguments)]
         command += ["--out", str(out), "--name", "it"]
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=handle, start_new_session=True, preexec_fn=before
@@ -174,7 +174,7 @@ def kill_workers(out: Path, rng: random.Random, number: int) -> str:
         # Five failures in a row end a search, by its rule; the same command goes on.
         while victim.process.wait(timeout=300) != 0:
             said += victim.ended(1)
-            assert "runs in a row failed" in said
+            assert "runs in a row failed" in said or "no worker can train here" in said
             victim = Victim(folder, SEARCH_ONLY)
         said += victim.ended(0)
         trials = check(folder, SEARCH_ONLY, said)
@@ -293,6 +293,32 @@ def forbid_writing(out: Path) -> str:
     said += finish(out, SEARCH_ONLY)
     check(out, SEARCH_ONLY, said)
     return "exit 1 with one line; writable again, the same command went on"
+
+
+def forbid_semaphores(out: Path) -> str:
+    """/dev/shm is read-only, so that no worker can be started."""
+    mounting = 'mount -t tmpfs -o ro none /dev/shm && exec "$@"'
+    under = ["unshare", "--mount", "sh", "-c", mounting, "sh"]
+    if subprocess.run([*under, "true"], capture_output=True).returncode:
+        raise PermissionError("this process may not mount a file system")
+    said = Victim(out, SEARCH_ONLY, under=under).ended(1)
+    last = said.splitlines()[-1]
+    assert last == (
+        "failed: no worker can train here, whatever the network (cpu: OSError: [Errno 30] Read-only file "
+        "system, where a worker needs semaphores in /dev/shm); mend that and give the same command again"
+    )
+    said += finish(out, SEARCH_ONLY)
+    trials = check(out, SEARCH_ONLY, said)
+    assert set(trials["state"]) <= {"COMPLETE", "PRUNED"} and trials["architecture"][0] == "8-16-32-gap"
+    return "exit 1 with one line and no trial used up; on the mended machine the same command did all of them"
+
+
+def close_streams(out: Path) -> str:
+    """The command is started without standard streams (`<&- >&- 2>&-`)."""
+    assert Victim(out, SEARCH_ONLY, preexec=lambda: [os.close(number) for number in range(3)]).ended(0) == ""
+    trials = check(out, SEARCH_ONLY, "")
+    assert set(trials["state"]) <= {"COMPLETE", "PRUNED"}
+    return "every trial ended as usual, and nothing was said into a file of the study"
 
 
 def obey_permissions() -> None:

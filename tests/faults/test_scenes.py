@@ -16,7 +16,13 @@ def test_random_faults(scene, number, tmp_path):
     scene(tmp_path, random.Random(1), number)
 
 
-@pytest.mark.parametrize("scene", [scenes.hang_worker, scenes.fill_disk, scenes.interrupted_is_the_same])
+@pytest.mark.parametrize(
+    "scene",
+    [
+        *(scenes.hang_worker, scenes.fill_disk, scenes.interrupted_is_the_same),
+        *(scenes.forbid_semaphores, scenes.close_streams),
+    ],
+)
 def test_single_faults(scene, tmp_path):
     try:
         scene(tmp_path / "out")

@@ -18,8 +18,7 @@ if (phone.matches) fit();
 
 const catalogue = JSON.parse(document.getElementById("catalogue").textContent);
 const designs = catalogue.designs.architecture.map((_, i) => {
-  const design = Object.fromEntries(Object.entries(catalogue.designs).map(([key, column]) => [key, column[i]]));
-  return {...design, weight_bytes: design.num_parameters * catalogue.bytes_per_weight};
+  return Object.fromEntries(Object.entries(catalogue.designs).map(([key, column]) => [key, column[i]]));
 });
 const count = number => number.toLocaleString("en");
 const percent = fraction => `${(100 * fraction).toFixed(2)} %`;
@@ -53,9 +52,11 @@ function show(design) {
   element("design-facts").replaceChildren(...[
     ["architecture", design.architecture],
     ["what it is", states[design.state] ?? `a candidate that ${design.state}`],
-    ["parameters", `${count(design.num_parameters)}, ${count(design.weight_bytes)} bytes`],
+    ["parameters", `${count(design.num_parameters)}, ${count(design.weight_bytes)} bytes, ` +
+      `${count(design.weight_bytes_int8)} in int8`],
     ["MACs", count(design.num_macs)],
-    ["peak activations", `${count(design.peak_activation_bytes)} bytes`],
+    ["peak activations", `${count(design.peak_activation_bytes)} bytes, ` +
+      `${count(design.peak_activation_bytes_int8)} in int8`],
     ["accuracy", accuracy(design)],
   ].flatMap(([term, text]) => [node("dt", term), node("dd", text)]));
   element("design-layers").replaceChildren(...design.layers.map(i => {
@@ -64,42 +65,64 @@ function show(design) {
     row.append(node("th", name, {scope: "row"}), ...cells.map(text => node("td", text, {class: "number"})));
     return row;
   }));
-  const reached = design.test_accuracy_mean ?? design.val_accuracy;
   const [least, most] = plot.layout.meta.errors;
-  const ring = reached === null ? [] : [{
+  const ring = reached(design) === null ? [] : [{
     // A circle of pixels would do, but on a logarithmic axis Plotly drops its negative corners.
     type: "path", path: "M-14,0C-14,8 -8,14 0,14C8,14 14,8 14,0C14,-8 8,-14 0,-14C-8,-14 -14,-8 -14,0Z",
     xref: "x", yref: "y", xsizemode: "pixel", ysizemode: "pixel",
-    xanchor: design[plot.layout.meta.cost], yanchor: Math.min(Math.max(100 * (1 - reached), least), most),
+    xanchor: design[plot.layout.meta.cost], yanchor: Math.min(Math.max(100 * (1 - reached(design)), least), most),
     line: {color: "#cc79a7", width: 3},
   }];
   Plotly.relayout(plot, {shapes: ring});
 }
 
-// The most accurate design within a budget: by test accuracy where one was re-trained, else by validation accuracy.
-function best(measure, budget) {
-  const affordable = designs.filter(design => design[measure] <= budget);
-  const by = ["test_accuracy_mean", "val_accuracy"].find(key => affordable.some(design => design[key] !== null));
-  return affordable.filter(design => design[by] !== null && by)
-    .sort((a, b) => b[by] - a[by] || a[measure] - b[measure])[0];
+// The limits: each with its field, what it counts of a design, and its unit.
+const limits = [
+  ["budget-flash", "weight_bytes", "bytes of weights"],
+  ["budget-ram", "peak_activation_bytes", "bytes of activations"],
+  ["budget-macs", "num_macs", "MACs"],
+].map(([id, cost, unit]) => ({field: element(id), cost, unit}));
+
+function costOf(design, {cost}) {
+  const isInt8 = element("budget-weights").value === "int8" && cost !== "num_macs";
+  return design[isInt8 ? `${cost}_int8` : cost];
+}
+
+const reached = design => design.test_accuracy_mean ?? design.val_accuracy;
+
+// Of the designs within all limits that fresh seeds have judged (else: that the search has), the one with the highest
+// lower end of its interval; single runs all have the same number of seeds, so there the accuracy says as much.
+// And the one with the fewest parameters among those that are as accurate but for one standard error of it.
+function pick() {
+  const set = limits.filter(({field}) => field.value !== "");
+  const affordable = designs.filter(design => set.every(limit => costOf(design, limit) <= Number(limit.field.value)));
+  const retrained = affordable.filter(design => design.test_accuracy_mean !== null);
+  const judged = retrained.length ? retrained : affordable.filter(design => design.val_accuracy !== null);
+  const worth = design => retrained.length ? design.test_accuracy_low ?? 0 : design.val_accuracy;
+  const [best] = [...judged].sort((a, b) => worth(b) - worth(a) || a.num_parameters - b.num_parameters);
+  const [simplest] = judged.filter(design => reached(design) >= (best.one_error_below ?? reached(best)))
+    .sort((a, b) => a.num_parameters - b.num_parameters || reached(b) - reached(a));
+  return {set, best, simplest};
 }
 
 // Says it, and answers with it.
 function answer() {
-  const unit = element("budget-unit"), measure = unit.value, budget = Number(element("budget-number").value);
-  const found = best(measure, budget), said = element("budget-answer");
-  const within = `within ${count(budget)} ${unit.selectedOptions[0].textContent}`;
-  if (!found) {
-    const known = designs.filter(design => design.test_accuracy_mean !== null || design.val_accuracy !== null);
-    const least = Math.min(...known.map(design => design[measure]));
-    said.textContent = `No design ${within}: the smallest one needs ${count(least)}.`;
-    element("take-away").textContent = "";
+  const {set, best, simplest} = pick(), said = element("budget-answer"), command = element("take-away");
+  const within = set.length
+    ? `within ${set.map(({field, unit}) => `${count(Number(field.value))} ${unit}`).join(", ")}` : "of any size";
+  if (!best) {
+    const known = designs.filter(design => reached(design) !== null);
+    const least = limits.map(limit => `${count(Math.min(...known.map(it => costOf(it, limit))))} ${limit.unit}`);
+    said.textContent = `No design ${within}: the least that one needs of each is ${least.join(", ")}.`;
+    command.textContent = "";
     return null;
   }
+  const isBest = !element("budget-simplest").checked, found = isBest ? best : simplest;
   const name = found.name ? `${found.name}, ${found.architecture}` : found.architecture;
-  said.replaceChildren(`Best design ${within}: `, node("strong", name), ` with ${count(found[measure])}; ` +
-    `${accuracy(found)}.`);
-  const command = element("take-away");
+  const costs = limits.map(limit => `${count(costOf(found, limit))} ${limit.unit}`).join(", ");
+  said.replaceChildren(isBest ? `Best design ${within}: ` :
+    `Simplest design ${within} and one standard error of the best, ${best.architecture}: `, node("strong", name),
+    ` with ${count(found.num_parameters)} parameters, ${costs}; ${accuracy(found)}.`);
   command.textContent = command.dataset.command.replace("--design DESIGN", `--design ${found.architecture}`);
   return found;
 }
@@ -109,29 +132,8 @@ function listen() {
     const found = answer();
     if (found) show(found);
   };
-  const slider = element("budget-slider"), number = element("budget-number"), unit = element("budget-unit");
-  const range = () => {
-    const sizes = designs.map(design => design[unit.value]);
-    return [Math.min(...sizes), Math.max(...sizes)].map(Math.log);
-  };
-  const slide = () => {  // the slider moves on a logarithmic scale, its words are the budget's
-    const [low, high] = range();
-    slider.value = Math.round(1000 * (Math.log(Number(number.value)) - low) / (high - low || 1));
-    slider.setAttribute("aria-valuetext", `${count(Number(number.value))} ${unit.selectedOptions[0].textContent}`);
-  };
-  slider.addEventListener("input", () => {
-    const [low, high] = range(), exact = Math.exp(low + slider.value / 1000 * (high - low));
-    const step = 10 ** Math.max(Math.floor(Math.log10(exact)) - 2, 0);
-    number.value = Math.ceil(exact / step) * step;
-    slider.setAttribute("aria-valuetext", `${count(Number(number.value))} ${unit.selectedOptions[0].textContent}`);
-    choose();
-  });
-  number.addEventListener("input", () => { slide(); choose(); });
-  unit.addEventListener("change", () => {  // as much of the new unit as the reference takes
-    number.value = designs[0][unit.value];
-    slide();
-    choose();
-  });
+  for (const {field} of limits) field.addEventListener("input", choose);
+  for (const id of ["budget-weights", "budget-simplest"]) element(id).addEventListener("change", choose);
   const groups = {named: "named designs", front: "the front", candidate: "other candidates"};
   for (const state of [...Object.keys(groups), "stopped early", "diverged", "failed"]) {
     const own = designs.filter(design => design.state === state);
@@ -159,8 +161,7 @@ function listen() {
       if (design) show(design);
     });
   }
-  number.value = designs[0].num_parameters;
-  slide();
+  for (const limit of limits) limit.field.value = costOf(designs[0], limit);
   answer();
   show(designs[0]);
 }

@@ -84,11 +84,11 @@ def render(template: str, folder: Path, embed: bool, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = _unbroken
-    library = {"plotly": get_plotlyjs()} if embed else {"plotly_file": _plotly_beside(folder)}
+    library = {"plotly": get_plotlyjs()} if embed else {"plotly_file": plotly_beside(folder)}
     return environment.get_template(template).render({"plotly": None, "plotly_file": None} | library | values)
 
 
-def _plotly_beside(folder: Path) -> str:
+def plotly_beside(folder: Path) -> str:
     """The address, from `folder`'s page, of the file that holds Plotly; it is written if it is not there."""
     path = folder.resolve().parent / f"plotly-{get_plotlyjs_version()}.min.js"
     content = get_plotlyjs().encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ from search.forecast import retraining_ahead
 from search.loop import num_runs, search
 from search.records import RunRecord, finished, finished_designs, try_failed_again
 from search.report.page import open_page, write_report
+from search.report.serve import LivePage, served
 from search.report.terminal import print_findings
 from search.results import study_tables, write_tables
 from search.run_options import NUM_TRAINING, NUM_VALIDATION, VALIDATION_SHARE, parser
@@ -57,7 +58,8 @@ from search.settings import (
 from search.space import Space
 from search.standing import seeds_of_arms
 from search.stopping import default_rule
-from search.storage import SETTINGS, open_study
+from search.storage import JOURNAL, SETTINGS, open_study
+from search.tables import RUNS
 
 TRIALS_TO_GO_BY = 5  # finished ones, from which on the display tells how much re-training will follow
 
@@ -113,29 +115,33 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
                 epochs=settings.recipe.epochs * all_images.num_images / data.num_images,
             )
 
-        with (
-            finally_written(folder, study),
-            open_slots(slots, options.epoch_timeout, engine, partial(rehearse, data)) as executor,
-        ):
-            with Display(
-                "search",
-                *num_runs(study, settings, options.trials, with_designs),
-                num_slots=executor.num_slots,
-                seconds=[record.seconds for record in _records(study)],
-                ahead=re_trainings,
-            ) as display:
-                checkpoints = Checkpoints(folder, display.say)
-                search(study, settings, data, options.trials, with_designs, executor, display, checkpoints)
-            if all(record.state == RunState.FAILED for record in finished(study).values()):
-                raise Failure(
-                    f"no trial could be trained, for the reasons in {folder / 'trials.csv'}; --retry-failed "
-                    "tries them again"
-                )
-            if options.seeds:
-                retrain("re-training", arms(), settings.recipe, all_images, executor, folder)
-        print_findings(folder, list(placed_texts))
         page = folder / "report.html"
-        print(f"The page: {page}")
+        live = LivePage(page, [folder / JOURNAL, folder / RUNS.file], partial(write_page, folder, study))
+        with served(live) if options.serve else nullcontext():
+            with (
+                finally_written(folder, study, live),
+                open_slots(slots, options.epoch_timeout, engine, partial(rehearse, data)) as executor,
+            ):
+                with Display(
+                    "search",
+                    *num_runs(study, settings, options.trials, with_designs),
+                    num_slots=executor.num_slots,
+                    seconds=[record.seconds for record in _records(study)],
+                    ahead=re_trainings,
+                ) as display:
+                    checkpoints = Checkpoints(folder, display.say)
+                    search(
+                        study, settings, data, options.trials, with_designs, executor, display, checkpoints
+                    )
+                if all(record.state == RunState.FAILED for record in finished(study).values()):
+                    raise Failure(
+                        f"no trial could be trained, for the reasons in {folder / 'trials.csv'}; "
+                        "--retry-failed tries them again"
+                    )
+                if options.seeds:
+                    retrain("re-training", arms(), settings.recipe, all_images, executor, folder)
+            print_findings(folder, list(placed_texts))
+            print(f"The page: {page}")
     if options.open:
         open_page(page)
 
@@ -145,15 +151,21 @@ def _records(study: Study) -> list[RunRecord]:
 
 
 @contextmanager
-def finally_written(folder: Path, study: Study) -> Iterator[None]:
+def finally_written(folder: Path, study: Study, live: LivePage) -> Iterator[None]:
     """The tables and the page of what is finished are written when the block is left, however it is left."""
     try:
         yield
     finally:
-        if finished(study):
-            # What earlier calls placed is in the file.
-            write_tables(folder, study, read(folder / SETTINGS, SearchSettings))
-            write_report(folder)
+        live.finish()  # waits until no other thread writes them
+        write_page(folder, study)
+
+
+def write_page(folder: Path, study: Study) -> None:
+    """Write the tables and the page of what is finished, if anything is."""
+    if finished(study):
+        # What earlier calls placed is in the file.
+        write_tables(folder, study, read(folder / SETTINGS, SearchSettings))
+        write_report(folder)
 
 
 def _placed(text: str, task: Task, num_seeds: int) -> Arm:

@@ -142,6 +142,12 @@ def parser() -> Parser:
     it.add_argument(
         "--name", metavar="STUDY", help="folder of the study in --out; by default the data set's name"
     )
+    it.add_argument(
+        "--serve",
+        action="store_true",
+        help="open the page in a browser at once, and keep it up to date while the search runs; no other "
+        "machine reaches it",
+    )
     it.add_argument("--open", action="store_true", help="open the page in a browser when all is done")
     add_device_options(it)
     return it

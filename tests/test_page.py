@@ -22,7 +22,6 @@ from search.tables import read_study
 pytestmark = pytest.mark.slow
 
 REPORTS = Path(__file__).parents[1] / "reports"
-CHROMIUM = shutil.which("chromium")
 DRAW_ALL = "() => places.forEach(draw)"
 
 
@@ -36,17 +35,6 @@ def study(tmp_path_factory):
     shutil.copy(REPORTS / folder.name / "settings.json", folder)
     write_report(folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @contextmanager
@@ -341,7 +329,7 @@ def test_an_ablations_page_is_drawn_too(browser, tmp_path):
 
 def test_pictures_are_drawn_where_there_is_a_browser(study, capsys):
     pytest.importorskip("kaleido", reason="kaleido is not installed")
-    if CHROMIUM is None:
+    if shutil.which("chromium") is None:
         pytest.skip("chromium is not installed")
     assert main([str(study), "--pictures"]) == 0
     assert capsys.readouterr().out.split() == [

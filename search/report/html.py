@@ -85,12 +85,12 @@ def render(template: str, folder: Path, embed: bool, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = _unbroken
-    library = {"plotly": get_plotlyjs()} if embed else {"plotly_file": _plotly_beside(folder)}
+    library = {"plotly": get_plotlyjs()} if embed else {"plotly_file": plotly_beside(folder)}
     page = environment.get_template(template).render({"plotly": None, "plotly_file": None} | library | values)
     return page.encode(errors="backslashreplace").decode()
 
 
-def _plotly_beside(folder: Path) -> str:
+def plotly_beside(folder: Path) -> str:
     """The address, from `folder`'s page, of the file that holds Plotly; it is written if it is not there."""
     path = folder.resolve().parent / f"plotly-{get_plotlyjs_version()}.min.js"
     content = get_plotlyjs().encode()

@@ -146,7 +146,7 @@ def _neighbours(folder: Path) -> list[tuple[str, str]]:
     return found
 
 
-def open_page(page: Path) -> None:
-    """Show `page` in the user's browser; where there is none, say where the page is."""
-    if not webbrowser.open(page.resolve().as_uri()):
+def open_page(page: Path | str) -> None:
+    """Show `page`, a file or an address, in the user's browser; without one, say where the page is."""
+    if not webbrowser.open(page if isinstance(page, str) else page.resolve().as_uri()):
         print(f"no browser was found to open {page}", file=sys.stderr)

@@ -35,7 +35,8 @@ def find_dataset(
 
     Args:
         name: one of `DATASETS`, or else the path of a folder of images as `read_image_folder` takes it.
-        folder: where the files of a published data set are, as `find_files` takes it.
+        folder: where the files of a published data set are, as `find_files` takes it; or where the decoded
+            images of a folder are kept, by default in the user's cache.
         background: what transparent images of a folder are laid on, #rrggbb.
 
     Raises:
@@ -50,9 +51,8 @@ def find_dataset(
             f"--dataset must be {', '.join(DATASETS)} or the path of a folder with images in train/<class>/ "
             f"and test/<class>/, but got {name!r}"
         )
-    if folder:
-        raise DataError(f"--data-dir must go with {', '.join(DATASETS)}, but got the folder {source}")
-    return read_image_folder(source, user_cache_path("lightcnn-search") / "image-folders", say, background)
+    cache = (folder or user_cache_path("lightcnn-search")).expanduser().absolute()
+    return read_image_folder(source, cache / "image-folders", say, background)
 
 
 def find_files(dataset: str, folder: Path | None = None, say: Callable[[str], None] = _say) -> Path:

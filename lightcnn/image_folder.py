@@ -2,15 +2,15 @@
 
 import hashlib
 import io
-import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lightcnn.architecture import Task
-from lightcnn.data import WHITE, DataError, DataFile, Dataset, read_file
+from lightcnn.data import WHITE, DataFile, Dataset, read_file
+from lightcnn.decoded_images import keep
 from lightcnn.decoding import Done, Preprocessing, is_grey, opened
 from lightcnn.image_files import list_parts
 
@@ -26,18 +26,18 @@ def read_image_folder(
     `Preprocessing` says. The training images decide its form. The side is the longest of any of them,
     64 pixels at most. All have three channels if one of them has colour, else one.
 
-    The decoded images lie in `cache`, in a folder named by their sum, so that no worker decodes, and what is
-    trained on is what was found now. It may be deleted when no search runs.
+    The decoded images lie in `cache` (`lightcnn.decoded_images`), so that no worker decodes, and what is
+    trained on is what was found now.
 
     Args:
         background: what transparent images are laid on, #rrggbb.
 
     Raises:
-        DataError: `source` is not laid out like that, or an image cannot be read.
+        DataError: `source` is not laid out like that, an image cannot be read, or `cache` not be written.
     """
     training, test, left_out = list_parts(source)
     num_images = len(training.samples) + len(test.samples)
-    say(f"reading {num_images:,} images in {source} ...")
+    say(f"reading {num_images:,} images in {source}, to be kept decoded in {cache} ...")
 
     longest, mode = 0, "L"
     for path, _ in training.samples:
@@ -73,34 +73,24 @@ def read_image_folder(
         _read_arrays,
         task=Task(side, len(mode), len(training.classes)),
         num_training_images=len(training.samples),
+        num_test_images=len(test.samples),
+        largest_class_share=max(_largest_share(part.samples) for part in (training, test)),
         classes=tuple(training.classes),
         preparation="; ".join([f"{side}x{side} pixels, {'grey' if mode == 'L' else 'colour'}", *notes]),
         class_counts=tuple(np.bincount([label for _, label in training.samples]).tolist()),
         background=background,
     )
-    return dataset, _keep(dataset, contents, cache)
+    return dataset, keep(dataset, contents, cache)
+
+
+def _largest_share(samples: Sequence[tuple[Path, int]]) -> float:
+    return max(Counter(label for _, label in samples).values()) / len(samples)
 
 
 def _npy(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
-
-
-def _keep(dataset: Dataset, contents: dict[str, bytes], cache: Path) -> Path:
-    """The folder in `cache` with the data set's files; what is missing or damaged there is written, whole."""
-    sums = "".join(file.sha256 for file in dataset.files)
-    folder = cache / hashlib.sha256(sums.encode()).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in dataset.files:
-        try:
-            read_file(dataset, file, folder)
-        except DataError:
-            with tempfile.TemporaryDirectory(dir=cache, prefix="writing-") as workspace:
-                written = Path(workspace) / file.name
-                written.write_bytes(contents[file.name])
-                written.replace(folder / file.name)
-    return folder
 
 
 def _read_arrays(dataset: Dataset, folder: Path, part: int) -> tuple[np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ from search.command import (
     slots_of,
 )
 from search.evaluation import retrain
-from search.execution.display import log_line
+from search.execution.display import log_line, result_line
 from search.execution.runs import TrainingData, rehearse
 from search.execution.slots import open_slots
 from search.report.ablation_page import count_of, findings, write_ablation_report
@@ -114,9 +114,9 @@ def _run(
             CLAIMS.write(answers, folder)
         page = write_ablation_report(folder)
     for sentence in findings(summary):
-        print(sentence)
+        result_line(sentence)
     if answers is not None:
-        print(count_of(answers))
+        result_line(count_of(answers))
         for row in answers.itertuples():
-            print(f"{row.verdict}: {row.claim} Measured: {row.measured}")
+            result_line(f"{row.verdict}: {row.claim} Measured: {row.measured}")
     print(f"The page: {page}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import errno
+import io
 import os
 import platform
 import shlex
@@ -13,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import torch
 from joblib import cpu_count
@@ -24,14 +26,34 @@ from lightcnn.initialisation import INITIALISATIONS, Initialisation
 from lightcnn.training import Recipe
 from search.execution.display import log_line
 from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
-from search.settings import (
-    SettingsWithEngine,
-    SettingsWithRecipe,
-    begun_with,
-)
+from search.settings import Engine, begun_with
 
 RESUMES = "what was finished is kept, and the same command resumes it"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
+
+
+class SettingsWithEngine(Protocol):
+    """The settings of whatever trains."""
+
+    @property
+    def engine(self) -> Engine:
+        """What trained on the CPU."""
+
+
+class RecipeOfRuns(Protocol):
+    """What the recipes of a study's runs share."""
+
+    @property
+    def initialisation(self) -> Initialisation:
+        """What their weights begin with."""
+
+
+class SettingsWithRecipe(Protocol):
+    """The settings of a study with one recipe."""
+
+    @property
+    def recipe(self) -> RecipeOfRuns:
+        """That of its runs."""
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -55,7 +77,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print `message` on one line and exit with 2."""
-        self.exit(2, f"error: {' '.join(message.split())}\n")
+        log_line(f"error: {' '.join(message.split())}")
+        self.exit(2)
 
 
 def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
@@ -188,7 +211,8 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "--data-dir",
         type=Path,
         metavar="DIR",
-        help="folder with a published data set's files; by default they are fetched once into a cache folder",
+        help="folder with a published data set's files, or for your own images once decoded; by default a "
+        "cache folder, into which published ones are fetched once",
     )
     group.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where results go")
     group.add_argument(
@@ -220,6 +244,17 @@ def _cpu_model() -> str:
     return models[0] if models else platform.processor() or "unknown CPU"
 
 
+# What the terminal's text has beyond ASCII, for where the encoding does not.
+_PLAIN = str.maketrans({"–": "-", "…": "...", "×": "x", "±": "+/-"})
+
+
+def _degraded(error: UnicodeError) -> tuple[str, int]:
+    """For `codecs.register_error`: characters that the encoding lacks, as it can have them."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end].translate(_PLAIN)
+    return "".join(it if it.isascii() else "?" for it in text), error.end
+
+
 def _open_streams() -> None:
     """Standard streams that the caller closed (`2>&-`) lead nowhere, here and in the workers.
 
@@ -240,22 +275,23 @@ def run_command(parser: Parser, work: Callable[[], None]) -> int:
     """
     _open_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    codecs.register_error("degraded", _degraded)
+    for stream in (sys.stdout, sys.stderr):  # what cannot be shown must not end what was trained for an hour
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="degraded")
     try:
         work()
     except UserError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        print(f"interrupted; {RESUMES}", file=sys.stderr)
+        log_line(f"interrupted; {RESUMES}")
         return 130
     except (OSError, Failure) as error:
         is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        print(f"failed: {error}; {RESUMES}" if is_full else f"failed: {error}", file=sys.stderr)
+        log_line(f"failed: {error}; {RESUMES}" if is_full else f"failed: {error}")
         return 1
     except Exception:
         traceback.print_exc()
-        print(
-            f"this is a fault of the program, please report it with the lines above; {RESUMES}",
-            file=sys.stderr,
-        )
+        log_line(f"this is a fault of the program, please report it with the lines above; {RESUMES}")
         return 1
     return 0

@@ -99,7 +99,13 @@ def retrain(
 
     num_runs = sum(num_seeds.values())
     failures: list[str] = []
-    with Display(title, num_runs, num_runs - len(missing)) as display:
+    with Display(
+        title,
+        num_runs,
+        num_runs - len(missing),
+        num_slots=slots.num_slots,
+        seconds=[row["seconds"] for row in kept if not absent(row["seconds"])],
+    ) as display:
         for (arm, seed), progress in train_runs(runs(), slots, display, Checkpoints(folder, display.say)):
             if progress.error is not None:
                 failures.append(f"{arm.name} with seed {seed} failed twice: {progress.error}")
@@ -159,7 +165,7 @@ def one_network(
     seed = max(seeds, key=lambda seed: accuracies.get(seed, 0.0), default=0)
     if not seeds:
         run = Run(architecture, recipe, seed, data)
-        with Display(f"training {text}", 1) as display:
+        with Display(f"training {text}", 1, num_slots=1) as display:
             [(_, progress)] = train_runs(iter([(text, run)]), slots, display)
         if progress.error is not None or progress.diverged:
             reason = progress.error or "its loss was no longer finite"

@@ -23,6 +23,7 @@ from lightcnn.splitting import class_quotas
 from lightcnn.training import FAST
 from search.budget import check_possible
 from search.budget_options import budget_of
+from search.cells import rows
 from search.command import (
     about_this_run,
     check_train_images,
@@ -33,11 +34,12 @@ from search.command import (
 )
 from search.evaluation import Arm, kept_runs, retrain
 from search.execution.checkpoints import Checkpoints
-from search.execution.display import Display, log_line
+from search.execution.display import Ahead, Display, log_line
 from search.execution.runs import RunState, TrainingData, rehearse
 from search.execution.slots import open_slots
+from search.forecast import retraining_ahead
 from search.loop import num_runs, search
-from search.records import finished, try_failed_again
+from search.records import RunRecord, finished, finished_designs, try_failed_again
 from search.report.page import open_page, write_report
 from search.report.terminal import print_findings
 from search.results import study_tables, write_tables
@@ -56,6 +58,8 @@ from search.space import Space
 from search.standing import seeds_of_arms
 from search.stopping import default_rule
 from search.storage import SETTINGS, open_study
+
+TRIALS_TO_GO_BY = 5  # finished ones, from which on the display tells how much re-training will follow
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,11 +92,38 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
             try_failed_again(study)
         kept_runs(folder)  # damage by hand is better reported now than when the search is done
         with_designs = not options.no_baselines
+        all_images = replace(data, num_validation=0, num_train_images=None)
+
+        def arms() -> dict[Arm, int]:
+            trials = study_tables(study, settings)["trials.csv"]
+            return seeds_of_arms(trials, settings, images, places, options.seeds, with_designs)
+
+        def re_trainings() -> Ahead | None:
+            if not options.seeds:
+                return None
+            if (num_finished := len(finished(study))) < min(TRIALS_TO_GO_BY, options.trials):
+                return Ahead("re-training", None)
+            return retraining_ahead(
+                arms(),
+                certain={arm.architecture for arm in places}
+                | {design.architecture(settings.task) for design in settings.designs},
+                done={(row["architecture"], row["seed"]) for row in rows(kept_runs(folder))},
+                records=_records(study),
+                growth=max(options.trials / num_finished, 1),
+                epochs=settings.recipe.epochs * all_images.num_images / data.num_images,
+            )
+
         with (
             finally_written(folder, study),
             open_slots(slots, options.epoch_timeout, engine, partial(rehearse, data)) as executor,
         ):
-            with Display("search", *num_runs(study, settings, options.trials, with_designs)) as display:
+            with Display(
+                "search",
+                *num_runs(study, settings, options.trials, with_designs),
+                num_slots=executor.num_slots,
+                seconds=[record.seconds for record in _records(study)],
+                ahead=re_trainings,
+            ) as display:
                 checkpoints = Checkpoints(folder, display.say)
                 search(study, settings, data, options.trials, with_designs, executor, display, checkpoints)
             if all(record.state == RunState.FAILED for record in finished(study).values()):
@@ -101,20 +132,16 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
                     "tries them again"
                 )
             if options.seeds:
-                trials = study_tables(study, settings)["trials.csv"]
-                retrain(
-                    "re-training",
-                    seeds_of_arms(trials, settings, images, places, options.seeds, with_designs),
-                    settings.recipe,
-                    replace(data, num_validation=0, num_train_images=None),
-                    executor,
-                    folder,
-                )
+                retrain("re-training", arms(), settings.recipe, all_images, executor, folder)
         print_findings(folder, list(placed_texts))
         page = folder / "report.html"
         print(f"The page: {page}")
     if options.open:
         open_page(page)
+
+
+def _records(study: Study) -> list[RunRecord]:
+    return [*finished(study).values(), *finished_designs(study).values()]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -19,7 +19,6 @@ from lightcnn.architecture import Architecture, Task, parse
 from lightcnn.data import DATASETS, WHITE, Dataset, recorded_sums
 from lightcnn.designs import DESIGNS, LIGHTCNN, NamedDesign, designs_for
 from lightcnn.errors import UserError
-from lightcnn.initialisation import Initialisation
 from lightcnn.training import Recipe
 from search.budget import Budget
 from search.execution.runs import TrainingData
@@ -157,30 +156,6 @@ def recorded(settings: Any) -> dict[str, Any]:
     """`settings`, one of the types here or made of them, as JSON has it."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
     return content
-
-
-class SettingsWithEngine(Protocol):
-    """The settings of whatever trains."""
-
-    @property
-    def engine(self) -> Engine:
-        """What trained on the CPU."""
-
-
-class RecipeOfRuns(Protocol):
-    """What the recipes of a study's runs share."""
-
-    @property
-    def initialisation(self) -> Initialisation:
-        """What their weights begin with."""
-
-
-class SettingsWithRecipe(Protocol):
-    """The settings of a study with one recipe."""
-
-    @property
-    def recipe(self) -> RecipeOfRuns:
-        """That of its runs."""
 
 
 def engine_name(library: Path | None) -> Engine:

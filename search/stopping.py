@@ -72,8 +72,8 @@ def default_rule(num_epochs: int) -> StoppingRule | None:
 
     Of 144 rules replayed on LightCNN-Bench (`python -m studies.early_stopping`), it keeps the hypervolume's
     median loss under 0.5 % and false stops under 5 % of all stops by a margin that the choice itself cannot
-    use up; the rules that save more, a tenth at most, stand at the very edge of these bounds. Of the eight played
-    with the surrogate none needs fewer epochs for the same front.
+    use up; the rules that save more, a tenth at most, stand at the very edge of these bounds. Of the
+    eight that were played with the surrogate none needs fewer epochs for the same front.
     """
     rungs = sorted({num_epochs // 4, num_epochs // 2} - {0})
     return StoppingRule(tuple(rungs), num_better=1, margin=0.2) if rungs else None

@@ -236,7 +236,7 @@ def study(options: argparse.Namespace, arguments: list[str]) -> None:
     settings = InitialisationSettings(
         DATASET, RECIPE, NUM_TRAINING, recorded_sums(dataset), engine_name(engine)
     )
-    file = SettingsFile(settings, about_this_run("studies.initialisation", arguments))
+    file = SettingsFile(settings, about_this_run("studies.initialisation", arguments, options.data_dir))
     with held_study(options.out, "initialisation", options.fresh, file, log_line) as folder:
         path = folder / TABLE
         lines = rows(pd.read_csv(path)) if path.exists() else []
@@ -250,7 +250,9 @@ def study(options: argparse.Namespace, arguments: list[str]) -> None:
 
         with (
             open_slots(slots, options.epoch_timeout, engine) as executor,
-            Display("initialisation", len(done) + len(missing), len(done)) as display,
+            Display(
+                "initialisation", len(done) + len(missing), len(done), num_slots=executor.num_slots
+            ) as display,
         ):
             for cell, progress in train_runs(runs(), executor, display):
                 if progress.error is not None:

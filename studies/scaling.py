@@ -120,7 +120,10 @@ def _error(architecture: Architecture) -> float:
 
 def _lines(size: int) -> list[tuple[int, int, float, float]]:
     """For a study of `size` trials, by number of slots: share busy, the driver's milliseconds a trial."""
-    with tempfile.TemporaryDirectory() as name, Display("", 0, console=Console(quiet=True)) as display:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Display("", 0, num_slots=1, console=Console(quiet=True)) as display,
+    ):
         study, checkpoints = open_study(Path(name), print), Checkpoints(Path(name), print)
 
         def bring_to(num_trials: int, slots: SimulatedSlots) -> None:

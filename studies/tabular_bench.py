@@ -199,7 +199,12 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
 
         with (
             open_slots(slots, options.epoch_timeout, engine) as executor,
-            Display("tabular_bench", len(everything), len(everything) - len(missing)) as display,
+            Display(
+                "tabular_bench",
+                len(everything),
+                len(everything) - len(missing),
+                num_slots=executor.num_slots,
+            ) as display,
         ):
             for cell, progress in train_runs(runs(), executor, display):
                 if progress.error is not None:

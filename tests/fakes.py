@@ -114,7 +114,7 @@ def new_study():
 def run_search(study, settings=SETTINGS, trials=12, designs=False, slots=None):
     """Bring `study` to so many trials on `slots`, which are returned; by default on such as pretend."""
     slots = slots or PretendingSlots()
-    with Display("test", trials) as display:
+    with Display("test", trials, num_slots=slots.num_slots) as display:
         search(study, settings, DATA, trials, designs, slots, display)
     return slots
 

@@ -85,6 +85,6 @@ def test_a_fault_within_a_search_keeps_its_study(tmp_path, monkeypatch, capsys, 
 
 
 def test_a_fault_within_a_report_is_no_users_error(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("search.report.__main__.write_report", lambda folder: [].index(1))
+    monkeypatch.setattr("search.report.__main__.write_report", lambda *_: [].index(1))
     assert report([str(tmp_path)]) == 1
     assert "ValueError" in capsys.readouterr().err

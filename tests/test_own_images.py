@@ -326,3 +326,15 @@ def test_a_folder_whose_own_path_is_not_utf_8(tmp_path):
 def test_names_in_any_language_are_kept(tmp_path):
     classes = ("naïve 🧑‍🚀", "犬", "a|b`c")
     assert load(folder_of(tmp_path / "mine", as_png, 2, classes))[0].classes == tuple(sorted(classes))
+
+
+def test_what_intervals_need_to_know_of_the_images(tmp_path):
+    for part, counts in (("train", (6, 12)), ("test", (3, 1))):
+        for name, count in zip("ab", counts, strict=True):
+            folder = tmp_path / "own" / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.new("L", (8, 8), 9 * i).save(folder / f"{i}.png")
+    dataset = load(tmp_path / "own")[0]
+    assert dataset.num_test_images == 4
+    assert dataset.largest_class_share == 0.75  # of the test images; 2 / 3 of the training images

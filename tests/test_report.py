@@ -99,6 +99,13 @@ def retrain(study, **accuracies):
     (study / "test_readings.csv").write_text("read_at,num_runs\n2026-11-24 06:00:00 UTC,9\n")
 
 
+def test_a_path_that_is_no_utf_8_is_shown_escaped(study):
+    content = json.loads((study / "settings.json").read_text())
+    content["about"] = {"command": "python -m search.run --out caf\udce9"}
+    (study / "settings.json").write_text(json.dumps(content))
+    assert "--out caf\\udce9" in write_report(study).read_text(encoding="utf-8")
+
+
 def test_tables_hold_what_the_files_say(study):
     tables = read_study(study)
     assert tables.study == "small"

@@ -1,8 +1,8 @@
 """`python -m search.run` as a user runs it: on real MNIST, in processes of its own, and with bad input."""
 
-import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,15 +15,12 @@ import pandas as pd
 import psutil
 import pytest
 import torch
-from rich.console import Console
+from terminals import Terminal
 
 from lightcnn.architecture import Task, parse
-from lightcnn.data import DATASETS
 from lightcnn.initialisation import initial_network
-from lightcnn.training import FAST, Epoch, trained_network
+from lightcnn.training import FAST, trained_network
 from search import run
-from search.execution.display import Display
-from search.execution.runs import Run, RunProgress, TrainingData
 from search.execution.slots import SlotExecutor
 
 pytestmark = pytest.mark.slow
@@ -112,11 +109,11 @@ def test_a_resumed_search_keeps_its_initialisation(tmp_path, mnist_folder, monke
 
 def test_what_a_search_says(finished_study):
     folder, done = finished_study
-    [light] = [line for line in done.stdout.splitlines() if line.startswith("│ LightCNN ")]
-    assert "8-16-32-gap" in light and "6,218" in light and "98.61 %" in light
-    front = [line for line in done.stdout.splitlines() if line.startswith("│ front ")]
-    assert len(front) == len(pd.read_csv(folder / "front.csv"))
-    assert not any("98.61 %" in line for line in front)
+    lines = done.stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("LightCNN "))
+    assert "6,218" in lines[at] and "98.61 %" in lines[at] and lines[at + 1].strip() == "8-16-32-gap"
+    front = [line.split()[0] for line in lines[3 : at - 1]]
+    assert front == pd.read_csv(folder / "front.csv")["architecture"].tolist()
     assert "The smallest candidate at least as accurate as LightCNN (6,218 parameters" in done.stdout
     assert done.stdout.endswith(f"The page: {folder / 'report.html'}\n")
     lines = done.stderr.splitlines()  # plain lines, one a run, as this is no terminal
@@ -217,6 +214,32 @@ def test_an_interrupted_search_keeps_what_was_finished(how, tmp_path, mnist_fold
     assert not trials["architecture"].duplicated().any()
 
 
+def test_a_search_in_a_terminal_of_80_columns(tmp_path, mnist_folder):
+    arguments = ["--trials", 10, "--epochs", 1, "--train-images", 3000, "--max-parameters", 8000]
+    arguments += ["--seeds", 1, "--no-baselines", "--out", tmp_path, "--workers", 2]
+    terminal = Terminal(command(*arguments))
+    terminal.read(until="best ")
+    terminal.press("\x03")  # Ctrl-C
+    code, lines = terminal.end()
+    assert code == 130 and "Traceback" not in terminal.shown
+    assert [line for line in lines if line][-1].startswith("interrupted; what was finished is kept, ")
+    assert max(map(len, lines)) <= 80
+    assert len(pd.read_csv(tmp_path / "mnist" / "trials.csv")) >= 1
+    # Where psutil is installed, loky replaces a process that has grown, and warns.
+    terminal = Terminal(command(*arguments), PYTHONWARNINGS="ignore")
+    code, lines = terminal.end()
+    assert code == 0
+    path = f"The page: {tmp_path / 'mnist' / 'report.html'}"
+    assert {line for line in lines if len(line) > 80} <= {path}
+    assert re.search("search [0-9]+ of 10, then .*re-training", terminal.shown)
+    assert re.search("re-training [0-9]+ of [0-9]+ ━.* left", terminal.shown)
+    assert "the front after" in terminal.shown and path in lines
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    again = subprocess.run(list(command(*arguments)), capture_output=True, env=environment)
+    assert again.returncode == 0, again.stderr.decode()
+    assert b"the front after" in again.stdout and again.stdout.isascii()
+
+
 @pytest.mark.parametrize("trials", [2, 20])
 def test_a_search_whose_every_trial_fails_is_a_failure(trials, tmp_path, monkeypatch, capsys, mnist_folder):
     class OnFire(SlotExecutor):
@@ -257,23 +280,3 @@ def test_help_names_every_option(capsys):
     ):
         assert option in shown
     assert "default: None" not in shown and "default: False" not in shown and "default: []" not in shown
-
-
-def test_the_display_in_a_terminal():
-    """Bars for all runs and for each slot, the note beside them; the runs' lines are for logs only."""
-    console = Console(force_terminal=True, width=120, record=True, file=io.StringIO())
-    architecture = parse("4-gap", Task(28, 1, 10))
-    progress = RunProgress(Run(architecture, FAST, 0, TrainingData(DATASETS["mnist"], None)))
-    with Display("search", 2, console=console) as display:
-        display.show("a", progress)
-        display.note("best 4-gap 90.00%")
-        halfway = RunProgress(progress.run, tuple(Epoch(n, 0.1, 0.9, 0.2) for n in range(1, 5)))
-        display.show("a", halfway)
-        display._progress.refresh()
-        overall, slot = display._progress.tasks
-        assert (overall.completed, overall.total, overall.fields["note"]) == (0.5, 2, "best 4-gap 90.00%")
-        assert (slot.completed, slot.fields["note"]) == (4, "90.00%")
-        assert "4-gap, 90 parameters" in slot.description
-        display.show("a", RunProgress(progress.run, halfway.epochs * 2))
-        assert [task.completed for task in display._progress.tasks] == [1]
-    assert "search 1/2" not in console.export_text()

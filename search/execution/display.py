@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable
+import time
+from collections.abc import Callable, Hashable, Iterable
+from textwrap import fill
 from types import TracebackType
+from typing import NamedTuple
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Column, Table
+from rich.text import Text
 
 from lightcnn.cost import num_parameters
 from search.execution.runs import Run, RunProgress
@@ -21,73 +26,148 @@ def log_console() -> Console:
 
 def log_line(line: str) -> None:
     """A line on stderr that stays."""
-    log_console().print(line, markup=False, soft_wrap=True)
+    _print(log_console(), line)
+
+
+def result_line(line: str) -> None:
+    """A line on stdout."""
+    _print(Console(highlight=False, force_terminal=sys.stdout.isatty()), line)
+
+
+def _print(console: Console, line: str) -> None:
+    """Print `line`: in a terminal broken between words, elsewhere whole, as programs read it."""
+    if console.is_terminal:  # not by rich, which breaks a path that is too long, so that it cannot be copied
+        line = fill(line, console.width, break_long_words=False, break_on_hyphens=False)
+    console.print(line, markup=False, soft_wrap=True)
+
+
+class Ahead(NamedTuple):
+    """What follows when the runs of a display are over, as far as is known."""
+
+    words: str  # "about 110 re-trainings"
+    seconds: float | None  # of training, on one slot; None: not known yet
 
 
 class Display:
     """Shows each run as it trains (it is a `search.execution.runs.Watcher`) and how far all of them are.
 
-    In a terminal: a bar over all runs with the time left and the best so far, and a line for each slot with
-    what it trains. Elsewhere, in a log file say: one line for each run that ended. Everything goes to stderr;
-    results belong to stdout.
+    In a terminal: how many runs are over, what follows them, a bar, and the time left of all of it, a line
+    that stays within 80 columns; then a note, the best so far say, and a line for each slot with what it
+    trains. Elsewhere, in a log file say: one line for each run that ended. Everything goes to stderr; results
+    belong to stdout.
+
+    Args:
+        num_slots: how many runs are trained at a time.
+        num_done: of the `num_runs`, by earlier calls.
+        seconds: that the training of runs like these took, on one slot; the time left follows from them and
+            from the runs that end.
+        ahead: asked as runs end, in a terminal: what follows these runs.
     """
 
-    def __init__(self, title: str, num_runs: int, num_done: int = 0, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        num_runs: int,
+        num_done: int = 0,
+        *,
+        num_slots: int,
+        seconds: Iterable[float] = (),
+        ahead: Callable[[], Ahead | None] = lambda: None,
+        console: Console | None = None,
+    ) -> None:
         self.console = console or log_console()
-        self._title = title
+        self._title, self._note = title, ""
         self._num_runs, self._num_done = num_runs, num_done
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.fields[note]}"),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
+        self._seconds, self._num_slots = list(seconds), num_slots
+        self._ask_ahead, self._ask_at = ahead, 0.0
+        self._ahead: Ahead | None = None
+        self._running: dict[Hashable, RunProgress] = {}
+        self._ends_at: float | None = None  # on the monotonic clock; None: nothing to estimate it from
+        self._live = Live(
+            get_renderable=self._picture, console=self.console, transient=True, refresh_per_second=4
         )
-        self._overall = self._progress.add_task(
-            escape(title), total=num_runs, completed=num_done, unit="runs", note=""
-        )
-        self._tasks: dict[Hashable, TaskID] = {}
-        self._shares: dict[Hashable, float] = {}  # how much of each running run is done
+        self._is_live = self.console.is_interactive  # a terminal that can move its cursor
 
     def __enter__(self) -> Display:
-        if self.console.is_terminal:  # rich before 15 ends even a disabled display with an empty line
-            self._progress.start()
+        if self._is_live:
+            self._look_ahead()
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.console.is_terminal:
-            self._progress.stop()
+        self._live.stop()
 
     def say(self, line: str) -> None:
         """A line that stays."""
-        self.console.print(line, markup=False, soft_wrap=True)
+        _print(self.console, line)
 
     def note(self, text: str) -> None:
-        """What stands beside the overall bar, the best so far say."""
-        self._progress.update(self._overall, note=escape(text))
+        """What stands below the bar, the best so far say."""
+        self._note = text
 
     def show(self, key: Hashable, progress: RunProgress) -> None:
         """A run has started, has come further, or is over."""
-        run = progress.run
-        if key not in self._tasks:
-            self._tasks[key] = self._progress.add_task(
-                "  " + escape(_name(run)), total=run.recipe.epochs, unit="epochs", note=""
-            )
-        self._progress.update(self._tasks[key], completed=len(progress.epochs), note=_accuracy(progress))
-        self._shares[key] = len(progress.epochs) / run.recipe.epochs
+        self._running[key] = progress
         if progress.is_over:
-            self._progress.remove_task(self._tasks.pop(key))
-            del self._shares[key]
+            del self._running[key]
             self._num_done += 1
-            if not self.console.is_terminal or progress.error:
+            if progress.error is None:
+                self._seconds.append(progress.seconds)
+            if not self._is_live or progress.error:
                 self.say(f"{self._title} {self._num_done}/{self._num_runs}: {_ending(progress)}")
-        self._progress.update(self._overall, completed=self._num_done + sum(self._shares.values()))
+        if self._is_live and (progress.is_over or self._ends_at is None):
+            self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Estimate when all will be over: from the mean time of a run, and what is known to follow."""
+        began = time.monotonic()
+        if began >= self._ask_at:
+            self._ahead = self._ask_ahead()
+            self._ask_at = time.monotonic() + 20 * (time.monotonic() - began)  # 5 % of the time at most
+        running = list(self._running.values())
+        known = self._seconds or [
+            it.seconds * it.run.recipe.epochs / len(it.epochs) for it in running if it.epochs
+        ]
+        ahead = 0.0 if self._ahead is None else self._ahead.seconds
+        if known and ahead is not None:
+            a_run = sum(known) / len(known)
+            left = a_run * (self._num_runs - self._num_done - len(running))
+            left += sum(max(a_run - it.seconds, 0) for it in running)
+            self._ends_at = time.monotonic() + (left + ahead) / self._num_slots
+
+    def _picture(self) -> Group:
+        running = list(self._running.values())  # a copy, as this is the drawing thread
+        done = self._num_done + sum(len(it.epochs) / it.run.recipe.epochs for it in running)
+        counted, time_left = f"{self._title} {self._num_done:,} of {self._num_runs:,}", self._time_left()
+        then = "" if self._ahead is None else f", then {self._ahead.words}"
+        if len(counted + then + time_left) + 6 <= self.console.width:  # beside 4 columns of bar
+            counted += then
+        total = Table.grid(
+            Column(no_wrap=True), Column(ratio=1), Column(no_wrap=True), padding=(0, 1), expand=True
+        )
+        total.add_row(Text(counted), ProgressBar(total=self._num_runs, completed=done), Text(time_left))
+        slots = Table.grid(
+            Column(no_wrap=True, overflow="ellipsis"),
+            Column(no_wrap=True),
+            Column(no_wrap=True, justify="right"),
+            padding=(0, 2),
+        )
+        for progress in running:
+            epochs = f"{len(progress.epochs)} of {progress.run.recipe.epochs} epochs"
+            slots.add_row(Text(f"  {_name(progress.run)}"), Text(epochs), Text(_accuracy(progress)))
+        note = [Text(self._note, no_wrap=True, overflow="ellipsis")] if self._note else []
+        return Group(total, *note, slots)
+
+    def _time_left(self) -> str:
+        if self._ends_at is None:
+            return ""
+        seconds = max(self._ends_at - time.monotonic(), 0)
+        hours, minutes = divmod(round(seconds / 60), 60)
+        if hours:
+            return f"{hours} h {minutes:02} min left"
+        return f"{minutes} min left" if seconds >= 90 else f"{seconds:.0f} s left"
 
 
 def _name(run: Run) -> str:

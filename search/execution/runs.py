@@ -38,6 +38,11 @@ class TrainingData:
     num_train_images: int | None = None  # a stratified part of what is left; None: all of it
     split_seed: int = 0
 
+    @property
+    def num_images(self) -> int:
+        """How many a run trains on."""
+        return self.num_train_images or self.dataset.num_training_images - self.num_validation
+
 
 @dataclass(frozen=True)
 class Run:

@@ -71,7 +71,8 @@ def plain(value: Any) -> str:
 def render(template: str, folder: Path, embed: bool, **values: Any) -> str:
     """The HTML page of the study in `folder` that `template`, a file in templates/, makes of `values`.
 
-    Text in them is escaped. Plotly, 5 MB, lies beside the folder, once for all its neighbours' pages.
+    Text in them is escaped, and so is what of a path is no UTF-8. Plotly, 5 MB, lies beside the folder, once
+    for all its neighbours' pages.
 
     Args:
         embed: put Plotly into the page, so that it can be sent by itself.
@@ -85,7 +86,8 @@ def render(template: str, folder: Path, embed: bool, **values: Any) -> str:
     )
     environment.filters["unbroken"] = _unbroken
     library = {"plotly": get_plotlyjs()} if embed else {"plotly_file": _plotly_beside(folder)}
-    return environment.get_template(template).render({"plotly": None, "plotly_file": None} | library | values)
+    page = environment.get_template(template).render({"plotly": None, "plotly_file": None} | library | values)
+    return page.encode(errors="backslashreplace").decode()
 
 
 def _plotly_beside(folder: Path) -> str:

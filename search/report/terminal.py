@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from search.cells import Row, rows, written
-from search.report.verdict import early_stopping, placed, verdict
-from search.tables import read_study
+from search.cells import STATES, Row, absent, rows, written
+from search.deaths import Deaths
+from search.execution.display import result_line
+from search.execution.runs import RunState
+from search.report.verdict import early_stopping, placed, standing, verdict
+from search.tables import Tables, read_study
+
+WIDEST = 25  # characters of an architecture in a line: LeNet-5's, and what 80 columns have room for
 
 
 def print_findings(folder: Path, places: list[str]) -> None:
@@ -20,33 +28,73 @@ def print_findings(folder: Path, places: list[str]) -> None:
     """
     tables = read_study(folder)
     states = tables.trials["state"].value_counts(sort=False)
-    shown = Table(title="trials: " + ", ".join(f"{n:,} {str(state).lower()}" for state, n in states.items()))
-    shown.add_column("")
-    shown.add_column("architecture", overflow="fold")
-    with_claims = tables.designs["paper_accuracy"].notna().any()
-    for heading in ("parameters", "validation", "test", *(["paper says"] if with_claims else [])):
-        shown.add_column(heading, justify="right")
-    for row in rows(tables.front):
-        shown.add_row("front", *_cells(row))
-    shown.add_section()
-    for row in rows(tables.designs):
-        claim = [written(row["paper_accuracy"], "fraction")] if with_claims else []
-        shown.add_row(row["name"], *_cells(row), *claim)
-    Console(highlight=False).print(shown)
-    for sentence in verdict(tables):
-        print(sentence)
-    if (saved := early_stopping(tables)) is not None:
-        print(saved)
+    counts = ", ".join(f"{n:,} {STATES[RunState(str(state))]}" for state, n in states.items())
+    result_line(f"{len(tables.trials):,} trials: {counts}")
+    tested = standing(tables).measure == "test_accuracy_mean"
+    Console(highlight=False).print(_table(tables, tested))
+    sentences = [*verdict(tables), early_stopping(tables)]
     texts = dict(zip(tables.designs["name"], tables.designs["architecture"], strict=True))
-    for name, sentences in placed(tables).items():
+    for name, (accuracy, size) in placed(tables).items():
         if texts[name] in places and name != tables.reference.name:
-            print(*sentences)
+            sentences.append(f"{accuracy} {size}")
+    for sentence in sentences:
+        if sentence is not None:
+            result_line(sentence)
 
 
-def _cells(row: Row) -> tuple[str, str, str, str]:
-    return (
-        row["architecture"],
-        written(row["num_parameters"], "count"),
-        written(row["val_accuracy"], "fraction"),
-        written(row.get("test_accuracy_mean"), "fraction"),
+def _table(tables: Tables, tested: bool) -> Table:
+    """The front and the designs beside it, in 80 columns; test accuracies alone where it is `tested`."""
+    with_claims = tables.designs["paper_accuracy"].notna().any()
+    table = Table(
+        Column("the front after re-training" if tested else "the front of single runs", overflow="fold"),
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
     )
+    accuracy = "test accuracy, 95 % interval" if tested else "validation accuracy, one run"
+    headings = ["parameters", accuracy, *(["seeds"] if tested else []), *(["paper"] if with_claims else [])]
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=heading != accuracy)
+    cells = _tested if tested else _searched
+    for row in rows(_front(tables, tested)):
+        table.add_row(_broken(row["architecture"]), *cells(row))
+    table.add_section()
+    for row in rows(tables.designs):
+        named = row["name"] != row["architecture"]
+        lines = [*([row["name"]] if named else []), _broken(row["architecture"])]
+        claim = [written(row["paper_accuracy"], "fraction")] if with_claims else []
+        table.add_row("\n".join(lines), *cells(row), *claim)
+    return table
+
+
+def _broken(architecture: str) -> str:
+    """Its text in lines of WIDEST characters that end at a dash."""
+    return "\n".join(re.findall(rf".{{1,{WIDEST}}}$|.{{1,{WIDEST - 1}}}-", architecture))
+
+
+def _front(tables: Tables, tested: bool) -> pd.DataFrame:
+    """The candidates on the front, the smallest first: as fresh seeds have it where there are any."""
+    if not tested or "on_front_after_retraining" not in tables.trials:
+        return tables.front
+    on_front = tables.trials["on_front_after_retraining"].isin([True])  # it is absent of what was not tested
+    return tables.trials[on_front].drop_duplicates("architecture").sort_values("num_parameters")
+
+
+def _searched(row: Row) -> tuple[str, str]:
+    return written(row["num_parameters"], "count"), written(row["val_accuracy"], "fraction")
+
+
+def _tested(row: Row) -> tuple[str, str, str]:
+    """Parameters; mean test accuracy of the seeds that lived, with its interval; how many they are."""
+    size = written(row["num_parameters"], "count")
+    num_seeds, num_dead = (
+        0 if absent(row.get(name)) else int(row[name]) for name in ("num_seeds", "num_dead")
+    )
+    accuracy = written(row["test_accuracy_mean"], "fraction")
+    low, high = row.get("test_accuracy_low"), row.get("test_accuracy_high")
+    if low is not None and high is not None and not absent(low):
+        accuracy += f" ({100 * low:.2f} to {100 * high:.2f})"
+    if num_dead:
+        accuracy += f"\n{Deaths(num_dead, num_seeds)}"
+    return size, accuracy, f"{num_seeds - num_dead}"

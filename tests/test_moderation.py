@@ -19,6 +19,7 @@ from search.moderation import (
     fitted,
     log_errors,
     moderated,
+    one_error_below,
     seed_columns,
 )
 from search.statistics import paired_difference
@@ -76,6 +77,14 @@ def test_interval_of_two_seeds_by_hand() -> None:
     assert own == pytest.approx((log(0.02), variance, 2, 9))
     expected = (0.975, 1 - 0.02 * exp(half_width), 1 - 0.02 * exp(-half_width))
     assert accuracy_interval([0.99, 0.96], MNIST) == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("accuracies", [[0.99], [0.99, 0.988, 0.991]])
+def test_one_standard_error_below_the_mean(accuracies: list[float]) -> None:
+    own, interval = moderated(accuracies, MNIST), accuracy_interval(accuracies, MNIST)
+    below = one_error_below(interval, len(accuracies), MNIST)
+    assert below == pytest.approx(1 - (1 - interval.mean) * exp(own.standard_error))
+    assert interval.low < below < interval.mean
 
 
 def test_interval_takes_the_confidence() -> None:

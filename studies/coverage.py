@@ -28,7 +28,16 @@ import pandas as pd
 
 from search.allocation import num_fresh_seeds
 from search.command import Parser, at_least, run_command
-from search.joint import NUGGETS, Joint, Observation, challenger, estimate, on_front, place
+from search.joint import (
+    NUGGETS,
+    Joint,
+    Observation,
+    challenger,
+    estimate,
+    front_range,
+    on_front,
+    place,
+)
 from search.moderation import MNIST, accuracy_interval, difference, moderated
 from search.statistics import Array, mean_interval
 from search.storage import study_folder, write_table
@@ -111,7 +120,12 @@ def joint_claims(
     chances, members = on_front(accuracies, sizes), on_front(truth[None, :-1], sizes)
     low, high = np.quantile(joint.accuracies, [0.05, 0.95], axis=0)
     ratio = _within(so.parameter_ratio[0], said.parameter_ratio, 0.9)
+    front = [
+        _within(float(truth[:-1][sizes <= size].max()), (0, *front_range(accuracies, sizes, size)), 0.95)
+        for size in sorted(sizes)
+    ]
     claims = {
+        "the front at a candidate's size, 95 % range": front,
         "reference's gap to the best candidate no larger, 90 % range": [_within(so.gap[0], said.gap, 0.9)],
         "parameters of the smallest candidate as accurate, 90 % range": [ratio],
         "accuracy of a re-trained design, 90 % range": [

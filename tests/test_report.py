@@ -253,6 +253,19 @@ def test_one_seed_has_an_interval_too(study):
     write_report(study)
 
 
+def test_where_the_spread_of_seeds_was_learnt_is_told(study):
+    retrain(study, **{"8_16_32_gap": LIGHT * 2, "8_12_gap": SMALLER * 2})
+    tables = read_study(study)
+    assert "designs of such an error; probabilities" in verdict(tables)[2]
+    other = dataclasses.replace(tables.settings.data, sha256={"a": "0"})
+    settings = dataclasses.replace(tables.settings, data=other)
+    told = verdict(dataclasses.replace(tables, settings=settings))[2]
+    assert "designs of such an error, fitted to 12 runs of this study; probabilities" in told
+    retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER})
+    told = verdict(dataclasses.replace(read_study(study), settings=settings))[2]
+    assert "designs of such an error on MNIST, as this study has too few to tell; probabilities" in told
+
+
 def test_stopped_trials_are_told(study):
     assert early_stopping(read_study(study)) is None
     (study / "trials.csv").write_text(

@@ -1,6 +1,6 @@
 """Where the reference and other designs stand among the candidates, in figures and in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isinf
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from search.cells import Row, absent, counted, percent, rows
 from search.deaths import Deaths
 from search.execution.runs import RunState
+from search.moderation import MNIST
 from search.pareto import Verdict, most_accurate_no_larger, smallest_as_accurate
 from search.standing import MORE_ERRORS
 from search.statistics import standard_error
@@ -219,6 +220,17 @@ def _noise(tables: Tables) -> _Noise:
     return _Noise(accuracy, num_images, float(standard_error([accuracy], num_images)[0]))
 
 
+def _level(tables: Tables, tested: Sequence[Row]) -> str:
+    """Where the spread of seeds was learnt, unless on MNIST for MNIST."""
+    if tables.settings is None or tables.settings.data.is_mnist:
+        return ""
+    live = {row["architecture"]: row["num_seeds"] - (row.get("num_dead") or 0) for row in tested}
+    several = [int(count) for count in live.values() if count > 1]
+    if sum(several) - len(several) < MNIST.degrees_of_freedom:  # as in `search.moderation.fitted`
+        return " on MNIST, as this study has too few to tell"
+    return f", fitted to {sum(several)} runs of this study"
+
+
 def _trust(tables: Tables, stand: Standing) -> str:
     if stand.measure == "val_accuracy":
         noise = _noise(tables)
@@ -236,7 +248,8 @@ def _trust(tables: Tables, stand: Standing) -> str:
     seeds = f"{few} to {many} fresh seeds" if few < many else counted(many, "fresh seed")
     text = (
         f"Accuracies are means over {seeds} on the test set, with 95 % intervals from how far seeds move "
-        "designs of such an error; probabilities and the ranges of sizes (90 %) are of all runs together. "
+        f"designs of such an error{_level(tables, tested)}; probabilities and the ranges of sizes (90 %) are "
+        "of all runs together. "
     )
     # What is exported is measured when all is chosen, and chooses nothing.
     times = [row["read_at"] for row in rows(tables.test_readings) if absent(row.get("exported"))]

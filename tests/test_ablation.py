@@ -21,7 +21,7 @@ from search.ablation import Ablation, alive, at_budget, summarise
 from search.evaluation import Arm
 from search.moderation import MNIST as PRIOR
 from search.moderation import accuracy_interval, difference
-from search.report.ablation_page import arm_seeds, count_of, findings, seeds_figure
+from search.report.ablation_page import arm_seeds, count_of, findings, seeds_figure, verdict_of
 from search.settings import ImageFacts
 from studies import gap_removal, paper_table
 
@@ -129,6 +129,17 @@ def test_findings_say_what_the_figures_say():
     assert findings(summarise(SMALL, runs_of(SMALL, close)))[1].endswith(
         "statistically indistinguishable from no difference."
     )
+
+
+def test_the_verdict_is_one_sentence():
+    two = replace(SMALL, variants=(Arm("flatten", FLAT), Arm("wide", parse("8-gap", MNIST))), num_seeds=10)
+    means = {"GAP": 0.98, "flatten": 0.95, "wide": 0.98}
+    apart = {name: [mean + i / 1e4 for i in range(10)] for name, mean in means.items()}
+    assert verdict_of(summarise(two, runs_of(two, apart))) == (
+        "Of 2 variants 0 are more accurate than GAP, 1 less, and 1 is not told apart from it."
+    )
+    dead = runs_of(SMALL, {"GAP": (0.1, 0.1), "flatten": (0.1, 0.1)})
+    assert verdict_of(summarise(SMALL, alive(dead, ImageFacts()))).endswith("there is nothing to compare.")
 
 
 def test_the_plot_holds_every_seed():

@@ -47,6 +47,21 @@ def findings(summary: pd.DataFrame) -> list[str]:
     return sentences
 
 
+def verdict_of(summary: pd.DataFrame) -> str:
+    """How many variants are told apart from the baseline, in one sentence."""
+    baseline, *variants = rows(summary)
+    compared = [row for row in variants if not absent(row["difference"])]
+    if not compared:
+        return f"Nothing is told apart from {baseline['arm']}: there is nothing to compare."
+    apart = [row["difference"] for row in compared if row["p_holm"] < SIGNIFICANT]
+    more, less = sum(it > 0 for it in apart), sum(it < 0 for it in apart)
+    return (
+        f"Of {len(compared)} variants {more} {'is' if more == 1 else 'are'} more accurate than "
+        f"{baseline['arm']}, {less} less, and {len(compared) - more - less} "
+        f"{'is' if len(compared) - more - less == 1 else 'are'} not told apart from it."
+    )
+
+
 def count_of(claims: pd.DataFrame) -> str:
     """How many of the claims hold."""
     words = [str(verdict).partition(":")[0] for verdict in claims["verdict"]]
@@ -147,6 +162,7 @@ def write_ablation_report(folder: Path, embed: bool = False) -> Path:
         embed,
         title=title,
         paragraphs=[" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()],
+        verdict=verdict_of(summary),
         findings=findings(summary),
         count=None if claims.empty else count_of(claims),
         claims=rows(claims),

@@ -186,7 +186,10 @@ def place(design: Array, size: float, accuracies: Array, sizes: Array, more_erro
 
 
 def front_range(accuracies: Array, sizes: Array, at_most: float) -> tuple[float, float]:
-    """What the best candidate of `at_most` parameters reaches: percentiles of the draws, 2.5 and 97.5.
+    """What the best candidate of `at_most` parameters reaches: a range of 90 %.
+
+    It lies between the 2.5th and the 97.5th percentile of the draws. In simulated studies it holds the truth
+    in 88 to 89 % of cases (`studies.coverage`), as the draws are a little too sure, and is called by that.
 
     Args:
         accuracies: joint draws of the candidates alone, (num_draws, num_candidates).

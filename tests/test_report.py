@@ -304,7 +304,7 @@ def test_figure_draws_what_was_retrained(study):
     steps = traces["front after re-training, steps"]  # up to the budget
     assert list(steps.x) == [1076, 6058, 6058, 30_000]
     assert list(steps.y) == pytest.approx([errors[0], errors[0], errors[1], errors[1]])
-    band = traces["front after re-training, 95 %"]
+    band = traces["front after re-training, 90 %"]
     lows = (100 * (1 - known.loc[members, "front_accuracy_low"])).tolist()
     assert list(band.y[:4]) == pytest.approx([lows[0], lows[0], lows[1], lows[1]])
     assert list(band.x) == [*steps.x, *steps.x[::-1]]
@@ -394,7 +394,7 @@ def test_figure_draws_the_tables(study):
     front = traces["front of single runs"]
     assert list(front.x) == [332, 1076, 6058]
     assert list(front.y) == pytest.approx([5, 1.38, 0.9])
-    assert "front of single runs, 95 %" not in traces
+    assert "front of single runs, 90 %" not in traces
     assert list(traces["diverged"].y) == [50]  # 90.2 % wrong
     assert traces["LightCNN"].marker.symbol == "star" and list(traces["LightCNN"].x) == [6218]
     claim = traces["LightCNN, the paper's claim"]

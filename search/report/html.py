@@ -20,7 +20,7 @@ from search.tables import COLUMNS
 LIMITS = {
     "test_accuracy_mean": ("test_accuracy_low", "test_accuracy_high", "95 % interval"),
     "difference": ("difference_low", "difference_high", "95 % interval"),
-    "joint_accuracy": ("front_accuracy_low", "front_accuracy_high", "the front's 95 % range there"),
+    "joint_accuracy": ("front_accuracy_low", "front_accuracy_high", "the front's 90 % range there"),
     "accuracy_gap": ("accuracy_gap_low", "accuracy_gap_high", "90 % range"),
     "challenger_gap": ("challenger_gap_low", "challenger_gap_high", "95 % interval"),
     "parameter_ratio": ("parameter_ratio_low", "parameter_ratio_high", "90 % range"),

@@ -80,7 +80,7 @@ def draw(figure: go.Figure, points: Sequence[Point], name: str, marker: Row, **o
 
 
 def draw_front(figure: go.Figure, data: ParetoData, colour: str, dash: str, name: str) -> Places:
-    """The front as steps on the band of its 95 % range; where its members are."""
+    """The front as steps on the band of its 90 % range; where its members are."""
     points = data.front
     if not points:
         return []
@@ -97,7 +97,7 @@ def draw_front(figure: go.Figure, data: ParetoData, colour: str, dash: str, name
         low, high = stepped([point.low for point in points]), stepped([point.high for point in points])
         fill = {"fill": "toself", "fillcolor": faint(colour, 0.22), "line": {"width": 0}}
         figure.add_scatter(
-            x=[*steps, *steps[::-1]], y=[*low, *high[::-1]], name=f"{name}, 95 %", **fill, **silent
+            x=[*steps, *steps[::-1]], y=[*low, *high[::-1]], name=f"{name}, 90 %", **fill, **silent
         )
     line = {"color": colour, "width": 2.5, "dash": dash}
     heights = stepped([point.accuracy for point in points])

@@ -263,7 +263,7 @@ def _tables() -> list[BadInput]:
     ] + [
         BadInput("search.report {out}/none", "{out}/none must be the folder of a study"),
         BadInput("search.report", "the following arguments are required: folder"),
-        BadInput("search.report a b", "unrecognized arguments: b"),
+        BadInput("search.report a --b", "unrecognized arguments: --b"),
     ]
 
 

@@ -13,7 +13,7 @@ Wolf (1999), Subsampling (the interval, from half samples, whose scatter is that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +68,10 @@ def importance(tables: Tables) -> Importance | None:
     if tables.settings is None:
         return None
     space = tables.settings.space
-    size = min(int(tables.reference_row["num_parameters"]), tables.settings.budget.max_parameters / SAME_SIZE)
-    sizes = (size / SAME_SIZE, size * SAME_SIZE)
     architectures, log_errors, variances = _measured(tables, space)
     if len(architectures) < LEAST_TRIALS:
         return None
+    sizes = _about_the_references(tables, architectures)
     rng = np.random.default_rng(0)
     drawn = rng.permutation(len(architectures))[:MOST_TRIALS]
     inputs = features([architectures[i] for i in drawn], space)
@@ -110,6 +109,15 @@ def importance(tables: Tables) -> Importance | None:
     ]
     effects.sort(key=lambda effect: -effect.share)
     return Importance(tuple(effects), float(np.mean(explained)), len(values), sizes)
+
+
+def _about_the_references(tables: Tables, architectures: Sequence[Architecture]) -> Sizes:
+    """Sizes about the reference's, or about the middle one's of the trials where none is near it."""
+    own = np.array([num_parameters(it) for it in architectures])
+    size = float(tables.reference_row["num_parameters"])
+    if not ((own >= size / SAME_SIZE) & (own <= size * SAME_SIZE)).any():
+        size = float(np.median(own))
+    return size / SAME_SIZE, size * SAME_SIZE
 
 
 def _measured(tables: Tables, space: Space) -> tuple[list[Architecture], Array, Array]:

@@ -126,7 +126,7 @@ def test_a_dumb_terminal_gets_the_log():
 
 def test_sentences_break_between_words_in_a_terminal_and_paths_stay_whole(capfd):
     path = "/a/very/long/" + 9 * "path-that/" + "report.html"
-    text = f"the page {path} of [8-16-32-flatten] " + 20 * "is-not broken "
+    text = f"the page {path} of [8-16-32-flatten]" + 20 * " is-not broken"
     log_line(text)
     assert capfd.readouterr().err == text + "\n"  # whole where programs read it
     script = "import sys; from search.execution.display import *; "

@@ -23,7 +23,7 @@ from search.export.raw_input import behind_preprocessing
 from search.export.runner import Predictor, Runner, largest_difference, scores
 from search.export.steps import Step, steps_of
 
-ONNX = f"ONNX of opset {OPSET} and IR version {IR_VERSION}, for onnxruntime {LOWEST_RUNTIME} or later"
+LOWEST_WITH_PREPROCESSING = "1.26"  # the onnxruntime that can still run it after fusing what it fuses
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,16 @@ class Format:
     packages: tuple[str, ...] = ()
 
 
+def _kind(exported: Exported) -> str:
+    lowest = LOWEST_RUNTIME if exported.raw is None else LOWEST_WITH_PREPROCESSING
+    return f"ONNX of opset {OPSET} and IR version {IR_VERSION}, for onnxruntime {lowest} or later"
+
+
 def _onnx(exported: Exported, name: str) -> Written:
     content = to_onnx(exported.steps, exported.architecture.task, exported.about)
     runner = onnx_runner(content)
     difference = largest_difference(name, runner.predict, exported.network, exported.images)
-    what = f"{ONNX}; its scores differ from {exported.same} by {difference:.1g} at most"
+    what = f"{_kind(exported)}; its scores differ from {exported.same} by {difference:.1g} at most"
     return _written_onnx(exported, name, content, what, runner)
 
 
@@ -93,7 +98,8 @@ def _int8_onnx(exported: Exported, name: str) -> Written:
     content = to_onnx(exported.steps, exported.architecture.task, exported.about, exported.quantized)
     runner = onnx_runner(content)
     what = (
-        f"{ONNX}; int8 weights and 8-bit activations, of ranges on {len(exported.images):,} training images; "
+        f"{_kind(exported)}; int8 weights and 8-bit activations, of ranges on {len(exported.images):,} training "
+        "images; "
         f"onnxruntime's scores and those of exact integer arithmetic {_beside_integers(exported, runner)}"
     )
     return _written_onnx(exported, name, content, what, runner)

@@ -98,8 +98,8 @@ def _int8_onnx(exported: Exported, name: str) -> Written:
     content = to_onnx(exported.steps, exported.architecture.task, exported.about, exported.quantized)
     runner = onnx_runner(content)
     what = (
-        f"{_kind(exported)}; int8 weights and 8-bit activations, of ranges on {len(exported.images):,} training "
-        "images; "
+        f"{_kind(exported)}; int8 weights and 8-bit activations, of ranges on {len(exported.images):,} "
+        "training images; "
         f"onnxruntime's scores and those of exact integer arithmetic {_beside_integers(exported, runner)}"
     )
     return _written_onnx(exported, name, content, what, runner)

@@ -135,7 +135,7 @@ def test_a_run_that_fails_twice_is_named_when_the_others_are_done(tmp_path, data
 def test_workers_give_the_same_accuracies_as_this_process(tmp_path, data):
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
-    here = run(ARMS, 1, data, tmp_path / "here", SlotInThisProcess())
+    here = run(ARMS, 1, data, tmp_path / "here", SlotInThisProcess()).sort_values("arm")
     with open_slots(choose_slots("cpu", 2)) as executor:
         there = run(ARMS, 1, data, tmp_path / "there", executor).sort_values("arm")
     for column in ("train_accuracy", "test_accuracy"):

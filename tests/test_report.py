@@ -245,6 +245,14 @@ def test_lightcnn_may_be_on_the_front_or_not_told_apart(study):
     assert re.search(r"as accurate has 0\.17 to more than the largest times its parameters", second)
 
 
+def test_a_design_whose_runs_all_died_is_told(study):
+    retrain(study, **{"8_16_32_gap": (0.1135, 0.1135), "8_12_gap": (0.989,)})
+    assert verdict(read_study(study))[0] == (
+        "LightCNN (6,218 parameters) reaches no accuracy, as 2 of 2 runs died."
+    )
+    write_report(study)
+
+
 def test_one_seed_has_an_interval_too(study):
     retrain(study, **{"8_16_32_gap": (0.987,), "8_12_gap": (0.989,)})
     first, _, third = verdict(read_study(study))

@@ -62,7 +62,7 @@ def placed(tables: Tables) -> dict[str, tuple[str, str]]:
             f"{_challenger(row, known)}{_sizes(row, _no_candidate(tables, row))}",
         )
         for row in rows(tables.designs)
-        if not absent(row.get("parameter_ratio"))
+        if not absent(row.get("parameter_ratio")) or row.get("num_dead", 0) > 0
     }
 
 
@@ -97,6 +97,8 @@ def _no_candidate(tables: Tables, design: Row) -> str:
 
 def _beside(row: Row, no_candidate: str) -> str:
     design = f"{row['name']} ({int(row['num_parameters']):,} parameters) reaches {reached(row)}"
+    if absent(row["test_accuracy_mean"]):
+        return f"{design}."
     if absent(row["verdict"]):
         return f"{design}. {no_candidate} of its size or smaller was trained to the end."
     return (
@@ -133,6 +135,8 @@ def _challenger(row: Row, known: Mapping[str, Row]) -> str:
 
 
 def _sizes(row: Row, no_candidate: str) -> str:
+    if absent(row["parameter_ratio"]):
+        return ""
     if isinf(row["parameter_ratio_low"]):
         return f"{no_candidate} is as accurate."
     now, paid = (_range(row, name) for name in ("parameter_ratio", "paid_ratio"))

@@ -1,14 +1,16 @@
-"""Pictures of a study's page: in a wide window, in a narrow one, and in the dark.
+"""Pictures of a study's page: in a wide window, in a narrow one, in the dark; and its figure in grey.
 
     python reports/pictures.py reports/mnist
 
-Needs the extra `dev` and an installed Chromium. Writes page-wide.png, page-narrow.png and page-dark.png.
+Needs the extra `dev`, an installed Chromium, and report.png (`python -m search.report STUDY --pictures`).
+Writes page-wide.png, page-narrow.png, page-dark.png and report-grey.png.
 """
 
 import shutil
 import sys
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 PICTURES = {  # name: width and height of the window in pixels, and its colour scheme
@@ -31,6 +33,7 @@ def main(folder: Path) -> None:
             page.screenshot(path=folder / f"{name}.png")
             page.close()
         browser.close()
+    Image.open(folder / "report.png").convert("L").save(folder / "report-grey.png")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from search.report.page import open_page
 
 POLL_SECONDS = 3.0  # between two questions of the page in the browser
 LEAST_SECONDS = 5.0  # between two makings of the page
-SHARE = 1 / 60  # of a core: what they take at most
+SHARE = 1 / 80  # of a core: what they take; with the questions it stays below a second a minute
 HOST = "127.0.0.1"
 NO_PAGE = '"none"'  # an ETag
 WAITING = (

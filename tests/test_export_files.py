@@ -1,5 +1,6 @@
 """What an export leaves beside other files, when a format cannot be written, and of one's own few images."""
 
+import ctypes
 import html
 import os
 import re
@@ -153,11 +154,20 @@ def unusable(*arguments, **named):
     raise PermissionError(13, "Permission denied", "/mnt/no/exec/it.so")
 
 
+class NoLibraries:
+    """The module ctypes, but for loading one."""
+
+    CDLL = staticmethod(unusable)
+
+    def __getattr__(self, name):
+        return getattr(ctypes, name)
+
+
 @pytest.mark.skipif(c_compiler() is None, reason="needs a C compiler")
 def test_a_format_that_fails_leaves_the_others(there, tmp_path, capsys, monkeypatch):
     """The C cannot be loaded where TMPDIR is mounted noexec; so it is for any tool of any format."""
     names = ("net.c", "net.safetensors", "net.int8.c")
-    monkeypatch.setattr(c_compiled.ctypes, "CDLL", unusable)
+    monkeypatch.setattr(c_compiled, "ctypes", NoLibraries())  # there alone: others load theirs as they like
     assert export(tmp_path, *names) == 1
     said = capsys.readouterr()
     *_, failed = said.err.splitlines()

@@ -4,11 +4,17 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def _as_a_shell_starts_it():
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # which whoever started the tests may ignore
 
 
 class Terminal:
@@ -26,7 +32,7 @@ class Terminal:
             stderr=theirs,
             env=kept | {"TERM": "xterm-256color"} | environment,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_as_a_shell_starts_it,
         )
         os.close(theirs)
 

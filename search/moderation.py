@@ -17,7 +17,7 @@ whose implementation is limma's squeezeVar. `python -m studies.seed_variance` ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import log, sqrt
 from typing import NamedTuple
@@ -186,9 +186,10 @@ def fitted(designs: Sequence[Values], num_images: int, fallback: Prior = MNIST) 
     """
     prior = replace(fallback, num_images=num_images, num_runs=0)
     several = [live for live in (_finite(own) for own in designs) if len(live) > 1]
-    means, variances, dofs = moments(several, num_images)
-    if dofs.sum() < prior.degrees_of_freedom:
+    num_runs = num_fitted(map(len, several), fallback)
+    if not num_runs:
         return prior
+    means, variances, dofs = moments(several, num_images)
 
     def negative_log_likelihood(log_level: float) -> float:
         trial = replace(prior, level=float(np.exp(log_level)))
@@ -197,7 +198,13 @@ def fitted(designs: Sequence[Values], num_images: int, fallback: Prior = MNIST) 
 
     limits = (log(1e-6), log(1.0))
     best = optimize.minimize_scalar(negative_log_likelihood, bounds=limits, method="bounded")
-    return replace(prior, level=float(np.exp(best.x)), num_runs=sum(map(len, several)))
+    return replace(prior, level=float(np.exp(best.x)), num_runs=num_runs)
+
+
+def num_fitted(live_runs: Iterable[int], fallback: Prior = MNIST) -> int:
+    """How many runs `fitted` fits the level to, given how many of each design live; 0: they are too few."""
+    several = [count for count in live_runs if count > 1]
+    return sum(several) if sum(several) - len(several) >= fallback.degrees_of_freedom else 0
 
 
 def moments(designs: Sequence[Values], num_images: int) -> tuple[Array, Array, Array]:

@@ -86,13 +86,16 @@ def posterior_of(
 
 def validation_runs(accuracies: Runs, settings: SearchSettings, images: ImageFacts) -> dict[str, Array]:
     """The search's runs with those that died taken out."""
-    share, num_images = images.largest_class_share, settings.data.num_validation
-    return {text: live(own, share, num_images) for text, own in accuracies.items()}
+    return _living(accuracies, images, settings.data.num_validation)
 
 
 def fresh_runs(accuracies: Runs, images: ImageFacts) -> dict[str, Array]:
     """Fresh runs with those that died taken out."""
-    return {text: live(own, images.largest_class_share, images.num_test) for text, own in accuracies.items()}
+    return _living(accuracies, images, images.num_test)
+
+
+def _living(accuracies: Runs, images: ImageFacts, num_images: int) -> dict[str, Array]:
+    return {text: live(own, images.largest_class_share, num_images) for text, own in accuracies.items()}
 
 
 def validation_prior(settings: SearchSettings) -> Prior:

@@ -145,7 +145,7 @@ def _standing(text: str, believed: Posterior | None, fresh: Runs, prior: Prior) 
     """Where a design stands beside the candidates, itself left out, as columns GAPS; {}: not re-trained."""
     if believed is None or text not in fresh or not np.isfinite(fresh[text]).any():
         return {}
-    draws, sizes, _ = believed.rivals(text)
+    draws, sizes, texts = believed.rivals(text)
     own, size = believed.draws(text), float(believed.sizes[believed.texts.index(text)])
     now, ready_to_pay = (place(own, size, draws, sizes, more) for more in (0, MORE_ERRORS))
     row: dict[str, Any] = {
@@ -156,9 +156,10 @@ def _standing(text: str, believed: Posterior | None, fresh: Runs, prior: Prior) 
         )
         for end, value in zip(("", "_low", "_high"), triple, strict=True)
     }
-    rival = _challenger(believed, text, size)
-    if rival is None:
+    best = challenger(draws, sizes, size)
+    if best is None:
         return row
+    rival = texts[best]
     row |= {f"accuracy_gap{end}": it for end, it in zip(("", "_low", "_high"), now.gap, strict=True)}
     row |= {
         "verdict": Verdict.of(now.beaten, now.clearly_beaten),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from search.cells import Row, absent, counted, percent, rows
 from search.deaths import Deaths
 from search.execution.runs import RunState
-from search.moderation import MNIST
+from search.moderation import num_fitted
 from search.pareto import Verdict, most_accurate_no_larger, smallest_as_accurate
 from search.standing import MORE_ERRORS
 from search.statistics import standard_error
@@ -229,10 +229,10 @@ def _level(tables: Tables, tested: Sequence[Row]) -> str:
     if tables.settings is None or tables.settings.data.is_mnist:
         return ""
     live = {row["architecture"]: row["num_seeds"] - (row.get("num_dead") or 0) for row in tested}
-    several = [int(count) for count in live.values() if count > 1]
-    if sum(several) - len(several) < MNIST.degrees_of_freedom:  # as in `search.moderation.fitted`
+    num_runs = num_fitted(map(int, live.values()))
+    if not num_runs:
         return " on MNIST, as this study has too few to tell"
-    return f", fitted to {sum(several)} runs of this study"
+    return f", fitted to {num_runs} runs of this study"
 
 
 def _trust(tables: Tables, stand: Standing) -> str:

@@ -10,7 +10,7 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from search.execution.slots import choose_slots, open_slots
 from search.export.formats import FORMATS, Exported, Written
 from search.export.model_card import INT8_NAME, NETWORK_NAME, Card, model_card
 from search.export.preprocessing import metadata
+from search.export.raw_input import TIMED
 from search.export.runner import Predictor, latencies
 from search.export.source import source_of, title_of
 from search.export.targets import Targets, sha256_of, sums_of, targets_of, with_sums
@@ -131,7 +132,6 @@ def _run(options: argparse.Namespace) -> None:
         exported = Exported(network, architecture, _some_images(data), about, raw)
         written, failures = _written(exported, targets)
         right = right_on_test_images(_to_be_tested(exported, written), data, folder, str(architecture))
-    runners = {name: it.runner for name, it in written.items() if it.runner is not None}
     card = Card(
         study=source.study,
         architecture=architecture,
@@ -150,7 +150,7 @@ def _run(options: argparse.Namespace) -> None:
         missing=list(failures),
         with_preprocessing=options.with_preprocessing,
         usage=[it.usage for it in written.values() if it.usage],
-        latencies=latencies(runners, exported.images[0]),
+        latencies=latencies(_calls(written, exported.images[0])),
         machine=about_this_run("search.export", [])["machine"],
         on_device={name: it.on_device for name, it in written.items() if it.on_device is not None},
         command=_command(options, which),
@@ -184,6 +184,18 @@ def _to_be_tested(exported: Exported, written: dict[str, Written]) -> dict[str, 
         if ".int8." in name and INT8_NAME not in predictors:
             predictors[INT8_NAME] = exported.integers if it.runner is None else it.runner.predict
     return predictors
+
+
+def _calls(written: dict[str, Written], image: Tensor) -> dict[str, Callable[[], object]]:
+    """What is timed, by its name on the card; `image`, (C, H, W), is what a network alone takes."""
+    calls = {}
+    for name, it in written.items():
+        if it.runner is not None:
+            alone = ", the network alone" if it.from_raw is not None else ""
+            calls[f"`{name}`{alone}"] = it.runner.ready(image)
+        if it.from_raw is not None:
+            calls[f"`{name}`, all of it, on a raw image of {TIMED[1]}x{TIMED[0]} pixels"] = it.from_raw
+    return calls
 
 
 def _write(targets: Targets, written: dict[str, Written], card: str) -> None:

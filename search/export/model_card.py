@@ -43,7 +43,7 @@ class Card:
     missing: Sequence[str]  # names of what could not be written
     with_preprocessing: bool  # in the ONNX
     usage: Sequence[str]  # Markdown, a paragraph each
-    latencies: Mapping[str, float]  # seconds, by file
+    latencies: Mapping[str, float]  # seconds, by what was timed, in Markdown
     machine: str  # where they were measured
     on_device: Mapping[str, Sizes]  # by file; empty without a compiler for it
     command: str
@@ -71,7 +71,7 @@ def model_card(card: Card) -> str:
         classes=classes_json(card.dataset),
         script=script(onnx[0], preprocessing, card.with_preprocessing) if onnx else None,
         rounds=ROUNDS,
-        compiled=any(name.endswith(".c") for name in card.latencies),
+        compiled=any(".c`" in name for name in card.latencies),
         initialisation=INITIALISATIONS[card.recipe.initialisation],
         thousands="{:,}".format,
     )

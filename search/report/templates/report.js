@@ -33,10 +33,8 @@ function node(name, text, attributes = {}) {
 function accuracy(design) {
   if (design.test_accuracy_mean !== null) {
     const seeds = `${design.num_seeds} fresh seed${design.num_seeds === 1 ? "" : "s"}`;
-    const interval = design.test_accuracy_low === null ? ""
-      : `, 95 % interval ${(100 * Math.max(design.test_accuracy_low, 0)).toFixed(2)} to ` +
-        percent(Math.min(design.test_accuracy_high, 1));
-    return `${percent(design.test_accuracy_mean)} on the test set, mean of ${seeds}${interval}`;
+    const intervals = design.intervals && `, 95 % intervals ${design.intervals}`;
+    return `${percent(design.test_accuracy_mean)} on the test set, mean of ${seeds}${intervals}`;
   }
   if (design.val_accuracy !== null) {
     return `${percent(design.val_accuracy)} on the validation images, one run of the search`;

@@ -232,6 +232,23 @@ def measure(network: nn.Module, data: LabelledImages) -> tuple[float, float]:
     return correct.item() / len(data), loss.item() / len(data)
 
 
+def classified(network: nn.Module, data: LabelledImages) -> tuple[Tensor, Tensor]:
+    """What `network`, in evaluation mode, takes each image for, and the softmax of that class, on the CPU.
+
+    Returns:
+        (num_images,), int64, and (num_images,), float32; 0 where the scores are not finite.
+    """
+    was_training = network.training
+    network.eval()
+    with torch.inference_mode():
+        batches = torch.split(data.images, EVALUATION_BATCH)
+        scores = [network(it.contiguous(memory_format=torch.channels_last)).cpu() for it in batches]
+    network.train(was_training)
+    classes = torch.cat(scores).argmax(1)
+    confidence = torch.cat(scores).softmax(1).gather(1, classes[:, None]).flatten()
+    return classes, confidence.nan_to_num(0)
+
+
 def _order(num_images: int, seed: int, epoch: int) -> Tensor:
     """Indices of the images, (num_images,), int64, in an order drawn from (seed, epoch)."""
     mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -14,8 +14,8 @@ from lightcnn.network import build
 from lightcnn.training import Recipe
 from search.deaths import live
 from search.evaluation import Arm
+from search.image_facts import ImageFacts
 from search.moderation import MNIST, difference, seed_columns
-from search.settings import ImageFacts
 from search.statistics import holm
 from search.tables import SUMMARY
 

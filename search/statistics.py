@@ -72,18 +72,14 @@ def standard_error(accuracy: Values, num_images: int) -> Array:
     return np.sqrt(a * (1 - a) / num_images)
 
 
-def wilson(share: float, num_images: float, quantile: float = NORMAL) -> tuple[float, float]:
-    """Limits of the share of images, of which `share` of `num_images` were seen; of no width for no share.
-
-    Args:
-        num_images: need not be whole: an effective number.
-        quantile: standard errors to either side.
+def wilson(share: float, num_images: int) -> tuple[float, float]:
+    """95 % interval of a share that was seen in `num_images` images, each by itself; it always has a width.
 
     Source: Wilson (1927), Probable inference, the law of succession, and statistical inference.
     """
-    z2 = quantile**2 / num_images
+    z2 = NORMAL**2 / num_images
     centre = (share + z2 / 2) / (1 + z2)
-    half = quantile / (1 + z2) * sqrt(share * (1 - share) / num_images + z2 / (4 * num_images))
+    half = sqrt(z2 * share * (1 - share) + z2**2 / 4) / (1 + z2)
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 

@@ -15,7 +15,8 @@ from lightcnn.architecture import Task
 from lightcnn.designs import LIGHTCNN
 from lightcnn.errors import UserError
 from search.cells import KINDS, Row, absent, rows
-from search.settings import ImageFacts, Reference, SearchSettings, SettingsFile, read
+from search.image_facts import ImageFacts
+from search.settings import Reference, SearchSettings, SettingsFile, read
 from search.storage import SETTINGS, write_table
 
 

@@ -24,13 +24,14 @@ from lightcnn.training import FAST, trained_network
 from search.ablation import Ablation
 from search.ablation_command import main as run_ablation
 from search.budget import Budget
-from search.evaluation import Arm, one_network
+from search.evaluation import Arm
 from search.export import formats
 from search.export.__main__ import best_within, main
 from search.export.c_compiled import c_compiler, cortex_compiler
 from search.export.model_card import design_accuracy, own_accuracies
 from search.export.onnx_file import onnx_runner
 from search.export.runner import largest_difference
+from search.weights import one_network
 
 pytestmark = pytest.mark.slow
 

@@ -136,18 +136,20 @@ def test_an_interval_holds_the_mean_has_a_width_and_stays_within_0_and_1(
 
 
 def test_interval_for_new_images_by_hand() -> None:
-    # Few images: the seeds' variance, half the binomial's, is in the images' own. Wilson's of 200 of 200
-    # begins at 200 / (200 + 1.96^2).
-    for k in (2, 5):
-        expected = (1, 200 / (200 + 1.959964**2), 1)
-        assert new_images_interval([1.0] * k, FEW_IMAGES) == pytest.approx(expected)
-    # At 1 % of 10,000 images a seed's variance is 0.0072 * 10,000 * 0.01 / 0.99 = 0.7273 binomials. The half
-    # of one apart, 0.2273 are left for one seed; so the images count for 10,000 / 1.2273. And
-    # t(0.975) is 1.970117 with 8 * (1.2273 / 0.2273)^2 = 233.3 degrees of freedom.
-    z, n = 1.970117, 10_000 / 1.2273
-    centre, half = (0.99 + z**2 / (2 * n)), z * sqrt(0.99 * 0.01 / n + z**2 / (4 * n**2))
-    expected = (0.99, (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n))
-    assert new_images_interval([0.99], MNIST) == pytest.approx(expected, abs=1e-6)
+    # Five seeds, 200 images, all right, which counts as half an error. t(0.975) is 2.178813 with 12 degrees
+    # of freedom. Wilson's interval begins at 200 / (200 + 1.96^2).
+    seeds = 0.0025 * exp(2.178813 * sqrt(8 / 12 * (0.9975 / 1) / 5))
+    images = 1.959964**2 / (200 + 1.959964**2)
+    low = 1 - sqrt(seeds**2 + (1 - 0.5 / 5) * images**2)
+    assert new_images_interval([1.0] * 5, FEW_IMAGES) == pytest.approx((1, low, 1), abs=1e-7)
+    assert low == pytest.approx(0.98128, abs=1e-5)
+    # One seed of 99 % on 10,000 images: half of the images' variance is in the seed's.
+    half, z2 = T_8 * sqrt(0.0072), 1.959964**2 / 10_000
+    centre, apart = (0.99 + z2 / 2) / (1 + z2), sqrt(z2 * 0.99 * 0.01 + z2**2 / 4) / (1 + z2)
+    below = sqrt((0.01 * exp(half) - 0.01) ** 2 + (0.99 - centre + apart) ** 2 / 2)
+    above = sqrt((0.01 - 0.01 * exp(-half)) ** 2 + (centre + apart - 0.99) ** 2 / 2)
+    expected = (0.99, 0.99 - below, 0.99 + above)
+    assert new_images_interval([0.99], MNIST) == pytest.approx(expected, abs=1e-7)
 
 
 CLAIMS = (new_images_interval, accuracy_interval)
@@ -159,9 +161,9 @@ CLAIMS = (new_images_interval, accuracy_interval)
 def test_interval_for_new_images_covers_them(k: int, traded: float, num_images: int) -> None:
     """Networks all err on some images and each on others of its own, `traded` of the errors; 2,000 test sets.
 
-    It covers the accuracy on all images: not too little, and a little too much where seeds trade errors, as
-    it is not told so. The interval over seeds, which never claimed it, does not. Accuracies are at random, as
-    at a single one the coverage of an interval of counts is up to 2 points off.
+    It covers the accuracy on all images: not too little, and a little too much where seeds are few or trade
+    errors, as it is not told so. The interval over seeds, which never claimed it, does not. Accuracies are
+    at random, as at a single one the coverage of an interval of counts is up to 2 points off.
     """
     rng, prior = np.random.default_rng(0), replace(MNIST, num_images=num_images)
     error, spread = rng.uniform(*(0.01, 0.05) if num_images == 200 else (0.009, 0.015), (2_000, 1)), 0.05
@@ -174,7 +176,7 @@ def test_interval_for_new_images_covers_them(k: int, traded: float, num_images: 
         for claimed in ([claim(own, prior) for own in runs] for claim in CLAIMS)
     )
     assert 0.94 < both < 0.995
-    assert both < 0.985 or traded
+    assert both < 0.97 or traded or k < 5
     assert k == 1 or seeds < 0.9
 
 

@@ -28,7 +28,7 @@ from search.budget import Budget, check_possible
 from search.budget_options import add_budget_options, as_options, budget_of, limits_asked
 from search.cells import Row, absent, rows
 from search.command import Parser, about_this_run, at_least, run_command
-from search.evaluation import one_network, right_on_test_images
+from search.evaluation import right_on_test_images
 from search.execution.display import log_line
 from search.execution.runs import TrainingData
 from search.execution.slots import choose_slots, open_slots
@@ -40,6 +40,7 @@ from search.export.runner import Predictor, latencies
 from search.export.source import source_of, title_of
 from search.export.targets import Targets, sha256_of, sums_of, targets_of, with_sums
 from search.storage import only_driver, uninterrupted, write_whole
+from search.weights import one_network
 
 NUM_IMAGES = 1_000  # training images that formats are checked on and int8 ranges taken from
 

@@ -17,9 +17,11 @@ from search.cells import STATES, percent, written
 from search.execution.runs import RunState
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
+from search.report.failures import failures
 from search.report.history import progress, timeline
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.importance import importance
+from search.report.majority import with_majority
 from search.report.pareto_data import COSTS, pareto_data
 from search.report.pareto_plot import pareto_figure
 from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
@@ -65,6 +67,7 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
             cost: json.loads(figure.to_json()) for cost, figure in figures.items() if cost != "num_parameters"
         },
         catalogue=as_columns(catalogue(tables)),
+        failures=failures(folder, tables),
         parts=_parts(tables),
         stopping=early_stopping(tables),
         states=", ".join(f"{n:,} {STATES[RunState(str(state))]}" for state, n in states.items()),
@@ -72,7 +75,7 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
         near=html_table(_near(tables), "architecture"),
         # The gaps stand in words below their table, the re-trained trials have a table of their own.
         designs=html_table(
-            tables.designs.drop(columns=[*GAPS, *([] if claimed else PAPER)], errors="ignore"), "name"
+            with_majority(tables).drop(columns=[*GAPS, *([] if claimed else PAPER)], errors="ignore"), "name"
         ),
         claimed=claimed,
         trials=html_table(tables.trials.drop(columns=RETRAINED, errors="ignore"), "trial"),

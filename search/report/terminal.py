@@ -15,6 +15,7 @@ from search.cells import STATES, Row, absent, interval, rows, written
 from search.deaths import Deaths
 from search.execution.display import result_line
 from search.execution.runs import RunState
+from search.report.majority import with_majority
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.tables import Tables, read_study
 
@@ -61,9 +62,9 @@ def _table(tables: Tables, tested: bool) -> Table:
     for row in rows(_front(tables, tested)):
         table.add_row(_broken(row["architecture"]), *cells(row))
     table.add_section()
-    for row in rows(tables.designs):
-        named = row["name"] != row["architecture"]
-        lines = [*([row["name"]] if named else []), _broken(row["architecture"])]
+    for row in rows(with_majority(tables)):
+        named = [row["name"]] if row["name"] != row["architecture"] else []
+        lines = [*named, *([_broken(row["architecture"])] if row["architecture"] else [])]
         claim = [written(row["paper_accuracy"], "fraction")] if with_claims else []
         table.add_row("\n".join(lines), *cells(row), *claim)
     return table
@@ -98,4 +99,4 @@ def _tested(row: Row) -> tuple[str, str, str]:
         accuracy += f" ({interval(low, high)})"
     if num_dead:
         accuracy += f"\n{Deaths(num_dead, num_seeds)}"
-    return size, accuracy, f"{num_seeds - num_dead}"
+    return size, accuracy, written(num_seeds - num_dead if num_seeds else None, "count")

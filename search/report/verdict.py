@@ -8,9 +8,9 @@ from typing import NamedTuple
 from search.cells import Row, absent, counted, interval, intervals, percent, rows
 from search.deaths import Deaths
 from search.execution.runs import RunState
+from search.image_facts import ImageFacts
 from search.moderation import num_fitted
 from search.pareto import Verdict, most_accurate_no_larger, smallest_as_accurate
-from search.settings import ImageFacts
 from search.standing import MORE_ERRORS
 from search.statistics import standard_error, wilson
 from search.tables import Tables
@@ -237,6 +237,14 @@ def _level(tables: Tables, tested: Sequence[Row]) -> str:
     return f", fitted to {num_runs} runs of this study"
 
 
+def _named(images: ImageFacts) -> str:
+    """What naming the largest class reaches, a sentence, where its share is worth one."""
+    if images.majority is None:
+        return ""
+    share = percent(images.majority.training_share)
+    return f" Naming {images.majority.name} for every image would be right on {share} of the training images."
+
+
 def _small(images: ImageFacts) -> str:
     """What a small test set cannot tell, a sentence; "" of a large one."""
     if images.num_test > SMALL:
@@ -255,7 +263,7 @@ def _trust(tables: Tables, stand: Standing) -> str:
             "Each accuracy is one run's on the validation images, and the best of many runs was picked by "
             f"luck as well as by merit. At {percent(noise.accuracy)} and {noise.num_images:,} images the "
             f"standard error is about {100 * noise.standard_error:.2g} points, so a difference under about "
-            f"{300 * noise.standard_error:.2g} points is not a finding."
+            f"{300 * noise.standard_error:.2g} points is not a finding.{_named(tables.images)}"
         )
     tested = [
         row for row in [*rows(tables.trials), *rows(tables.designs)] if not absent(row.get("num_seeds"))

@@ -72,6 +72,7 @@ function show(design) {
     line: {color: "#cc79a7", width: 3},
   }];
   Plotly.relayout(plot, {shapes: ring});
+  showFailures(design);
 }
 
 // The limits: each with its field, what it counts of a design, and its unit.
@@ -163,6 +164,3 @@ function listen() {
   answer();
   show(designs[0]);
 }
-
-if (designs.length) listen();
-else for (const part of ["design", "picker"]) element(part).hidden = true;

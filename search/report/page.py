@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from search.cells import STATES, percent, written
 from search.execution.runs import RunState
@@ -63,9 +64,7 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
         ],
         figure=html_plot(figures["num_parameters"], "pareto"),
         costs={name: words for name, (words, _) in COSTS.items()},
-        other_figures={
-            cost: json.loads(figure.to_json()) for cost, figure in figures.items() if cost != "num_parameters"
-        },
+        other_figures=_other_figures(figures),
         catalogue=as_columns(catalogue(tables)),
         failures=failures(folder, tables),
         parts=_parts(tables),
@@ -88,6 +87,19 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
     target = folder / "report.html"
     write_whole(target, page)
     return target
+
+
+def _other_figures(figures: dict[str, go.Figure]) -> dict[str, dict[str, Any]]:
+    """All but the first, as JSON. Hover texts, a large part of a page, are places among the first one's."""
+    first, *others = figures
+    texts = [text for trace in figures[first].data for text in trace.hovertext or ()]
+    places = {text: i for i, text in reversed([*enumerate(texts)])}
+    found = {cost: json.loads(figures[cost].to_json()) for cost in others}
+    for figure in found.values():
+        for trace in figure["data"]:
+            if "hovertext" in trace:
+                trace["hovertext"] = [places.get(text, text) for text in trace["hovertext"]]
+    return found
 
 
 def _near(tables: Tables) -> pd.DataFrame:

@@ -2,8 +2,13 @@
 const element = id => document.getElementById(id);
 const plot = element("pareto"), phone = matchMedia("(max-width: 900px)");
 const figures = {num_parameters: {data: plot.data, layout: plot.layout}};
+const hoverTexts = plot.data.flatMap(trace => trace.hovertext ?? []);
 for (const script of document.querySelectorAll("script[data-cost]")) {
-  figures[script.dataset.cost] = JSON.parse(script.textContent);
+  const figure = figures[script.dataset.cost] = JSON.parse(script.textContent);
+  for (const trace of figure.data) {
+    // A number is a text's place among those of the first figure.
+    if (trace.hovertext) trace.hovertext = trace.hovertext.map(text => hoverTexts[text] ?? text);
+  }
 }
 
 // What differs between a desk and a phone, and whether single runs are shown.

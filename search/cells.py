@@ -31,17 +31,19 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f} %"
 
 
-def interval(low: float, high: float, sign: str = "") -> str:
-    """Two fractions as percentages, and never as the same: with more digits than two where it takes them.
+def interval(low: float, high: float, sign: str = "", digits: int = 2) -> str:
+    """Two fractions as percentages, never as the same: with more digits than `digits` where it takes them.
 
     Args:
         sign: "+" for differences, in points.
     """
-    for digits in range(2, 16):
-        texts = [f"{100 * limit:{sign}.{digits}f}" for limit in (low, high)]
-        if texts[0] != texts[1]:
-            break
-    return " to ".join(texts)
+
+    def texts(digits: int) -> list[str]:
+        return [f"{100 * limit:{sign}.{digits}f}" for limit in (low, high)]
+
+    while low != high and len({*map(float, texts(digits))}) == 1:
+        digits += 1
+    return " to ".join(dict.fromkeys(texts(digits)))
 
 
 def intervals(row: Row) -> str:

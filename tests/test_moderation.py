@@ -200,7 +200,15 @@ def test_no_interval_is_printed_without_a_width(num_right: list[float], num_imag
     gap, same = difference(runs, runs, prior), matched_difference(wrong, 0, num_images)
     printed += [interval(gap.low, gap.high, "+"), interval(same.low, same.high, "+")]
     limits = [pair for text in printed for pair in re.findall(r"([0-9.+-]+) to ([0-9.+-]+)", text)]
-    assert len(limits) == 6 and all(low != high for low, high in limits)
+    assert len(limits) == 6 and all(float(low) != float(high) for low, high in limits)
+
+
+def test_an_interval_takes_the_digits_that_it_needs() -> None:
+    assert interval(0.98861, 0.99036) == "98.86 to 99.04"
+    assert interval(0.999996, 1) == "99.9996 to 100.0000"
+    assert interval(-0.00002, 0.00001, "+") == "-0.002 to +0.001"  # not -0.00 to +0.00
+    assert interval(0.001, 0.004, digits=0) == "0.1 to 0.4"
+    assert interval(0.5, 0.5) == "50.00"  # draws of one and the same
 
 
 # Two designs
@@ -315,3 +323,11 @@ def test_equal_designs_differ_as_often_as_p_says(k: int) -> None:
     )
     # At 5 seeds one pair in twenty is paired by luck, which costs about a point.
     assert 0.035 < np.mean(p_values < 0.05) < 0.065
+
+
+def test_a_range_that_is_one_candidate_whatever_the_draw_is_one_number() -> None:
+    row = {"parameter_ratio": 0.3271, "parameter_ratio_low": 0.32701, "parameter_ratio_high": 0.32712}
+    limits = LIMITS["parameter_ratio"]
+    assert html_cell(row, "parameter_ratio", limits) == "0.327 (0.327)"
+    row["parameter_ratio_high"] = inf
+    assert html_cell(row, "parameter_ratio", limits) == "0.327 (0.327 to none as accurate)"

@@ -66,7 +66,7 @@ def _range(low: Any, high: Any, kind: str) -> str:
     if absent(low) or absent(high):
         return "–"
     if kind == "ratio":
-        return f"{written(low, kind)} to {written(high, kind)}"
+        return " to ".join(dict.fromkeys(written(limit, kind) for limit in (low, high)))
     return interval(low, high, "+" if kind == "points" else "")
 
 

@@ -150,9 +150,9 @@ def _sizes(row: Row, no_candidate: str) -> str:
 
 def _range(row: Row, name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    if low == high:
-        return f"{low:.2g}"
-    return f"{low:.2g} to {'more than the largest' if isinf(high) else f'{high:.2g}'}"
+    # It often is one candidate whatever the draw.
+    texts = (f"{low:.2g}", "more than the largest" if isinf(high) else f"{high:.2g}")
+    return " to ".join(dict.fromkeys(texts))
 
 
 def _chance(probability: float) -> str:

@@ -20,7 +20,8 @@ from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_macs, num_parameters
 from lightcnn.data import Dataset, LabelledImages, load_test_images
 from lightcnn.errors import Failure, UserError
-from lightcnn.training import EVALUATION_BATCH, Recipe, measure, trained_network, weights_alone
+from lightcnn.torch_run import EVALUATION_BATCH, measure
+from lightcnn.training import Recipe, trained_network, weights_alone
 from search.cells import absent, rows
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display

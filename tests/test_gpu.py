@@ -89,15 +89,16 @@ def test_the_host_waits_for_the_gpu_a_few_times_an_epoch_not_at_every_step(image
     run = GpuRun(initial_network(parse(LIGHTCNN, MNIST), "he", 0), None)
     order = torch.arange(600)
     run.train_epoch(training, order, 8, (1e-3,) * 75)
-    torch.cuda.set_sync_debug_mode("warn")
-    try:
-        with warnings.catch_warnings(record=True) as waits:
-            warnings.simplefilter("always")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
             run.train_epoch(training, order, 8, (1e-3,) * 75)
             run.measure(validation)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    assert 0 < len(waits) <= 5  # order and rates in; loss, accuracy and validation loss out
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    waits = [str(it.message) for it in caught if "synchronizing CUDA operation" in str(it.message)]
+    assert 0 < len(waits) <= 5, waits  # order and rates in; loss, accuracy and validation loss out
 
 
 def test_a_search_on_gpu_slots(tmp_path, mnist_folder):

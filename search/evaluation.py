@@ -20,7 +20,8 @@ from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_macs, num_parameters
 from lightcnn.data import Dataset, LabelledImages, load_test_images
 from lightcnn.errors import Failure
-from lightcnn.training import EVALUATION_BATCH, Recipe, classified, measure, trained_network
+from lightcnn.torch_run import EVALUATION_BATCH, classified, measure
+from lightcnn.training import Recipe, trained_network
 from search.cells import absent, rows
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display

@@ -19,7 +19,8 @@ from test_page import opened
 from lightcnn.architecture import parse
 from lightcnn.data import DATASETS, LabelledImages, load_test_images
 from lightcnn.errors import UserError
-from lightcnn.training import Recipe, classified, measure, trained_network
+from lightcnn.torch_run import classified, measure
+from lightcnn.training import Recipe, trained_network
 from search import evaluation
 from search.evaluation import Arm, retrain
 from search.execution.runs import TrainingData

@@ -160,7 +160,7 @@ def test_failures_of_living_seeds_by_design(study):
     found = failures(study, read_study(study))
     assert found["classes"] == FACTS.classes and found["counts"] == [5, 5, 0]
     light = found["designs"][LIGHT]
-    assert light["seeds"] == 2 and light["confusion"] == [[8, 2, 0], [0, 9, 1], [0, 0, 0]]
+    assert light["seeds"] == 2 and light["confusion"] == [(0, 0, 8), (0, 1, 2), (1, 1, 9), (1, 2, 1)]
     assert [re.sub(r"[0-9.]+ to [0-9.]+", "L to H", text) for text in light["accuracy"]] == [
         *("80.00 % (L to H)", "90.00 % (L to H)", "")
     ]
@@ -181,10 +181,30 @@ def test_without_a_record_the_page_says_how_to_get_one(study):
     designs.to_csv(study / "designs.csv", index=False)
     page = write_report(study).read_text(encoding="utf-8")
     assert "The test set was not read, so it is not known" in page
-    header = "architecture,seed,true_class,predicted_class,num_images"
-    (study / CONFUSIONS.file).write_text(f"{header}\n8-gap,0,0,x,1\n")
-    with pytest.raises(UserError, match=r"confusions.csv:2: predicted_class must be a whole number, but"):
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("8-gap,0,0,x,1", "predicted_class must be a whole number, but is 'x'"),
+        ("8-gap,0,0,3,1", "predicted_class must be from 0 to 2, but is 3"),
+        ("8-gap,0,-1,0,1", "true_class must be from 0 to 2, but is -1"),
+        ("8-gap,0,0,0,0", "num_images must be from 1 to 10, but is 0"),
+        ("8-gap,0,0,,1", "predicted_class must not be empty"),
+    ],
+)
+def test_a_table_that_was_damaged_by_hand_is_told(line, rule, study):
+    record(study)
+    (study / CONFUSIONS.file).write_text(f"architecture,seed,true_class,predicted_class,num_images\n{line}\n")
+    with pytest.raises(UserError) as caught:
         write_report(study)
+    assert str(caught.value) == f"{study / CONFUSIONS.file}:2: {rule}"
+    # A mistake whose picture was taken away is not shown; it is in the matrix.
+    (study / CONFUSIONS.file).unlink()
+    record(study, _8_16_32_gap=[ONE_WRONG])
+    (study / PICTURES.file).write_text("image,webp\n")
+    light = failures(study, read_study(study))["designs"][LIGHT]
+    assert light["worst"] == [] and (0, 1, 1) in light["confusion"]
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
 // Which classes the design fails on that the page shows: its worst images, accuracy by class, confusion matrix.
+const MOST_CLASSES = 50;  // in the matrix, which could not be looked over with more
 const failures = JSON.parse(element("recorded-failures").textContent);
 
 function showFailures(design) {
@@ -11,11 +12,11 @@ function showFailures(design) {
       : `${name} was not trained again, so no test image was shown to it. Choose a re-trained design above.`;
     return;
   }
-  const pairs = own.confusion.flatMap((row, i) => row.map((count, j) => ({i, j, count})));
-  const wrong = pairs.filter(({i, j, count}) => i !== j && count).sort((a, b) => b.count - a.count);
-  const total = wrong.reduce((sum, {count}) => sum + count, 0), images = counts.reduce((sum, it) => sum + it, 0);
+  const wrong = own.confusion.filter(([i, j]) => i !== j).sort((a, b) => b[2] - a[2]);
+  const total = wrong.reduce((sum, [, , number]) => sum + number, 0);
+  const images = counts.reduce((sum, number) => sum + number, 0);
   const seeds = own.seeds === 1 ? "1 seed" : `${own.seeds} seeds`;
-  const most = wrong.slice(0, 3).map(({i, j, count}) => `${classes[i]} taken for ${classes[j]} (${count})`).join(", ");
+  const most = wrong.slice(0, 3).map(([i, j, number]) => `${classes[i]} taken for ${classes[j]} (${number})`).join(", ");
   element("failures-said").textContent = `${name}: ${count(total)} mistakes by ${seeds} on ${count(images)} test images` +
     (total ? `, most often ${most}. The most confident of them:` : ".");
   element("failures-worst").replaceChildren(...own.worst.map(([image, label, taken, confidence]) => {
@@ -31,9 +32,13 @@ function showFailures(design) {
       node("td", own.accuracy[i] || "–", {class: "number"}));
     return row;
   }));
+  element("failures-confusion").hidden = classes.length > MOST_CLASSES;
+  if (classes.length > MOST_CLASSES) return;
+  const matrix = classes.map(() => classes.map(() => 0));
+  for (const [i, j, number] of own.confusion) matrix[i][j] = number;
   element("failures-taken").replaceChildren(
     node("td", ""), ...classes.map(text => node("th", text, {scope: "col", class: "number"})));
-  element("failures-matrix").replaceChildren(...own.confusion.map((counted, i) => {
+  element("failures-matrix").replaceChildren(...matrix.map((counted, i) => {
     const row = document.createElement("tr"), sum = counts[i] * own.seeds;
     row.append(node("th", classes[i], {scope: "row"}), ...counted.map((number, j) => {
       // Mistakes are few: the root of their share makes them seen.

@@ -256,7 +256,7 @@ def test_naming_the_largest_class_stands_among_the_designs_of_unbalanced_data(st
     line = dict(zip(content["headings"], content["rows"][-1], strict=True))
     assert line.pop("design") == "naming cat for every image" and line.pop("parameters") == "0"
     accuracy = line.pop("mean test accuracy (95 % interval over seeds, for new images)")
-    assert accuracy == "55.00 (–, 48.08 to 61.74)"  # Wilson's of 110 in 200
+    assert accuracy == "55.00 (–,\n48.08 to 61.74)"  # Wilson's of 110 in 200
     assert {*line.values()} == {"–"}
     monkeypatch.setattr(terminal, "read_study", lambda folder: unbalanced)
     terminal.print_findings(study, [])

@@ -16,6 +16,7 @@ from search.settings import recorded
 from search.storage import write_whole
 from search.tables import COLUMNS
 
+LINE = ",\n"  # between the ranges of a cell: a table has little room to the right
 # Columns that are shown with their intervals or ranges, in one cell: where the limits are, what they cover.
 LIMITS = {
     "test_accuracy_mean": {"test_accuracy": "95 % interval over seeds", "new_images": "for new images"},
@@ -55,11 +56,11 @@ def heading(name: str, limits: Mapping[str, str]) -> str:
 
 
 def cell(row: Row, name: str, limits: Mapping[str, str]) -> str:
-    """The cell of column `name`, with its `limits` if it has any."""
+    """The cell of column `name`, with its `limits` if it has any, a line each."""
     kind = COLUMNS[name].kind
     text = written(row[name], kind)
     ranges = [_range(row[f"{stem}_low"], row[f"{stem}_high"], kind) for stem in limits]
-    return f"{_bare(text)} ({', '.join(ranges)})" if {*ranges} - {"–"} else text
+    return f"{_bare(text)} ({LINE.join(ranges)})" if {*ranges} - {"–"} else text
 
 
 def _range(low: Any, high: Any, kind: str) -> str:

@@ -44,7 +44,7 @@ def hover(row: Row) -> str:
     for name, limits in shown_columns([it for it in row if not absent(row[it])]).items():
         if name in ("name", "seed", "seconds", "num_blocks", "head", "reason") or row[name] == title:
             continue
-        text = html.escape(cell(row, name, limits))
+        text = html.escape(cell(row, name, limits).replace("\n", " "))
         lines.append(f"{text} {units[name]}" if name in units else f"{heading(name, limits)}: {text}")
     return "<br>".join(lines)
 

@@ -45,7 +45,6 @@ NUM_IMAGES = 1_000  # training images that formats are checked on and int8 range
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
     parser = Parser(
         "python -m search.export", "Take a design of a study away: its trained network as a file."
     )
@@ -88,15 +87,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--devices", default="auto", metavar="LIST", help="where to train, if need be; as for search.run"
     )
-    options = parser.parse_args(arguments)
-    if options.design is None and not limits_asked(options):
-        parser.error("--design is required, or a limit such as --max-parameters")
-    if options.design is not None and limits_asked(options):
-        parser.error("--design is not allowed with limits such as --max-parameters")
+    options = parser.parse_args(argv)
     return run_command(parser, lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.design is None and not limits_asked(options):
+        raise UserError("--design is required, or a limit such as --max-parameters")
+    if options.design is not None and limits_asked(options):
+        raise UserError("--design is not allowed with limits such as --max-parameters")
     source = source_of(options.study)
     if options.design is None and source.candidates is None:
         raise UserError(
@@ -151,7 +150,7 @@ def _run(options: argparse.Namespace) -> None:
         with_preprocessing=options.with_preprocessing,
         usage=[it.usage for it in written.values() if it.usage],
         latencies=latencies(runners, exported.images[0]),
-        machine=about_this_run("search.export", [])["machine"],
+        machine=about_this_run()["machine"],
         on_device={name: it.on_device for name, it in written.items() if it.on_device is not None},
         command=_command(options, which),
     )

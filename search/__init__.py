@@ -14,6 +14,7 @@ What the commands do, in Python, with the same words:
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
 if TYPE_CHECKING:
     from search.ablation import Ablation, at_budget, read_ablation
@@ -55,7 +56,10 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for when it is: workers and other commands need none of it."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    with catch_warnings():
+        # In a notebook, of Optuna's progress bars, which are not shown.
+        filterwarnings("ignore", message="IProgress not found")
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -9,7 +9,8 @@ What the commands do, in Python, with the same words:
 
 `run_search`, `run_ablation`: train, and return the study's tables, as pandas has them. `read_study`,
 `read_ablation`: the tables of an earlier one. `verdict`, `findings`: what they say, in sentences.
-`pareto_figure`: the figure. `Ablation`, `Arm`, `at_budget`: what an ablation is made of.
+`pareto_figure`: the figure. `export_design`: a trained network as files. `Ablation`, `Arm`, `at_budget`: what
+an ablation is made of.
 """
 
 from importlib import import_module
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from search.ablation import Ablation, at_budget, read_ablation
     from search.ablation_command import run_ablation
     from search.evaluation import Arm
+    from search.export.__main__ import export_design
     from search.report.ablation_page import findings
     from search.report.pareto_plot import pareto_figure
     from search.report.verdict import verdict
@@ -30,6 +32,7 @@ _HOMES = {
     "Ablation": "search.ablation",
     "Arm": "search.evaluation",
     "at_budget": "search.ablation",
+    "export_design": "search.export.__main__",
     "findings": "search.report.ablation_page",
     "pareto_figure": "search.report.pareto_plot",
     "read_ablation": "search.ablation",
@@ -42,6 +45,7 @@ __all__ = [
     "Ablation",
     "Arm",
     "at_budget",
+    "export_design",
     "findings",
     "pareto_figure",
     "read_ablation",

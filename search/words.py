@@ -16,13 +16,16 @@ from lightcnn.errors import UserError
 from search.command import Parser
 
 
-def parse_words(parser: Parser, words: Mapping[str, Any]) -> argparse.Namespace:
+def parse_words(parser: Parser, words: Mapping[str, Any], *positional: str) -> argparse.Namespace:
     """The options that the keywords `words` stand for, with the same words on a command line in `command`.
+
+    Args:
+        positional: what stands there without an option's name.
 
     Raises:
         UserError: as for a command line, an option is not known, is missing, or breaks its rule.
     """
-    options, arguments = _options(parser), list[str]()
+    options, arguments = _options(parser), [*positional]
     for word, value in words.items():
         name = f"--{word.replace('_', '-')}"
         option = options.get(word)

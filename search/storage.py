@@ -131,7 +131,6 @@ def open_study(folder: Path, say: Callable[[str], None]) -> Study:
     """
     path = folder / JOURNAL
     _heal(path, say)
-    path.with_name(f"{JOURNAL}.lock").unlink(missing_ok=True)  # that Optuna's own writer would wait for
     try:
         storage = _journal(path)
         return create_study(

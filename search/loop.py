@@ -11,12 +11,12 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from lightcnn.architecture import Architecture
-from lightcnn.cost import num_macs, num_parameters
+from lightcnn.cost import num_parameters
 from lightcnn.designs import NamedDesign
 from lightcnn.errors import Failure
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display
-from search.execution.runs import Run, RunProgress, RunState, TrainingData
+from search.execution.runs import Run, RunProgress, RunState, TrainingData, relative_cost
 from search.execution.schedule import Slots, train_runs
 from search.records import (
     RunRecord,
@@ -181,7 +181,7 @@ def _runs(
     # The reference is what the others are held against, so every study holds it.
     designs = [*enumerate(settings.designs if with_designs else settings.designs[:1])]
     # Those that take longest first, so that no slot has to wait for another at the end.
-    designs.sort(key=lambda item: -num_macs(item[1].architecture(settings.task)))
+    designs.sort(key=lambda item: -relative_cost(item[1].architecture(settings.task)))
     for i, design in designs:
         architecture = design.architecture(settings.task)
         if design.name not in finished_designs(study) and str(architecture) not in seen:

@@ -11,7 +11,7 @@ from lightcnn.architecture import parse
 from lightcnn.data import DATASETS
 from lightcnn.errors import Failure
 from lightcnn.training import FAST, Epoch, Piece
-from search.execution.runs import Run, TrainingData, images_of
+from search.execution.runs import Run, TrainingData, images_of, relative_cost
 from search.execution.schedule import train_runs
 from search.execution.slots import SlotBroken
 
@@ -212,3 +212,9 @@ def test_an_answer_is_heard_before_a_further_run_is_thought_of():
 
 def collect_from(runs, slots):
     return dict(train_runs(runs, slots, Watching()))
+
+
+def test_what_pytorch_alone_trains_is_taken_to_cost_more():
+    """The MLP has about as many multiply-accumulates as LightCNN, and trains three times as long."""
+    by_cost = ["4-gap", "8-16-32-gap", "28-14-32-flatten", "flatten-512-256"]
+    assert sorted(reversed(by_cost), key=lambda text: relative_cost(parse(text, MNIST))) == by_cost

@@ -217,4 +217,4 @@ def collect_from(runs, slots):
 def test_what_pytorch_alone_trains_is_taken_to_cost_more():
     """The MLP has about as many multiply-accumulates as LightCNN, and trains three times as long."""
     by_cost = ["4-gap", "8-16-32-gap", "28-14-32-flatten", "flatten-512-256"]
-    assert sorted(reversed(by_cost), key=lambda text: relative_cost(parse(text, MNIST))) == by_cost
+    assert sorted(set(by_cost), key=lambda text: relative_cost(parse(text, MNIST))) == by_cost

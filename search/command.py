@@ -140,7 +140,7 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         type=at_least(1),
         default=WORKERS_PER_DEVICE,
         metavar="K",
-        help="runs at a time on each GPU: small networks leave most of it idle",
+        help="runs at a time on each GPU; more than two bring nothing (reports/gpu)",
     )
     group.add_argument(
         "--engine",

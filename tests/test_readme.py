@@ -21,7 +21,10 @@ from lightcnn.errors import Failure
 from lightcnn.fetching import find_files
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "search/README.md", "reports/README.md", "reports/tabular_bench/README.md"]
+ROOMS = ("lightcnn", "search", "studies", "reports", "tests")
+PAGES = ["README.md"] + [
+    path.relative_to(ROOT).as_posix() for room in ROOMS for path in sorted((ROOT / room).rglob("README.md"))
+]
 # The second candidate of seed 7 has 1,994 parameters, so that one is within the budgets shown.
 SHORT = "--trials 2 --seed 7 --epochs 1 --train-images 600 --workers 2 --no-baselines"
 

@@ -104,10 +104,8 @@ COLUMNS = {
     )
 }
 # What re-training adds: to each design and candidate, and to those that are placed beside the front.
-SEEDS = (
-    "num_seeds num_dead test_accuracy_mean test_accuracy_low test_accuracy_high new_images_low "
-    "new_images_high train_accuracy_mean"
-)
+LIMITS = "test_accuracy_low test_accuracy_high new_images_low new_images_high"
+SEEDS = f"num_seeds num_dead test_accuracy_mean {LIMITS} train_accuracy_mean"
 RETRAINED = [
     *SEEDS.split(),
     *("front_probability", "joint_accuracy", "on_front_after_retraining"),
@@ -187,8 +185,9 @@ class Table:
                     raise UserError(f"{path}:{line}: {name} must be {kind.rule}, but is {text!r}") from None
                 if name in needed and absent(columns[name][-1]):
                     raise UserError(f"{path}:{line}: {name} must not be empty")
-        dtypes = {name: float if kinds[name].is_number else object for name in columns}
-        return pd.DataFrame({name: pd.Series(it, dtype=dtypes[name]) for name, it in columns.items()})
+        return pd.DataFrame(
+            {name: pd.Series(it, dtype=kinds[name].dtype(it)) for name, it in columns.items()}
+        )
 
     def read_if_there(self, folder: Path) -> pd.DataFrame:
         """As `read`, but without lines if there is no such file."""
@@ -233,8 +232,8 @@ TEST_READINGS = _table(
 )
 SUMMARY = _table(
     "summary.csv",
-    "arm architecture num_parameters num_seeds num_dead test_accuracy_mean test_accuracy_low "
-    "test_accuracy_high new_images_low new_images_high difference difference_low difference_high p_holm",
+    f"arm architecture num_parameters num_seeds num_dead test_accuracy_mean {LIMITS} "
+    "difference difference_low difference_high p_holm",
     filled="arm architecture num_parameters num_seeds",  # the rest is absent where every run died
     optional="num_dead new_images_low new_images_high",  # which an earlier version did not write
 )
@@ -282,8 +281,9 @@ class Tables:
         return rows(self.designs[self.designs["name"] == self.reference.name])[0]
 
 
-def read_study(folder: Path) -> Tables:
+def read_study(folder: Path | str) -> Tables:
     """The tables in `folder`. UserError names the file, the line and the rule that it breaks."""
+    folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} must be the folder of a study")
     trials, front, designs = (table.read(folder) for table in (TRIALS, FRONT, DESIGNS))

@@ -19,7 +19,7 @@ from search.export.c_compiled import Sizes, c_compiler, c_runner, cortex_compile
 from search.export.c_source import Source, to_c
 from search.export.onnx_file import IR_VERSION, LOWEST_RUNTIME, OPSET, onnx_runner, to_onnx
 from search.export.quantization import QuantizedStep, integer_scores, quantize
-from search.export.raw_input import behind_preprocessing, ready_for_raw
+from search.export.raw_input import TIMED, behind_preprocessing, ready_for_raw
 from search.export.runner import Predictor, Runner, largest_difference, scores
 from search.export.steps import Step, steps_of
 
@@ -199,6 +199,18 @@ FORMATS = {  # by suffix; the first one that fits is meant
     ".int8.c": Format(_int8_c, ("onnx", "onnxruntime")),
     ".c": Format(_c),
 }
+
+
+def calls_to_time(written: Mapping[str, Written], image: Tensor) -> dict[str, Callable[[], object]]:
+    """What is timed, by its name on the card; `image`, (C, H, W), is what a network alone takes."""
+    calls = {}
+    for name, it in written.items():
+        if it.runner is not None:
+            alone = ", the network alone" if it.from_raw is not None else ""
+            calls[f"`{name}`{alone}"] = it.runner.ready(image)
+        if it.from_raw is not None:
+            calls[f"`{name}`, all of it, on a raw image of {TIMED[1]}x{TIMED[0]} pixels"] = it.from_raw
+    return calls
 
 
 def format_of(path: Path) -> str:

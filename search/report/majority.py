@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from search.cells import rows
 from search.statistics import wilson
 from search.tables import Tables
 
@@ -22,4 +23,4 @@ def with_majority(tables: Tables) -> pd.DataFrame:
         "new_images_low": low,
         "new_images_high": high,
     }
-    return pd.concat([designs, pd.DataFrame([line], columns=designs.columns).astype(designs.dtypes)])
+    return pd.DataFrame([*rows(designs), line], columns=designs.columns)

@@ -23,6 +23,7 @@ from search.report.history import progress, timeline
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.importance import importance
 from search.report.majority import with_majority
+from search.report.narrow import narrow_designs
 from search.report.pareto_data import COSTS
 from search.report.pareto_plot import pareto_figure
 from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
@@ -72,6 +73,7 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
         states=", ".join(f"{n:,} {STATES[RunState(str(state))]}" for state, n in states.items()),
         front=html_table(tables.front, "architecture"),
         near=html_table(_near(tables), "architecture"),
+        narrow=narrow_designs(tables),
         # The gaps stand in words below their table, the re-trained trials have a table of their own.
         designs=html_table(
             with_majority(tables).drop(columns=[*GAPS, *([] if claimed else PAPER)], errors="ignore"), "name"

@@ -140,10 +140,17 @@ def find_cluster(address: str, say: Callable[[str], None]) -> Cluster:
         Failure: no scheduler answers there, no worker comes within EMPTY_SECONDS, or one of those that are
             there is unlike this machine: in Python's minor version, our own, PyTorch's or Optuna's.
     """
-    where = urlsplit(address)
-    if where.scheme not in ("tcp", "tls") or not where.hostname or not where.port:
+    if not _is_address(address):
         raise UserError(f"--cluster must be tcp://HOST:PORT or tls://HOST:PORT, but got {address!r}")
     return asyncio.run(_look(address, say))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        where = urlsplit(text)
+        return where.scheme in ("tcp", "tls") and bool(where.hostname and where.port)
+    except ValueError:  # of a port that is none
+        return False
 
 
 async def _look(address: str, say: Callable[[str], None]) -> Cluster:

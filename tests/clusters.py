@@ -53,7 +53,9 @@ class DaskCluster:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--no-dashboard", *arguments],
                 cwd=self.folder,  # not where the package can be imported from
-                env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+                env=os.environ
+                | {"PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+                | environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # a group, to be killed with all that it began

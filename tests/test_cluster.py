@@ -115,7 +115,7 @@ def test_a_search_has_the_same_results_as_on_local_slots(on_slots, two_workers, 
 def test_re_trainings_are_the_same_as_on_local_slots(two_workers, mnist_folder, tmp_path):
     data = TrainingData(DATASETS["mnist"], mnist_folder, num_validation=0, num_train_images=600)
     recipe = replace(FAST, epochs=2)
-    arms = {Arm(text, parse(text, data.dataset.task)): 2 for text in ("2-4-gap", "flatten-8")}
+    arms = {Arm(text, parse(text, data.dataset.task)): 2 for text in ("2-4-gap", "3-pool2-8")}
     found = []
     for place in (Cluster(two_workers.address, "cpu"), choose_slots("cpu", 2)):
         folder = tmp_path / f"{len(found)}"
@@ -208,7 +208,9 @@ def test_a_cluster_without_the_package(tmp_path):
     with cluster(tmp_path) as it:
         (tmp_path / "lib").mkdir()
         (tmp_path / "lib" / "search.py").write_text("raise ImportError('not installed')")
-        it.begin_workers(1, "--no-nanny", PYTHONPATH=str(tmp_path / "lib"))
+        it.begin_workers(
+            1, "--no-nanny", PYTHONPATH=f"{tmp_path / 'lib'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        )
         it.wait_for(1)
         with pytest.raises(Failure) as caught:
             find_cluster(it.address, print)

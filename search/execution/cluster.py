@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distributed import Client
+from distributed.versions import VersionMismatchWarning
 
 from lightcnn.data import read_file
 from lightcnn.errors import Failure, UserError
@@ -42,9 +44,10 @@ class Connection:
 
     async def workers(self, device: str | None = None) -> dict[str, Mapping[str, Any]]:
         """What the scheduler knows of each worker that takes jobs, by address; all, or those of a device."""
+        if self._client.status != "running":
+            raise _gone(self.address)
         info = await _identity(self._client, self.address)
-        # Another scheduler at its address knows nothing of what was given to this one.
-        if self._client.status != "running" or info["id"] != self._scheduler:
+        if info["id"] != self._scheduler:  # another one, which knows nothing of what was given to this one
             raise _gone(self.address)
         return {
             address: worker
@@ -113,8 +116,10 @@ async def connected(address: str) -> AsyncIterator[Connection]:
     Raises:
         Failure: none answers there.
     """
-    for name in ("distributed", "tornado"):  # what they have to say is said by us, on one line
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    for name in logging.root.manager.loggerDict:
+        if name.split(".")[0] in ("distributed", "tornado"):  # what they have to say, we say on one line
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", category=VersionMismatchWarning)  # a table of what need not agree
     where = urlsplit(address)
     try:
         # Dask tries again and again where nobody listens.
@@ -138,7 +143,7 @@ def find_cluster(address: str, say: Callable[[str], None]) -> Cluster:
     Raises:
         UserError: `address` is not one.
         Failure: no scheduler answers there, no worker comes within EMPTY_SECONDS, or one of those that are
-            there is unlike this machine: in Python's minor version, our own, PyTorch's or Optuna's.
+            there is unlike this machine: in Python's minor version, ours, PyTorch's, Optuna's or Dask's.
     """
     if not _is_address(address):
         raise UserError(f"--cluster must be tcp://HOST:PORT or tls://HOST:PORT, but got {address!r}")

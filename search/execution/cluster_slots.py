@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeVar
 from distributed import KilledWorker
 
 from lightcnn.errors import Failure
-from search.execution.cluster import EMPTY_SECONDS, Cluster, Connection, connected
+from search.execution.cluster import ANSWER_SECONDS, EMPTY_SECONDS, Cluster, Connection, connected
 from search.execution.display import log_line
 from search.execution.slots import NoSlots, no_slots
 from search.execution.worker import NotFit
@@ -75,6 +75,7 @@ class ClusterSlots:
         self._lock = threading.Lock()  # for `_num_submitted` and `_end`
         self._num_submitted = 0
         self._end: Exception | None = None  # what every job is answered with
+        self._settled = threading.Event()
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._loop = self._runner.get_loop()
         self._task = self._loop.create_task(self._serve_all())
@@ -85,6 +86,10 @@ class ClusterSlots:
     def num_slots(self) -> int:
         """Workers that are fit; 1 while one is waited for."""
         return max(len(self._fit), 1)
+
+    def settle(self) -> None:
+        """Wait until it is known of each worker that is there whether it is fit, ANSWER_SECONDS at most."""
+        self._settled.wait(ANSWER_SECONDS)
 
     def submit(self, fn: Callable[..., T], /, *args: Any) -> Future[T]:
         """A future for `fn(*args)` on a worker, where `fn` can be imported.
@@ -126,6 +131,7 @@ class ClusterSlots:
         except Exception as error:  # a fault of ours
             end = error
         finally:
+            self._settled.set()
             with self._lock:
                 self._end = end
             for task in serving.values():
@@ -149,6 +155,8 @@ class ClusterSlots:
                 serving.pop(address).cancel()
             for address in there.keys() - serving:
                 serving[address] = asyncio.create_task(self._serve(connection, address))
+            if there and there.keys() <= self._fit | self._left_out.keys():
+                self._settled.set()
             if there.keys() - self._left_out:
                 seen_at = time.monotonic()
             elif there and time.monotonic() - seen_at > UNFIT_SECONDS:

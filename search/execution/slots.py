@@ -286,6 +286,7 @@ def open_slots(
 
             on_cluster = ClusterSlots(slots, time_limit, engine is not None, rehearsal)
             try:
+                on_cluster.settle()
                 yield on_cluster
             finally:
                 on_cluster.shutdown()

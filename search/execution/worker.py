@@ -52,7 +52,8 @@ def versions() -> dict[str, str]:
             code.update(path.relative_to(folder.parent).as_posix().encode() + b"\0" + path.read_bytes())
     own = f"{version('lightcnn-search')} (source {code.hexdigest()[:8]})"
     python = ".".join(platform.python_version_tuple()[:2])
-    return {"python": python, "lightcnn-search": own, "torch": version("torch"), "optuna": version("optuna")}
+    libraries = {name: version(name) for name in ("torch", "optuna", "distributed")}
+    return {"python": python, "lightcnn-search": own} | libraries
 
 
 def do(device: str, is_native: bool, fn: Callable[..., Any], *args: Any) -> Any:

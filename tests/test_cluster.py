@@ -228,7 +228,7 @@ def test_where_no_cluster_is(capsys, tmp_path):
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         assert run.main(["--trials", "1", "--cluster", address, "--out", str(tmp_path)]) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"failed: --cluster must name a Dask scheduler that runs, but {address}: ")
+    assert line.startswith(f"failed: --cluster must name a Dask scheduler that answers, but {address}: ")
     assert list(tmp_path.iterdir()) == []
 
 

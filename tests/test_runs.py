@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future
 from dataclasses import replace
+from threading import Timer
 
 import pytest
 import torch
@@ -117,6 +118,33 @@ def test_where_no_slot_is_left_no_run_is_over():
     with pytest.raises(Failure, match="it burns"):
         ended += train_runs(iter([("run 0", run(0))]), executor, Watching())
     assert ended == []
+
+
+def test_a_slot_that_joins_is_used_while_every_job_goes_on():
+    class Joined(ScriptedSlots):
+        """A second slot comes during the first job, which ends when the second has begun, or is given up."""
+
+        def submit(self, *args):
+            answer = super().submit(*args)
+            if self.num_slots == 2:
+                self.first.set_result(answer.result())
+                return answer
+            self.first = Future()
+            for seconds, event in ((0.1, self.join), (10, self.give_up)):
+                timer = Timer(seconds, event)
+                timer.daemon = True
+                timer.start()
+            return self.first
+
+        def join(self):
+            self.num_slots = 2
+
+        def give_up(self):
+            if not self.first.done():
+                self.first.set_exception(NoSlots("the second has not begun"))
+
+    progresses, _ = collect(Joined(num_slots=1), [run(0, epochs=1), run(1, epochs=1)])
+    assert [progress.error for progress in progresses.values()] == [None, None]
 
 
 def test_a_diverged_run_is_over():

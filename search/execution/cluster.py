@@ -127,12 +127,17 @@ async def connected(address: str) -> AsyncIterator[Connection]:
             asyncio.open_connection(where.hostname, where.port), ANSWER_SECONDS
         )
         writer.close()
-        client: Any = await Client(  # type: ignore[no-untyped-call]
+        client: Any = Client(  # type: ignore[no-untyped-call]
             address, asynchronous=True, timeout=ANSWER_SECONDS, set_as_default=False
         )
-    except (OSError, TimeoutError, ValueError) as error:
+        try:
+            await client
+        except BaseException:
+            await client.close()
+            raise
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two: of TLS's configuration
         why = (str(error) or "it does not answer").splitlines()[0]
-        raise Failure(f"--cluster must name a Dask scheduler that runs, but {address}: {why}") from None
+        raise Failure(f"--cluster must name a Dask scheduler that answers, but {address}: {why}") from None
     async with client:
         yield Connection(client, address, (await _identity(client, address))["id"])
 

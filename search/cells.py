@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -31,6 +31,35 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f} %"
 
 
+def interval(low: float, high: float, sign: str = "", digits: int = 2) -> str:
+    """Two fractions as percentages, never as the same: with more digits than `digits` where it takes them.
+
+    Args:
+        sign: "+" for differences, in points.
+    """
+
+    def texts(digits: int) -> list[str]:
+        return [f"{100 * limit:{sign}.{digits}f}" for limit in (low, high)]
+
+    while low != high and len({*map(float, texts(digits))}) == 1:
+        digits += 1
+    return " to ".join(dict.fromkeys(texts(digits)))
+
+
+def intervals(row: Row) -> str:
+    """The 95 % intervals of a design's mean test accuracy, each by what it covers; "" where there are none.
+
+    Args:
+        row: with the columns of `search.moderation.seed_columns`, those that the study's version wrote.
+    """
+    found = []
+    for words, name in (("over seeds", "test_accuracy"), ("for new images", "new_images")):
+        low, high = (row.get(f"{name}_{end}", np.nan) for end in ("low", "high"))
+        if not absent(low) and not absent(high):
+            found.append(f"{words} {interval(low, high)}")
+    return ", ".join(found)
+
+
 def counted(number: int, noun: str) -> str:
     """A number of things: 1 trial, 1,000 trials."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -55,11 +84,18 @@ class Kind:
     read: Callable[[str], Any]  # ValueError breaks the rule
     written: Callable[[Any], str]  # on the page
     absent: Any = None  # an empty cell as a value
+    is_whole: bool = False
 
     @property
     def is_number(self) -> bool:
         """Whether cells are numbers, absent ones NaN."""
         return isinstance(self.absent, float)
+
+    def dtype(self, cells: Sequence[Any]) -> type:
+        """Of a column of `cells`; NaN, which stands for an absent number, needs float."""
+        if self.is_whole and not any(map(absent, cells)):
+            return int
+        return float if self.is_number else object
 
 
 def _choice(names: type[StrEnum], written: Callable[[Any], str]) -> Kind:
@@ -79,7 +115,13 @@ KINDS = {
     "flag": Kind(
         "True or False", lambda text: bool(("False", "True").index(text)), ("no", "yes").__getitem__
     ),
-    "count": Kind("a whole number", lambda text: _number(text, whole=True), lambda n: f"{int(n):,}", np.nan),
+    "count": Kind(
+        "a whole number",
+        lambda text: _number(text, whole=True),
+        lambda n: f"{int(n):,}",
+        np.nan,
+        is_whole=True,
+    ),
     "fraction": Kind("a fraction from 0 to 1", lambda text: _number(text, 0, 1), percent, np.nan),
     # Of an interval around a fraction; few seeds can put it beyond 0 or 1.
     "limit": Kind("a number", _number, _limit, np.nan),

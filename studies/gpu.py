@@ -143,7 +143,7 @@ def measure(out: Path) -> None:
     if not torch.cuda.is_available():
         raise UserError("this study needs a GPU, and PyTorch sees none")
     data = TrainingData(DATASETS[DATASET], find_files(DATASET), num_train_images=NUM_IMAGES)
-    about = about_this_run("studies.gpu", [])
+    about = about_this_run()
     machine = f"{about['gpus']}; {about['machine']}"
     print(machine)
     folder, lines = study_folder(out, "gpu"), []

@@ -18,11 +18,12 @@ from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
 from lightcnn.training import FAST
 from search.cells import rows, written
+from search.image_facts import ImageFacts
 from search.report.__main__ import main
 from search.report.label_placement import label_size, place_labels
 from search.report.page import write_report
 from search.report.pareto_data import pareto_data
-from search.report.pareto_plot import pareto_figure
+from search.report.pareto_plot import draw_pareto
 from search.report.style import ERRORS_DRAWN
 from search.report.verdict import early_stopping, standing, verdict
 from search.results import write_tables
@@ -207,7 +208,8 @@ def test_test_accuracies_decide_where_there_are_some(study):
     assert (stand.measure, stand.smallest["architecture"]) == ("test_accuracy_mean", "8-16-16-16-gap")
     first, second, third = verdict(tables)
     assert first.startswith(
-        "LightCNN (6,218 parameters) reaches 98.70 % (98.56 to 98.83, 3 seeds) and is dominated: some "
+        "LightCNN (6,218 parameters) reaches 98.70 % (over seeds 98.56 to 98.83, for new images 98.44 to "
+        "98.93; 3 seeds) and is dominated: some "
         "candidate no larger is more accurate with probability more than 0.99, by more than 0.1 points with "
     )
     best, sizes = second.split(". ", 1)
@@ -217,7 +219,7 @@ def test_test_accuracies_decide_where_there_are_some(study):
     assert sizes.startswith(
         "The smallest candidate as accurate has 0.97 times its parameters; with 10 % more"
     )
-    seeds = "Accuracies are means over 3 fresh seeds on the test set, with 95 % intervals"
+    seeds = "Accuracies are means over 3 fresh seeds on 10,000 test images. Their 95 % intervals over seeds"
     assert third.startswith(seeds)
     assert "was read on 2026-11-24 06:00:00 UTC, after all choices were made." in third
     page = outside_script(write_report(study).read_text(encoding="utf-8"))
@@ -256,22 +258,36 @@ def test_a_design_whose_runs_all_died_is_told(study):
 def test_one_seed_has_an_interval_too(study):
     retrain(study, **{"8_16_32_gap": (0.987,), "8_12_gap": (0.989,)})
     first, _, third = verdict(read_study(study))
-    assert first.startswith("LightCNN (6,218 parameters) reaches 98.70 % (98.42 to 98.93, 1 seed) and is ")
-    assert third.startswith("Accuracies are means over 1 fresh seed on the test set, with 95 % ")
+    assert first.startswith(
+        "LightCNN (6,218 parameters) reaches 98.70 % (over seeds 98.42 to 98.93, for new images "
+    )
+    assert third.startswith("Accuracies are means over 1 fresh seed on 10,000 test images. Their 95 % ")
     write_report(study)
+
+
+def test_how_small_a_test_set_is_and_what_that_makes_of_the_interval_is_told(study):
+    retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER})
+    tables = read_study(study)
+    assert "fresh seeds on 10,000 test images" in verdict(tables)[2] and "small" not in verdict(tables)[2]
+    small = verdict(dataclasses.replace(tables, images=ImageFacts(num_test=200)))[2]
+    assert "fresh seeds on 200 test images" in small
+    assert (
+        "The test set is small: one image is 0.5 points, and even if all 200 were classed rightly, that "
+        "would be 98.12 to 100.00 % for new ones. " in small
+    )
 
 
 def test_where_the_spread_of_seeds_was_learnt_is_told(study):
     retrain(study, **{"8_16_32_gap": LIGHT * 2, "8_12_gap": SMALLER * 2})
     tables = read_study(study)
-    assert "designs of such an error; probabilities" in verdict(tables)[2]
+    assert "designs of such an error; those for new images" in verdict(tables)[2]
     other = dataclasses.replace(tables.settings.data, sha256={"a": "0"})
     settings = dataclasses.replace(tables.settings, data=other)
     told = verdict(dataclasses.replace(tables, settings=settings))[2]
-    assert "designs of such an error, fitted to 12 runs of this study; probabilities" in told
+    assert "designs of such an error, fitted to 12 runs of this study; those for" in told
     retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER})
     told = verdict(dataclasses.replace(read_study(study), settings=settings))[2]
-    assert "designs of such an error on MNIST, as this study has too few to tell; probabilities" in told
+    assert "designs of such an error on MNIST, as this study has too few to tell; those for" in told
 
 
 def test_stopped_trials_are_told(study):
@@ -293,7 +309,7 @@ def test_stopped_trials_are_told(study):
     page = outside_script(write_report(study).read_text(encoding="utf-8"))
     assert "2 of 5 trials were stopped early" in page and "2 stopped early" in page
     (stopped,) = [
-        trace for trace in pareto_figure(pareto_data(read_study(study))).data if trace.name == "stopped early"
+        trace for trace in draw_pareto(pareto_data(read_study(study))).data if trace.name == "stopped early"
     ]
     assert list(stopped.x) == [1200, 1300] and stopped.marker.symbol == "circle-open"
 
@@ -301,7 +317,7 @@ def test_stopped_trials_are_told(study):
 def test_figure_draws_what_was_retrained(study):
     retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER, "8_16_16_16_gap": (0.99, 0.991, 0.9901)})
     tables = read_study(study)
-    figure = pareto_figure(pareto_data(tables))
+    figure = draw_pareto(pareto_data(tables))
     traces = {trace.name: trace for trace in figure.data if trace.name}
     known = tables.trials.set_index("architecture")
     members = ["8-12-gap", "8-16-16-16-gap"]
@@ -329,14 +345,14 @@ def test_figure_draws_what_was_retrained(study):
 
 def test_what_users_typed_is_escaped_and_broken_into_lines(study):
     change(study, "designs.csv", "0.74,", "0.74,0.98")
-    figure = pareto_figure(pareto_data(read_study(study)))
+    figure = draw_pareto(pareto_data(read_study(study)))
     assert figure.layout.annotations[3].text == "&lt;script&gt;alert(&#x27;name&#x27;)&lt;/s<br>cript&gt;"
     assert figure.data[-1].hovertext[0].startswith("<b>&lt;script&gt;alert")
 
 
 def test_what_errs_far_more_often_is_an_arrow_at_the_edge(study):
     change(study, "designs.csv", "0.98,0.9812", "0.98,0.7400")
-    edge = pareto_figure(pareto_data(read_study(study)))
+    edge = draw_pareto(pareto_data(read_study(study)))
     (arrow,) = [trace for trace in edge.data if trace.marker.symbol == "triangle-down"]
     assert arrow.name == "MLP" and list(arrow.x) == [535_818]
     low, _ = edge.layout.yaxis.range
@@ -347,7 +363,7 @@ def test_what_errs_far_more_often_is_an_arrow_at_the_edge(study):
 def test_two_studies_share_a_plot(study):
     data = pareto_data(read_study(study))
     other = dataclasses.replace(data, study="<other>")
-    figure = pareto_figure(data, [other])
+    figure = draw_pareto(data, [other])
     names = [trace.name for trace in figure.data]
     assert "front of &lt;other&gt;" in names and "front of single runs" in names
     assert [label.text for label in figure.layout.annotations][-2:] == ["&lt;other&gt;", "small"]
@@ -396,7 +412,7 @@ def test_what_was_trained_once_is_not_called_untrained(study):
 
 
 def test_figure_draws_the_tables(study):
-    figure = pareto_figure(pareto_data(read_study(study)))
+    figure = draw_pareto(pareto_data(read_study(study)))
     traces = {trace.name: trace for trace in figure.data if trace.name}
     assert sorted(traces["single run"].x) == [332, 1076, 6058] and traces["single run"].visible
     front = traces["front of single runs"]
@@ -421,7 +437,7 @@ def test_figure_draws_the_tables(study):
 def test_a_flawless_and_a_tiny_study_can_be_drawn(study):
     change(study, "trials.csv", "0.991", "1")
     change(study, "front.csv", "0.991", "1")
-    figure = pareto_figure(pareto_data(read_study(study)))
+    figure = draw_pareto(pareto_data(read_study(study)))
     (front,) = [trace for trace in figure.data if trace.name == "front of single runs"]
     assert min(front.y) == ERRORS_DRAWN[0]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -152,7 +154,16 @@ def find_cluster(address: str, say: Callable[[str], None]) -> Cluster:
     """
     if not _is_address(address):
         raise UserError(f"--cluster must be tcp://HOST:PORT or tls://HOST:PORT, but got {address!r}")
-    return asyncio.run(_look(address, say))
+    answer: Future[Cluster] = Future()
+
+    def look() -> None:  # in a thread, as a notebook's own has an event loop
+        try:
+            answer.set_result(asyncio.run(_look(address, say)))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=look, name="cluster", daemon=True).start()
+    return answer.result()
 
 
 def _is_address(text: str) -> bool:

@@ -12,14 +12,15 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from search.cells import absent, percent, rows
+from search.ablation import read_ablation
+from search.cells import absent, interval, percent, rows
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.style import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
 from search.report.verdict import reached
 from search.settings import AblationSettings, read
 from search.statistics import SIGNIFICANT
 from search.storage import SETTINGS, write_whole
-from search.tables import CLAIMS, RUNS, SUMMARY, TEST_READINGS
+from search.tables import TEST_READINGS
 
 
 def findings(summary: pd.DataFrame) -> list[str]:
@@ -36,7 +37,7 @@ def findings(summary: pd.DataFrame) -> list[str]:
             continue
         gap = (
             f"{abs(100 * row['difference']):.2f} points {'more' if row['difference'] > 0 else 'less'} "
-            f"(95 % interval {100 * row['difference_low']:+.2f} to {100 * row['difference_high']:+.2f}, "
+            f"(95 % interval {interval(row['difference_low'], row['difference_high'], '+')}, "
             f"p = {row['p_holm']:.2g} after Holm's correction)"
         )
         significant = row["p_holm"] < SIGNIFICANT
@@ -151,9 +152,9 @@ def write_ablation_report(folder: Path, embed: bool = False) -> Path:
     Raises:
         UserError: a file is missing or was damaged by hand.
     """
-    runs, summary = RUNS.read(folder), SUMMARY.read(folder)
+    tables = read_ablation(folder)
+    runs, summary, claims = tables.runs, tables.summary, tables.claims
     file = read(folder / SETTINGS, AblationSettings)
-    claims = CLAIMS.read_if_there(folder)
     title, text = _question(folder, file.about)
     about = {key: value for key, value in file.about.items() if key not in ("question", "text")}
     page = render(

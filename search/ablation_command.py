@@ -18,15 +18,13 @@ from search.command import (
     Parser,
     about_this_run,
     add_data_options,
-    add_device_options,
     add_initialisation_option,
     at_least,
     check_train_images,
-    engine_of,
     initialisation_of,
     run_command,
-    slots_of,
 )
+from search.device_options import add_device_options, engine_of, slots_of
 from search.evaluation import retrain
 from search.execution.display import log_line, result_line
 from search.execution.runs import TrainingData, rehearse

@@ -17,26 +17,16 @@ from typing import Any, NoReturn, Protocol
 import torch
 from joblib import cpu_count
 
-from lightcnn.engine.build import EngineError, prepare, require
 from lightcnn.errors import Failure, UserError
 from lightcnn.initialisation import INITIALISATIONS, Initialisation
 from lightcnn.training import Recipe
 from search.environment import VARIABLE, options_in_environment
 from search.execution.display import log_line
-from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
-from search.settings import Engine, begun_with
+from search.settings import begun_with
 from search.streams import mend_streams
 
 RESUMES = "what was finished is kept, and the same command resumes it"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
-
-
-class SettingsWithEngine(Protocol):
-    """The settings of whatever trains."""
-
-    @property
-    def engine(self) -> Engine:
-        """What trained on the CPU."""
 
 
 class RecipeOfRuns(Protocol):
@@ -118,78 +108,6 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
         return value
 
     return number
-
-
-def add_device_options(parser: argparse.ArgumentParser) -> None:
-    """What `search.execution.slots` takes: devices, workers, and the time limit of a job."""
-    group = parser.add_argument_group("where it trains")
-    group.add_argument(
-        "--devices",
-        default="auto",
-        metavar="LIST",
-        help="auto (every visible GPU, else the CPU), cpu, or a list such as cuda:0,cuda:1",
-    )
-    group.add_argument(
-        "--workers",
-        type=at_least(1),
-        metavar="W",
-        help="runs at a time; by default one a CPU core, or --workers-per-device on each GPU",
-    )
-    group.add_argument(
-        "--workers-per-device",
-        type=at_least(1),
-        default=WORKERS_PER_DEVICE,
-        metavar="K",
-        help="runs at a time on each GPU; more than two bring nothing (reports/gpu)",
-    )
-    group.add_argument(
-        "--engine",
-        choices=("auto", "native", "torch"),
-        default="auto",
-        help="what trains on the CPU: native, compiled at its first use, is 4 to 30 times as fast as torch; "
-        "auto takes it where it can be had, and resumes a study with what it was begun with",
-    )
-    group.add_argument(
-        "--epoch-timeout",
-        type=at_least(1),
-        default=1_800,
-        metavar="SECONDS",
-        help="a worker that takes longer over one epoch is killed, and the epoch tried once more",
-    )
-
-
-def slots_of(options: argparse.Namespace) -> list[Slot]:
-    """The slots that the options of `add_device_options` ask for. UserError as `choose_slots`."""
-    return choose_slots(options.devices, options.workers, options.workers_per_device)
-
-
-def engine_of(
-    options: argparse.Namespace, slots: list[Slot], name: str, kind: type[SettingsWithEngine]
-) -> Path | None:
-    """The compiled engine that `--engine` asks for, built if need be; None: PyTorch.
-
-    `auto` keeps to the engine of the study to be resumed, if there is one.
-
-    Args:
-        name: of the study.
-        kind: of its settings.
-
-    Raises:
-        Failure: it is asked for and cannot be had.
-    """
-    earlier = None if options.fresh else begun_with(options.out / name, kind)
-    wanted = earlier.engine if options.engine == "auto" and earlier else options.engine
-    if wanted == "torch" or (wanted == "auto" and any(slot.device != "cpu" for slot in slots)):
-        return None
-    if wanted == "auto":
-        return prepare(log_line)
-    try:
-        return require(log_line)
-    except EngineError as error:
-        asked = (
-            "--engine native" if options.engine == "native" else "the study was begun with --engine native"
-        )
-        raise Failure(f"{asked}, but {error}") from None
 
 
 def add_initialisation_option(parser: argparse._ActionsContainer, recipe: Recipe) -> None:

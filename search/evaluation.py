@@ -27,7 +27,7 @@ from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display
 from search.execution.runs import Run, RunProgress, TrainingData, images_of, relative_cost, slot_device
 from search.execution.schedule import train_runs
-from search.execution.slots import SlotExecutor
+from search.execution.slots import NoSlots, Slots
 from search.mistakes import Answers, answers_of, keep_answers
 from search.storage import uninterrupted
 from search.tables import RUNS, TEST_READINGS
@@ -57,7 +57,7 @@ def retrain(
     num_seeds: Mapping[Arm, int],
     recipe: Recipe,
     data: TrainingData,
-    slots: SlotExecutor,
+    slots: Slots,
     folder: Path,
 ) -> pd.DataFrame:
     """Train each arm with its number of seeds, 0, 1, ..., then read the test set, once, for all of them.
@@ -77,8 +77,8 @@ def retrain(
 
     Raises:
         UserError: a file there was damaged by hand.
-        Failure: a run failed twice, when the others are tested; MAX_FAILURES runs did, at once; or a
-            run could not be tested, twice.
+        Failure: a run failed twice, when the others are tested; MAX_FAILURES did, at once; one could not be
+            tested, twice; or no slot is left.
     """
     kept = [
         row
@@ -199,16 +199,15 @@ def _read_test_set(
     untested: list[dict[str, Any]],
     recipe: Recipe,
     data: TrainingData,
-    slots: SlotExecutor,
+    slots: Slots,
 ) -> None:
     """Fill in the accuracies of the `untested` among the `kept` runs; no reading where there are none."""
     if not untested:
         return
     earlier = rows(TEST_READINGS.read_if_there(folder))
-    task = data.dataset.task
 
     def submit(row: dict[str, Any]) -> Future[Tested]:
-        run = Run(parse(row["architecture"], task), recipe, int(row["seed"]), data)
+        run = Run(parse(row["architecture"], data.dataset.task), recipe, int(row["seed"]), data)
         return slots.submit(tested, run, weights_of(folder, row).read_bytes())
 
     futures = [submit(row) for row in untested]
@@ -217,7 +216,9 @@ def _read_test_set(
     for row, future in zip(untested, futures, strict=True):
         if future.exception() is not None:
             future = submit(row)
-        if (error := future.exception()) is not None:
+        if isinstance(error := future.exception(), NoSlots):
+            raise error
+        if error is not None:
             raise Failure(
                 f"{row['architecture']} with seed {row['seed']} could not be tested, twice: "
                 f"{type(error).__name__}: {error}; the same command tries again"

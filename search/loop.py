@@ -17,7 +17,8 @@ from lightcnn.errors import Failure
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display
 from search.execution.runs import Run, RunProgress, RunState, TrainingData, relative_cost
-from search.execution.schedule import Slots, train_runs
+from search.execution.schedule import train_runs
+from search.execution.slots import Slots
 from search.records import (
     RunRecord,
     finished,

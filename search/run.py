@@ -25,14 +25,8 @@ from lightcnn.training import FAST
 from search.budget import check_possible
 from search.budget_options import budget_of
 from search.cells import rows
-from search.command import (
-    about_this_run,
-    check_train_images,
-    engine_of,
-    initialisation_of,
-    run_command,
-    slots_of,
-)
+from search.command import about_this_run, check_train_images, initialisation_of, run_command
+from search.device_options import engine_of, slots_of
 from search.evaluation import Arm, retrain
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Ahead, Display, log_line

@@ -10,13 +10,8 @@ from lightcnn.decoding import colour
 from lightcnn.training import FAST
 from search.allocation import LEAST_CHANCE
 from search.budget_options import MAX_PARAMETERS, add_budget_options
-from search.command import (
-    Parser,
-    add_data_options,
-    add_device_options,
-    add_initialisation_option,
-    at_least,
-)
+from search.command import Parser, add_data_options, add_initialisation_option, at_least
+from search.device_options import add_device_options
 from search.samplers import SAMPLERS
 from search.space import Space
 

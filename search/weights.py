@@ -14,7 +14,7 @@ from search.cells import Row, absent, rows
 from search.execution.display import Display
 from search.execution.runs import Run, TrainingData
 from search.execution.schedule import train_runs
-from search.execution.slots import SlotExecutor
+from search.execution.slots import Slots
 from search.storage import write_whole
 from search.tables import RUNS
 
@@ -25,7 +25,7 @@ def kept_runs(folder: Path) -> pd.DataFrame:
 
 
 def one_network(
-    architecture: Architecture, recipe: Recipe, data: TrainingData, slots: SlotExecutor, folder: Path
+    architecture: Architecture, recipe: Recipe, data: TrainingData, slots: Slots, folder: Path
 ) -> tuple[int, nn.Sequential]:
     """One trained network of `architecture` and its seed: kept in `folder`/weights, or trained now and kept.
 

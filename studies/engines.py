@@ -28,16 +28,9 @@ from lightcnn.errors import Failure, UserError
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST
 from search.cells import rows
-from search.command import (
-    Parser,
-    add_data_options,
-    add_device_options,
-    at_least,
-    engine_of,
-    run_command,
-    slots_of,
-)
+from search.command import Parser, add_data_options, at_least, run_command
 from search.deaths import live
+from search.device_options import add_device_options, engine_of, slots_of
 from search.execution.display import Display, log_line
 from search.execution.runs import Run, TrainingData
 from search.execution.schedule import train_runs

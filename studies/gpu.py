@@ -38,7 +38,7 @@ from lightcnn.torch_run import GpuRun
 from lightcnn.training import FAST
 from search.command import Parser, about_this_run, run_command
 from search.execution.runs import Run, TrainingData, images_of, train_piece
-from search.execution.slots import SlotExecutor, choose_slots, open_slots
+from search.execution.slots import Slots, choose_slots, open_slots
 from search.storage import study_folder, write_table
 
 DATASET = "mnist"
@@ -131,7 +131,7 @@ def train_by_engine(run: Run) -> int:
     return len(train_piece(run, 0, NUM_EPOCHS, None).epochs)
 
 
-def epochs_a_second(slots: SlotExecutor, jobs: Sequence[Callable[[], int]]) -> float:
+def epochs_a_second(slots: Slots, jobs: Sequence[Callable[[], int]]) -> float:
     """Of `jobs`, all at a time, each of which gives its number of epochs."""
     began = time.perf_counter()
     num_epochs: int = sum(future.result() for future in [slots.submit(job) for job in jobs])
@@ -149,7 +149,7 @@ def measure(out: Path) -> None:
     folder, lines = study_folder(out, "gpu"), []
 
     def add(
-        slots: SlotExecutor, num_slots: int, text: str, way: str, job: Callable[[], int], num_runs: int = 1
+        slots: Slots, num_slots: int, text: str, way: str, job: Callable[[], int], num_runs: int = 1
     ) -> None:
         rate = epochs_a_second(slots, [job] * num_slots)
         place = {"architecture": text, "way": way, "slots": num_slots, "runs_a_slot": num_runs}

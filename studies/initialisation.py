@@ -32,16 +32,9 @@ from lightcnn.fetching import find_files
 from lightcnn.initialisation import INITIALISATIONS, Initialisation
 from lightcnn.training import FAST, Recipe
 from search.cells import rows
-from search.command import (
-    Parser,
-    about_this_run,
-    add_data_options,
-    add_device_options,
-    engine_of,
-    run_command,
-    slots_of,
-)
+from search.command import Parser, about_this_run, add_data_options, run_command
 from search.deaths import LEAST_WIDTHS, Deaths, is_dead, live
+from search.device_options import add_device_options, engine_of, slots_of
 from search.execution.display import Display, log_line
 from search.execution.runs import Run, RunProgress, TrainingData, images_of
 from search.execution.schedule import train_runs

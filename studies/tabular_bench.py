@@ -36,13 +36,11 @@ from search.command import (
     Parser,
     about_this_run,
     add_data_options,
-    add_device_options,
     add_initialisation_option,
-    engine_of,
     initialisation_of,
     run_command,
-    slots_of,
 )
+from search.device_options import add_device_options, engine_of, slots_of
 from search.execution.display import Display, log_line
 from search.execution.runs import Run, RunProgress, TrainingData
 from search.execution.schedule import train_runs

@@ -39,7 +39,7 @@ from lightcnn.fetching import find_files
 from lightcnn.training import FAST, PAPER, Piece
 from search.command import Parser, about_this_run, at_least, run_command
 from search.execution.runs import Run, TrainingData, train_piece
-from search.execution.slots import SlotExecutor, choose_slots, open_slots
+from search.execution.slots import Slots, choose_slots, open_slots
 from search.run_options import NUM_TRAINING
 from search.storage import study_folder, write_table
 
@@ -113,7 +113,7 @@ def plain_milliseconds(folder: Path) -> dict[str, float]:
     return {text: float(milliseconds) for text, milliseconds in map(str.split, lines)}
 
 
-def tool_milliseconds(slots: SlotExecutor, data: TrainingData) -> dict[str, float]:
+def tool_milliseconds(slots: Slots, data: TrainingData) -> dict[str, float]:
     """Of a step in a slot."""
 
     def milliseconds(text: str) -> float:

@@ -30,3 +30,15 @@ def browser():
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory, mnist_folder):
+    """A cluster of two workers, with an engine for AVX-512 where there is such a CPU, and one for AVX2."""
+    from clusters import cluster  # here: Dask is an extra
+
+    with cluster(tmp_path_factory.mktemp("dask")) as it:
+        it.begin_workers()
+        it.begin_workers(ATEN_CPU_CAPABILITY="avx2")
+        it.wait_for(2)
+        yield it

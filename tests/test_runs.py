@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future
 from dataclasses import replace
+from threading import Timer
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from lightcnn.errors import Failure
 from lightcnn.training import FAST, Epoch, Piece
 from search.execution.runs import Run, TrainingData, images_of, relative_cost
 from search.execution.schedule import train_runs
-from search.execution.slots import SlotBroken
+from search.execution.slots import NoSlots, SlotBroken
 
 
 def run(seed, epochs=2):
@@ -112,20 +113,38 @@ def test_a_slot_out_of_order_is_no_failure_of_its_run():
     assert "a worker is out of order: cuda:1: no such device" in watching
 
 
-def test_where_no_slot_is_in_order_no_run_is_over():
-    class NoSlots(ScriptedSlots):
-        def submit(self, *args):
-            self.num_slots = 0
-            return super().submit(*args)
-
-    executor, ended = NoSlots(errors={(0, 0): [SlotBroken("cpu: it burns")]}), []
-    with pytest.raises(Failure) as caught:
+def test_where_no_slot_is_left_no_run_is_over():
+    executor, ended = ScriptedSlots(errors={(0, 0): [NoSlots("it burns")]}), []
+    with pytest.raises(Failure, match="it burns"):
         ended += train_runs(iter([("run 0", run(0))]), executor, Watching())
     assert ended == []
-    assert str(caught.value) == (
-        "no worker can train here, whatever the network (cpu: it burns); mend that and give the same "
-        "command again"
-    )
+
+
+def test_a_slot_that_joins_is_used_while_every_job_goes_on():
+    class Joined(ScriptedSlots):
+        """A second slot comes during the first job, which ends when the second has begun, or is given up."""
+
+        def submit(self, *args):
+            answer = super().submit(*args)
+            if self.num_slots == 2:
+                self.first.set_result(answer.result())
+                return answer
+            self.first = Future()
+            for seconds, event in ((0.1, self.join), (10, self.give_up)):
+                timer = Timer(seconds, event)
+                timer.daemon = True
+                timer.start()
+            return self.first
+
+        def join(self):
+            self.num_slots = 2
+
+        def give_up(self):
+            if not self.first.done():
+                self.first.set_exception(NoSlots("the second has not begun"))
+
+    progresses, _ = collect(Joined(num_slots=1), [run(0, epochs=1), run(1, epochs=1)])
+    assert [progress.error for progress in progresses.values()] == [None, None]
 
 
 def test_a_diverged_run_is_over():

@@ -144,7 +144,7 @@ def slot_device() -> str:
 def slot_engine() -> Path | None:
     """In a worker: the compiled engine that its slot was given; None: PyTorch."""
     named = os.environ.get(ENGINE)
-    return None if named is None else Path(named)
+    return Path(named) if named else None
 
 
 @lru_cache(maxsize=1)

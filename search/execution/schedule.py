@@ -6,26 +6,16 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from lightcnn.errors import Failure
 from lightcnn.training import Piece
 from search.execution.checkpoints import Checkpoints
 from search.execution.runs import Run, RunProgress, train_piece
-from search.execution.slots import SlotBroken
+from search.execution.slots import NoSlots, SlotBroken, Slots
 
 K = TypeVar("K", bound=Hashable)
-
 SLOTS_A_RUN_AHEAD = 16  # beyond the one that is always thought of ahead
-
-
-class Slots(Protocol):
-    """An executor that knows how many jobs it runs at a time."""
-
-    num_slots: int  # fewer when one is out of order, whose job then has a `SlotBroken`
-
-    def submit(self, fn: Callable[..., Piece], /, *args: Any) -> Future[Piece]:
-        """A future for `fn(*args)`."""
+LOOK_SECONDS = 1.0  # between two looks at the number of slots while every job goes on
 
 
 class Watcher(Protocol):
@@ -67,7 +57,7 @@ def train_runs(
         rungs: epochs after which a run is to be judged.
 
     Raises:
-        Failure: no slot is in order.
+        NoSlots: no slot is in order.
     """
     in_flight: dict[Future[Piece], K] = {}  # in the order of their submission
     under_way: dict[K, RunProgress] = {}
@@ -102,20 +92,18 @@ def train_runs(
                 continue
             if not (upcoming or in_flight):
                 break
-            wait(in_flight, return_when=FIRST_COMPLETED)
+            if not wait(in_flight, LOOK_SECONDS, FIRST_COMPLETED).done:
+                continue
             future = next(future for future in in_flight if future.done())
             key = in_flight.pop(future)
             progress, error = under_way[key], future.exception()
+            if isinstance(error, NoSlots):
+                raise error
             if error is None:
                 progress = progress.extended(future.result())
                 if not progress.is_over:
                     progress = judge(key, progress)
             elif isinstance(error, SlotBroken):
-                if not slots.num_slots:
-                    raise Failure(
-                        f"no worker can train here, whatever the network ({error}); mend that and give the "
-                        "same command again"
-                    ) from None
                 watcher.say(f"a worker is out of order: {error}")
             elif key in retried:
                 progress = replace(progress, error=f"{type(error).__name__}: {error}".splitlines()[0])

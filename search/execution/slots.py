@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
 from threadpoolctl import threadpool_limits
 
-from lightcnn.errors import UserError
+from lightcnn.errors import Failure, UserError
+from search.execution.process import KEEP_MEMORY, kill_process, start_process
+
+if TYPE_CHECKING:
+    from search.execution.cluster import Cluster
+
+T = TypeVar("T")
 
 # One fills a GPU with captured steps while it trains; the other does what comes between two of its runs.
 WORKERS_PER_DEVICE = 2
@@ -28,16 +32,35 @@ WORKERS_PER_DEVICE = 2
 JOB_SECONDS = 3.0
 MAX_REHEARSALS = 3  # that fail, after which a slot is out of order: a process may die of something else once
 ENGINE = "LIGHTCNN_ENGINE"  # names the compiled engine's file to a slot's process
-# For glibc, which reads them as a process starts. Each step frees what the next one needs again: handed back
-# to the system in between, its page faults take a sixth of the time of a network with wide maps.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f"{2**30}"}
 
 
 class SlotBroken(RuntimeError):
     """A job that was not done because its slot is out of order; the job is not at fault."""
 
 
+class NoSlots(Failure):
+    """A job that was not done because no slot is left, and why."""
+
+
+class Slots(Protocol):
+    """An executor that knows how many jobs it runs at a time."""
+
+    @property
+    def num_slots(self) -> int:
+        """Those in order, as far as is known."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any) -> Future[T]:
+        """A future for `fn(*args)`."""
+
+
 Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+def no_slots(why: str) -> NoSlots:
+    """The error of a job where no slot is in order, the last because of `why`."""
+    return NoSlots(
+        f"no worker can train here, whatever the network ({why}); mend that and give the same command again"
+    )
 
 
 @dataclass(frozen=True)
@@ -100,7 +123,7 @@ class SlotExecutor(Executor):
 
     A slot rehearses before its first job and again after each job that failed. If that fails as well, the
     slot is out of order: the job's future has a `SlotBroken`, and the slots that are left do the rest. Where
-    none is, the last one answers every job so.
+    none is, the last one answers every job with `NoSlots`.
 
     Args:
         time_limit: seconds after which a job that has not ended is given up, and its process killed.
@@ -136,8 +159,8 @@ class SlotExecutor(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """A future for `fn(*args, **kwargs)` in a slot's process.
 
-        Its exception is `fn`'s own, a `BrokenExecutor` if the process died, a `TimeoutError`, or a
-        `SlotBroken`.
+        Its exception is `fn`'s own, a `BrokenExecutor` if the process died, a `TimeoutError`, a `SlotBroken`
+        or `NoSlots`.
 
         Raises:
             RuntimeError: after `shutdown`.
@@ -156,7 +179,7 @@ class SlotExecutor(Executor):
             self._killed = self._killed or kill
             if kill:
                 for process in self._processes.values():
-                    _kill(process)
+                    kill_process(process)
         if cancel_futures or kill:
             while not self._jobs.empty():
                 if (job := self._jobs.get()) is not None:
@@ -190,9 +213,11 @@ class SlotExecutor(Executor):
             with self._lock:
                 self.num_slots -= is_counted
                 is_last, is_counted = self.num_slots == 0, False
-            future.set_exception(SlotBroken(f"{slot.device}: {type(out_of_order).__name__}: {out_of_order}"))
+            why = f"{slot.device}: {type(out_of_order).__name__}: {out_of_order}"
             if not is_last:
+                future.set_exception(SlotBroken(why))
                 break
+            future.set_exception(no_slots(why))
         with self._lock:
             last = self._processes.pop(index, None)
         if last is not None:
@@ -210,7 +235,7 @@ class SlotExecutor(Executor):
             # fresh one. What is left of a killed one, loky clears away.
             with self._lock:
                 if (process := self._processes.pop(index, None)) is not None:
-                    _kill(process)
+                    kill_process(process)
             raise
 
     def _rehearse(self, index: int, slot: Slot) -> BaseException | None:
@@ -230,65 +255,38 @@ class SlotExecutor(Executor):
             if self._killed:
                 raise BrokenExecutor("the slots were killed")
             if index not in self._processes:
-                self._processes[index] = _process(slot.environment() | self._engine)
+                self._processes[index] = start_process(slot.environment() | self._engine)
             future: Future[Any] = self._processes[index].submit(fn, *args, **kwargs)
             return future
 
 
 @contextmanager
 def open_slots(
-    slots: Sequence[Slot],
+    slots: Sequence[Slot] | Cluster,
     epoch_timeout: float | None = None,
     engine: Path | None = None,
     rehearsal: Callable[[], object] = os.getpid,
-) -> Iterator[SlotExecutor]:
+) -> Iterator[Slots]:
     """An executor on `slots`, whose processes are gone when the block is left, however it is left.
 
     Args:
         epoch_timeout: seconds that an epoch may take.
-        engine, rehearsal: as for `SlotExecutor`.
+        engine, rehearsal: as for `SlotExecutor`; the workers of a cluster have an engine of their own each.
     """
     time_limit = None if epoch_timeout is None else JOB_SECONDS + epoch_timeout
-    executor = SlotExecutor(slots, time_limit, engine, rehearsal)
-    try:
-        with threadpool_limits(1):  # the cores are the slots': a sampler's matrices must not wait for them
-            yield executor
-    finally:
-        executor.shutdown(kill=True)
+    with threadpool_limits(1):  # the cores are the slots': a sampler's matrices must not wait for them
+        if isinstance(slots, Sequence):
+            executor = SlotExecutor(slots, time_limit, engine, rehearsal)
+            try:
+                yield executor
+            finally:
+                executor.shutdown(kill=True)
+        else:
+            from search.execution.cluster_slots import ClusterSlots  # here: Dask is an extra
 
-
-def _process(environment: dict[str, str]) -> ProcessPoolExecutor:
-    try:
-        return ProcessPoolExecutor(
-            max_workers=1,
-            timeout=None,
-            env=environment,
-            initializer=_set_up_process,
-            initargs=(os.getpid(),),
-        )
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        # Of a semaphore that cannot be made the system names neither place nor purpose.
-        where = " in /dev/shm" if sys.platform == "linux" else ""
-        raise OSError(error.errno, f"{error.strerror}, where a worker needs semaphores{where}") from None
-
-
-def _kill(process: ProcessPoolExecutor) -> None:
-    # Not loky's own `kill_workers`: without psutil it calls `pgrep`, which small systems lack.
-    for pid in list(process._processes):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _set_up_process(driver: int) -> None:
-    """In a slot's process: one thread, and no process outlives its driver."""
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # Adam's moments of dead weights decay into denormals, which are slow
-
-    def watch() -> None:
-        while os.getppid() == driver:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="driver watch", daemon=True).start()
+            on_cluster = ClusterSlots(slots, time_limit, engine is not None, rehearsal)
+            try:
+                on_cluster.settle()
+                yield on_cluster
+            finally:
+                on_cluster.shutdown()

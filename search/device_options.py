@@ -1,0 +1,118 @@
+"""Where the command lines train: devices or a cluster, slots on them, and what trains there."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lightcnn.engine.build import EngineError, prepare, require
+from lightcnn.errors import Failure, UserError
+from search.command import at_least
+from search.execution.display import log_line
+from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
+from search.settings import Engine, begun_with
+
+if TYPE_CHECKING:
+    from search.execution.cluster import Cluster
+
+
+class SettingsWithEngine(Protocol):
+    """The settings of whatever trains."""
+
+    @property
+    def engine(self) -> Engine:
+        """What trained on the CPU."""
+
+
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """What `search.execution.slots` takes: devices, workers, and the time limit of a job."""
+    group = parser.add_argument_group("where it trains")
+    group.add_argument(
+        "--devices",
+        default="auto",
+        metavar="LIST",
+        help="auto (every visible GPU, else the CPU), cpu, or a list such as cuda:0,cuda:1",
+    )
+    group.add_argument(
+        "--workers",
+        type=at_least(1),
+        metavar="W",
+        help="runs at a time; by default one a CPU core, or --workers-per-device on each GPU",
+    )
+    group.add_argument(
+        "--workers-per-device",
+        type=at_least(1),
+        default=WORKERS_PER_DEVICE,
+        metavar="K",
+        help="runs at a time on each GPU; more than two bring nothing (reports/gpu)",
+    )
+    group.add_argument(
+        "--cluster",
+        metavar="URL",
+        help="tcp://HOST:PORT of a Dask scheduler: on its workers instead, one run at a time on each "
+        "(python -m pip install -e '.[cluster]')",
+    )
+    group.add_argument(
+        "--engine",
+        choices=("auto", "native", "torch"),
+        default="auto",
+        help="what trains on the CPU: native, compiled at its first use, is 4 to 30 times as fast as torch; "
+        "auto takes it where it can be had, and resumes a study with what it was begun with",
+    )
+    group.add_argument(
+        "--epoch-timeout",
+        type=at_least(1),
+        default=1_800,
+        metavar="SECONDS",
+        help="a worker that takes longer over one epoch is killed, and the epoch tried once more",
+    )
+
+
+def slots_of(options: argparse.Namespace) -> list[Slot] | Cluster:
+    """The slots that the options of `add_device_options` ask for.
+
+    Raises:
+        UserError: as `choose_slots` and `find_cluster`; --cluster with what it decides, or without Dask.
+        Failure: as `find_cluster`.
+    """
+    if options.cluster is None:
+        return choose_slots(options.devices, options.workers, options.workers_per_device)
+    for name, default in (("devices", "auto"), ("workers", None), ("workers-per-device", WORKERS_PER_DEVICE)):
+        if (value := getattr(options, name.replace("-", "_"))) != default:
+            raise UserError(f"--{name} must not go with --cluster, which has its workers, but got {value}")
+    try:
+        from search.execution.cluster import find_cluster  # here: Dask is an extra
+    except ModuleNotFoundError as error:
+        raise UserError(f"--cluster needs `python -m pip install -e '.[cluster]'`, but {error}") from None
+    return find_cluster(options.cluster, log_line)
+
+
+def engine_of(
+    options: argparse.Namespace, slots: list[Slot] | Cluster, name: str, kind: type[SettingsWithEngine]
+) -> Path | None:
+    """The compiled engine that `--engine` asks for, built if need be; None: PyTorch.
+
+    `auto` keeps to the engine of the study to be resumed, if there is one.
+
+    Args:
+        name: of the study.
+        kind: of its settings.
+
+    Raises:
+        Failure: it is asked for and cannot be had.
+    """
+    earlier = None if options.fresh else begun_with(options.out / name, kind)
+    wanted = earlier.engine if options.engine == "auto" and earlier else options.engine
+    devices = {slot.device for slot in slots} if isinstance(slots, list) else {slots.device}
+    if wanted == "torch" or (wanted == "auto" and devices != {"cpu"}):
+        return None
+    if wanted == "auto":
+        return prepare(log_line)
+    try:
+        return require(log_line)
+    except EngineError as error:
+        asked = (
+            "--engine native" if options.engine == "native" else "the study was begun with --engine native"
+        )
+        raise Failure(f"{asked}, but {error}") from None

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lightcnn.architecture import Architecture
+from lightcnn.batch_norm import settle
 from lightcnn.data import LabelledImages
 from lightcnn.engine.build import load
 from lightcnn.engine.native import NativeRun, supports
@@ -176,7 +177,7 @@ class TorchRun:
     def train_epoch(
         self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
     ) -> float:
-        """Mean loss over the batches."""
+        """Mean loss over the batches; the statistics of batch norms are those of the weights at the end."""
         self._network.train()
         losses = []
         order = order.to(training.labels.device)
@@ -189,6 +190,7 @@ class TorchRun:
             loss.backward()  # type: ignore[no-untyped-call]
             self._adam.step()
             losses.append(loss.detach())
+        settle(self._network, training.images, order, batch_size)
         # One look at the end: a look at every step would make a GPU wait for each.
         return torch.stack(losses).mean().item()
 

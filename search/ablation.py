@@ -8,9 +8,8 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from lightcnn.architecture import Architecture
+from lightcnn.architecture import Architecture, plan
 from lightcnn.cost import num_parameters
-from lightcnn.network import build
 from lightcnn.training import Recipe
 from search.deaths import live
 from search.evaluation import Arm
@@ -38,12 +37,11 @@ class Ablation:
     num_seeds: int
 
     def __post_init__(self) -> None:
-        # Compared as modules: two architectures may differ in words only, such as a 1x1 kernel's padding.
-        modules = {arm: str(build(arm.architecture)) for arm in self.arms}
+        plans = {arm: plan(arm.architecture) for arm in self.arms}  # which words alone do not change
         for first, second in combinations(self.arms, 2):
             if first.name == second.name:
                 raise ValueError(f"arms need names of their own, but two are called {first.name!r}")
-            if modules[first] == modules[second]:
+            if plans[first] == plans[second]:
                 raise ValueError(
                     f"each arm must differ from the others, but {first.name!r} ({first.architecture}) and "
                     f"{second.name!r} ({second.architecture}) train the same network"

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from lightcnn.architecture import Block, Task, parse
+from lightcnn.architecture import Task, parse
+from lightcnn.block import Block
 from lightcnn.cost import num_parameters
 from lightcnn.designs import LIGHTCNN
 from lightcnn.initialisation import initial_network
@@ -58,7 +59,6 @@ def test_an_ablation_that_changes_nothing_is_an_error():
         replace(SMALL, variants=(Arm("same", parse("4-pool1", MNIST)),))
     one = replace(GAP, blocks=(Block(4, kernel_size=1, max_pool=False),))
     other = replace(GAP, blocks=(Block(4, kernel_size=1, padded=False, max_pool=False),))
-    assert one != other
     with pytest.raises(ValueError, match="train the same network"):
         replace(SMALL, baseline=Arm("padded", one), variants=(Arm("unpadded", other),))
     with pytest.raises(ValueError, match="two are called 'GAP'"):

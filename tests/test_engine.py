@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from torch.nn.utils import parameters_to_vector
 
-from lightcnn.architecture import Architecture, Block, Task, parse
+from lightcnn.architecture import Architecture, Task, parse
+from lightcnn.block import Block
 from lightcnn.data import LabelledImages
 from lightcnn.engine import build
 from lightcnn.engine.native import NativeNetwork, supports

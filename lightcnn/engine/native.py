@@ -14,7 +14,19 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from lightcnn.architecture import Architecture, plan
 from lightcnn.data import LabelledImages
-from lightcnn.operations import AveragePool, Convolution, Flatten, Input, Linear, MaxPool, Operation, Relu
+from lightcnn.operations import (
+    Add,
+    AveragePool,
+    BatchNorm,
+    Convolution,
+    Flatten,
+    Input,
+    LeakyRelu,
+    Linear,
+    MaxPool,
+    Operation,
+    Relu,
+)
 
 _POINTER, _INT, _LONG, _DOUBLE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_double
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
@@ -28,11 +40,20 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 
 
 def supports(architecture: Architecture) -> bool:
-    """Whether the engine trains `architecture`: it does if there are convolutions.
+    """Whether the engine trains `architecture`: it does if there are convolutions, plain ones with ReLU.
 
     Without any, a network is a matrix product or two, at which PyTorch is as fast.
     """
-    return any(isinstance(operation, Convolution) for operation in plan(architecture))
+    operations = plan(architecture)
+    return any(isinstance(it, Convolution) for it in operations) and all(map(_is_known, operations))
+
+
+def _is_known(operation: Operation) -> bool:
+    if isinstance(operation, Convolution):
+        return (
+            operation.stride == 1 and not operation.depthwise and operation.shares is None and operation.bias
+        )
+    return not isinstance(operation, BatchNorm | Add | LeakyRelu)
 
 
 class NativeNetwork:

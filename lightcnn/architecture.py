@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from lightcnn.block import Block, append_block, parse_block
 from lightcnn.errors import UserError
@@ -96,7 +96,7 @@ def plan(architecture: Architecture) -> tuple[Operation, ...]:
     flatten (16,) 0
     linear 16-10 (10,) 170
     """
-    operations = _convolutional_part(architecture.blocks, architecture.task)
+    operations = [*_convolutional_part(architecture.blocks, architecture.task)]
 
     def shape() -> Shape:
         return operations[-1].output_shape
@@ -111,7 +111,8 @@ def plan(architecture: Architecture) -> tuple[Operation, ...]:
     return tuple(operations)
 
 
-def _convolutional_part(blocks: tuple[Block, ...], task: Task) -> list[Operation]:
+@lru_cache(maxsize=4096)  # as an architecture is made, compared with others of its blocks, and counted
+def _convolutional_part(blocks: tuple[Block, ...], task: Task) -> tuple[Operation, ...]:
     """The image and the operations of the blocks.
 
     Raises:
@@ -121,7 +122,7 @@ def _convolutional_part(blocks: tuple[Block, ...], task: Task) -> list[Operation
     operations: list[Operation] = [Input((task.in_channels, side, side))]
     for number, block in enumerate(blocks, start=1):
         append_block(operations, block, f"block {number} of {len(blocks)}")
-    return operations
+    return tuple(operations)
 
 
 def _map_side(blocks: tuple[Block, ...], task: Task) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from lightcnn.architecture import Architecture, plan
 from lightcnn.cost import num_parameters
+from lightcnn.errors import UserError
 from lightcnn.training import Recipe
 from search.deaths import live
 from search.evaluation import Arm
@@ -63,7 +65,8 @@ def at_budget(architecture: Architecture, budget: int) -> Architecture:
         ValueError: no scaled network comes within 3 % of the budget.
     """
 
-    def scaled(factor: float, steps: tuple[int, ...] = ()) -> Architecture:
+    def scaled(factor: float, steps: tuple[int, ...] = ()) -> Architecture | None:
+        """None where a block with a residual sum, or of several applications, would not fit what it reads."""
         widths = [*(block.channels for block in architecture.blocks), *architecture.hidden]
         widths = [
             max(1, round(width * factor) + step)
@@ -72,10 +75,12 @@ def at_budget(architecture: Architecture, budget: int) -> Architecture:
         blocks = tuple(
             replace(block, channels=width) for block, width in zip(architecture.blocks, widths, strict=False)
         )
-        return replace(architecture, blocks=blocks, hidden=tuple(widths[len(blocks) :]))
+        with suppress(UserError):
+            return replace(architecture, blocks=blocks, hidden=tuple(widths[len(blocks) :]))
+        return None
 
-    def miss(candidate: Architecture) -> float:
-        return abs(num_parameters(candidate) / budget - 1)
+    def miss(candidate: Architecture | None) -> float:
+        return np.inf if candidate is None else abs(num_parameters(candidate) / budget - 1)
 
     factors = np.geomspace(0.05, 4, 1_000)
     best = min((scaled(float(factor)) for factor in factors), key=miss)
@@ -83,6 +88,10 @@ def at_budget(architecture: Architecture, budget: int) -> Architecture:
         factor = min((float(factor) for factor in factors), key=lambda factor: miss(scaled(factor)))
         num_widths = len(architecture.blocks) + len(architecture.hidden)
         best = min((scaled(factor, steps) for steps in product((-1, 0, 1), repeat=num_widths)), key=miss)
+    if best is None:
+        raise ValueError(
+            f"{architecture} must have widths that can be scaled, but some follow from the images"
+        )
     if miss(best) > BUDGET_TOLERANCE:
         raise ValueError(
             f"{architecture} must come within {BUDGET_TOLERANCE:.0%} of {budget:,} parameters when its "

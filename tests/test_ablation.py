@@ -67,7 +67,10 @@ def test_an_ablation_that_changes_nothing_is_an_error():
 
 def test_budgets_match():
     light = parse(LIGHTCNN, MNIST)
-    for text in ("8-16-32-flatten", "8-16-32-flatten-128", "8-16-32-pool2", "8-16-32-32-gap"):
+    for text in (
+        *("8-16-32-flatten", "8-16-32-flatten-128", "8-16-32-pool2", "8-16-32-32-gap"),
+        *("8bn-8brx2-16-gap", "8vbln-12svbl-20sbl-20srn-gap"),
+    ):
         scaled = at_budget(parse(text, MNIST), num_parameters(light))
         assert abs(num_parameters(scaled) / 6_218 - 1) <= 0.03
         assert (scaled.head, len(scaled.blocks), len(scaled.hidden)) == (

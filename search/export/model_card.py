@@ -70,6 +70,7 @@ def model_card(card: Card) -> str:
         peak_activation_bytes=peak_activation_bytes(architecture),
         layers=[it for it in layers if not (relu_alone and isinstance(it, Relu))],
         relu_alone=relu_alone,
+        has_norm=any(isinstance(it, BatchNorm) for it in layers),
         accuracies=[f"The design: {design_accuracy(card.figures)}.", *own_accuracies(card.right)],
         preprocessing=preprocessing,
         classes=classes_json(card.dataset),

@@ -20,7 +20,7 @@ from lightcnn.cost import deployed
 from lightcnn.errors import Failure
 from lightcnn.network import build
 from search.export.c_compiled import Sizes, c_compiler, c_runner, cortex_compiler, cortex_m4_sizes
-from search.export.c_source import c_name, to_c
+from search.export.c_source import _arena, c_name, to_c
 from search.export.formats import FORMATS, Exported
 from search.export.onnx_file import onnx_runner, to_onnx
 from search.export.quantization import integer_scores, quantize
@@ -264,3 +264,18 @@ def test_safetensors_are_loaded_again(example):
     other = build(parse(str(it), it.task)).eval()
     other.load_state_dict(load(written.files["it.safetensors"]))
     torch.testing.assert_close(other(images[0]), images[1])
+
+
+@pytest.mark.parametrize("text", ["4bn-4srx2n-4srn-9s-gap", "5lrn-7sn-7srp-7k5srx3n-2-gap", "8-16-32-gap"])
+def test_no_step_writes_over_what_is_still_read(text):
+    steps = Example(parse(text, Task(17, 5, 4))).steps
+    arena, starts = _arena(steps)
+    places = [
+        range(start, start + math.prod(it.output_shape)) for start, it in zip(starts, steps, strict=False)
+    ]
+    assert max(place.stop for place in places) == arena
+    for number, place in enumerate(places):
+        later = steps[number:]  # which read what was there before, and what this one gives
+        read = {number - 1, *(it.source for it in later if it.source is not None and it.source < number)}
+        for other in (places[i] for i in read if i >= 0):
+            assert place.stop <= other.start or other.stop <= place.start

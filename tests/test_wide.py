@@ -1,6 +1,7 @@
 """The wide space: what it holds, that nearly all parameters stand for a network, and searches of it."""
 
 from dataclasses import replace
+from math import log
 
 import numpy as np
 import optuna
@@ -12,7 +13,7 @@ from lightcnn.architecture import Task, parse, plan
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes, weight_bytes
 from lightcnn.designs import LIGHTCNN
 from search import run
-from search.plan_features import NUM_FEATURES
+from search.plan_features import NUM_FEATURES, plan_features
 from search.records import finished
 from search.report.importance import importance
 from search.samplers import SAMPLERS
@@ -200,3 +201,14 @@ def test_the_usual_sampler_of_optuna_may_suggest():
         suggested = WIDE.suggest(trial)
         assert study.trials[-1].distributions == WIDE.distributions()
         assert WIDE.architecture(trial.params) == suggested
+
+
+def test_what_a_model_sees_of_a_network():
+    """By hand: a strided convolution, a separable one, one applied twice, one more; sides of 14 and of 5."""
+    seen = plan_features(parse("4d-6k5svl-6rx2n-9b-pool2", MNIST))
+    assert seen[:8] == [0, 2, 3, 0, 0, log(7), log(10), 0]
+    macs = 9 * 4 * 196 + (25 * 4 + 24) * 100 + 9 * 36 * 25 * 2 + 9 * 54 * 25 + 360
+    assert seen[8:10] == [log(macs), log(4 * (784 + 784))]
+    # The field: 3 pixels, and 4 steps of 2; pooling adds one of 2, and three convolutions two of 4 each.
+    field = 3 + 4 * 2 + 2 + 3 * 2 * 4
+    assert seen[10:] == [6, 1 / 5, 1 / 5, 4 / 5, 1, 2, 1, True, True, log(2), field / 28]

@@ -622,14 +622,15 @@ void forward_group(Network& network, const float* parameters, int from, int grou
 
 // A group from the gradient of layer `from`'s output back to the next layer whose norm waits; or, where that
 // of `from` has `waited`, from there on. Returns that layer, or -1 when the first is done.
-int backward_group(Network& network, int from, int group, const Valid& valid, bool waited) {
+int backward_group(Network& network, const float* parameters, int from, int group, const Valid& valid,
+                   bool waited) {
     for (int i = from; i >= 0; i--, waited = false) {
         Layer& layer = network.layers[i];
         Layer& owner = network.layers[layer.owner];
         if (!waited) {
             Maps* source =
                 layer.source < 0 ? nullptr : &network.layers[layer.source].groups[group].output_gradient;
-            unfinish(layer, owner, source, group, valid);
+            if (i == from || !layer.is_bare()) unfinish(layer, owner, source, parameters, group, valid);
             if (layer.normed) return i;
         } else {
             pass_norm_back(layer, group, valid);
@@ -732,13 +733,13 @@ double turn_batch(Network& network, const Group& batch, const float* parameters)
         if (!waits) gather(network.inputs[held], group);
         resume_group(network, parameters, last_norm, held, nullptr);
         total += turn_group(network, group, held, batch.count, parameters);
-        waiting = backward_group(network, last, held, valid, false);
+        waiting = backward_group(network, parameters, last, held, valid, false);
     }
     while (waiting >= 0) {
         const int from = waiting;
         take_gradient_moments(network.layers[from], batch.count);
         for (int g = 0; g < num_groups; g++)
-            waiting = backward_group(network, from, g, Valid(part_of(batch, g).count), true);
+            waiting = backward_group(network, parameters, from, g, Valid(part_of(batch, g).count), true);
     }
     return total;
 }

@@ -47,6 +47,8 @@ struct Layer {
     int side_out() const { return pools ? side / 2 : side; }
     // Whether the maps are finished as they are computed.
     bool is_one_pass() const { return !normed && !pools && source == NO_SUM; }
+    // Whether a convolution is all that there is, so that the gradient of the output is that of its maps.
+    bool is_bare() const { return is_one_pass() && slope == 1.0f && !biased && !is_source; }
 };
 
 // Lanes that hold images: all but in a batch's last group.
@@ -240,63 +242,84 @@ inline void finish(Layer& layer, const Maps* added, const float* parameters, int
 
 // ---- and back ------------------------------------------------------------------------
 
-// From the gradient of a group's output to that of what the activation and the pooling were given; with batch
-// norm it lies where that of the convolution's own maps will be. Adds up what shifts and biases need.
-inline void unfinish(Layer& layer, Layer& owner, Maps* source_gradient, int group, const Valid& valid) {
+// From the gradient of a group's output to that of what the activation and the pooling were given, which lies
+// where that of the convolution's own maps will be. Adds up what shifts, biases and batch norm need: the
+// gradient, and its product with the normed value, which follows from the output if nothing was added to it.
+template <bool NORMED, bool SUMMED>
+void unfinish_maps(Layer& layer, Layer& owner, Maps* source_gradient, const float* shifts, int group,
+                   const Valid& valid) {
     GroupMaps& maps = layer.groups[group];
-    const int side = layer.side_out(), step = layer.stride, used = layer.pools ? 2 * side : side;
-    const int down = maps.gradient.row() * step, right = PARTS * step;
+    const int side = layer.side_out(), step = layer.stride;
+    const int down = maps.gradient.row() * step, right = PARTS * step, raw_down = maps.raw.row();
+    const float slope = layer.slope, undone = slope == 0.0f ? 0.0f : 1.0f / slope;
     for (int channel = 0; channel < layer.channels; channel++) {
         Lanes sum = {}, product = {};
-        const Vector mean = all(layer.normed ? layer.mean[channel] : 0.0f);
+        Vector mean{}, inverse{}, shift{};
+        if constexpr (NORMED)
+            mean = all(layer.mean[channel]), inverse = all(layer.inverse[channel]),
+            shift = all(shifts[channel]);
         for (int y = 0; y < side; y++) {
-            const Vector* given = maps.output_gradient.at(channel, y, 0);
             const int top = layer.pools ? 2 * y : y;
-            Vector* gradient = maps.gradient.at(channel, top * step, 0);
+            const Vector* given = maps.output_gradient.at(channel, y, 0);
             const Vector* output = maps.output.at(channel, y, 0);
+            const Vector* raw = NORMED && SUMMED ? maps.raw.at(channel, top, 0) : nullptr;
+            Vector* gradient = maps.gradient.at(channel, top * step, 0);
             const uint8_t* winners =
                 layer.pools ? maps.winners.data() + (size_t(channel) * side + y) * side * IMAGES : nullptr;
-            const Vector* raw = layer.normed ? maps.raw.at(channel, top, 0) : nullptr;
-            const int raw_row = layer.normed ? maps.raw.row() : 0;
             for (int part = 0; part < PARTS; part++) {
                 Vector s = sum.part[part], d = product.part[part];
                 if (layer.pools)
                     for (int x = 0; x < side; x++) {
+                        const int i = x * PARTS + part;
                         const Integers code = load_bytes(winners + x * IMAGES + part * WIDTH);
-                        const Vector value =
-                            passed_back(code < BLOCKED, given[x * PARTS + part], layer.slope);
                         const Integers winner = code & 3;
+                        const Vector value = passed_back(code < BLOCKED, given[i], slope);
                         Vector* at = gradient + 2 * x * right + part;
-                        Vector won = {};  // the convolution's own value there
-                        UNROLL for (int p = 0; p < 4; p++) {
-                            at[p / 2 * down + p % 2 * right] = winner == p ? value : Vector{};
-                            if (layer.normed)
-                                won = winner == p ? raw[p / 2 * raw_row + (2 * x + p % 2) * PARTS + part]
-                                                  : won;
+                        at[0] = winner == 0 ? value : Vector{};
+                        at[right] = winner == 1 ? value : Vector{};
+                        at[down] = winner == 2 ? value : Vector{};
+                        at[down + right] = winner == 3 ? value : Vector{};
+                        s += value;
+                        if constexpr (NORMED && SUMMED) {
+                            const Vector* from = raw + 2 * x * PARTS + part;
+                            Vector won = winner == 0 ? from[0] : from[PARTS];
+                            won = winner == 2 ? from[raw_down] : won;
+                            won = winner == 3 ? from[raw_down + PARTS] : won;
+                            d = multiply_add(value, (won - mean) * inverse, d);
+                        } else if constexpr (NORMED) {
+                            const Vector before = output[i] > 0.0f ? output[i] : output[i] * undone;
+                            d = multiply_add(value, before - shift, d);
                         }
-                        s += value, d = multiply_add(value, won - mean, d);
                     }
                 else
                     for (int x = 0; x < side; x++) {
                         const int i = x * PARTS + part;
-                        const Vector value = passed_back(output[i] > 0.0f, given[i], layer.slope);
+                        const Vector value = passed_back(output[i] > 0.0f, given[i], slope);
                         gradient[x * right + part] = value;
                         s += value;
-                        if (layer.normed) d = multiply_add(value, raw[i] - mean, d);
+                        if constexpr (NORMED && SUMMED) {
+                            d = multiply_add(value, (raw[i] - mean) * inverse, d);
+                        } else if constexpr (NORMED) {
+                            const Vector before = output[i] > 0.0f ? output[i] : output[i] * undone;
+                            d = multiply_add(value, before - shift, d);
+                        }
                     }
                 sum.part[part] = s, product.part[part] = d;
             }
         }
-        if (layer.normed && used < layer.side)  // an odd last row and column, which pooling left out
+        const int used = layer.pools ? 2 * side : side;
+        if (NORMED && used < layer.side)  // an odd last row and column, which pooling left out
             for (int y = 0; y < layer.side; y++)
                 for (int x = y < used ? used : 0; x < layer.side; x++)
                     std::fill_n(maps.gradient.at(channel, y * step, x * step), PARTS, Vector{});
-        if (layer.biased || layer.normed) {
+        if (layer.biased || NORMED) {
             const double total = sum_in_double(valid, sum);
             owner.bias_sums[channel] += total;
-            if (layer.normed) layer.first[channel] += total;
+            if constexpr (NORMED) {
+                layer.first[channel] += total;
+                layer.second[channel] += sum_in_double(valid, product);
+            }
         }
-        if (layer.normed) layer.second[channel] += sum_in_double(valid, product);
         if (source_gradient)
             for (int y = 0; y < layer.side; y++)
                 std::copy_n(maps.gradient.at(channel, y, 0), layer.side * PARTS,
@@ -304,13 +327,23 @@ inline void unfinish(Layer& layer, Layer& owner, Maps* source_gradient, int grou
     }
 }
 
+inline void unfinish(Layer& layer, Layer& owner, Maps* source_gradient, const float* parameters, int group,
+                     const Valid& valid) {
+    const float* shifts = parameters + layer.biases_at;
+    if (!layer.normed)
+        unfinish_maps<false, false>(layer, owner, source_gradient, shifts, group, valid);
+    else if (layer.source == NO_SUM)
+        unfinish_maps<true, false>(layer, owner, source_gradient, shifts, group, valid);
+    else
+        unfinish_maps<true, true>(layer, owner, source_gradient, shifts, group, valid);
+}
+
 // What batch norm takes from each gradient, from what the groups added up.
 inline void take_gradient_moments(Layer& layer, int num_images) {
     const double count = double(num_images) * layer.side * layer.side;
     for (int channel = 0; channel < layer.channels; channel++) {
-        const double inverse = layer.inverse[channel];
         layer.share[channel] = float(layer.first[channel] / count);
-        layer.slant[channel] = float(layer.second[channel] / count * inverse * inverse);
+        layer.slant[channel] = float(layer.second[channel] / count * layer.inverse[channel]);
         layer.first[channel] = layer.second[channel] = 0;
     }
 }
@@ -415,12 +448,13 @@ inline void add_weight_gradient(Layer& layer, Layer& owner, const Maps& in, int 
 // From the gradient of a layer's own maps to that of the output of the layer before it.
 inline void pass_back(const Layer& layer, const Layer& owner, Layer& before, int group) {
     const Maps& gradient = layer.groups[group].gradient;
-    Maps& out = before.groups[group].output_gradient;
+    Maps& out = before.is_bare() ? before.groups[group].gradient : before.groups[group].output_gradient;
+    const int step = before.is_bare() ? before.stride : 1;
     const bool adds = before.is_source;  // the sum's gradient is there
-    const auto emit = [&out, adds](int channel, int y, int x, int part, auto& values)
+    const auto emit = [&out, adds, step](int channel, int y, int x, int part, auto& values)
         __attribute__((always_inline)) {
-            Vector* at = out.at(channel, y, x) + part;
-            UNROLL for (const Vector& value : values) *at = adds ? *at + value : value, at += PARTS;
+            Vector* at = out.at(channel, y * step, x * step) + part;
+            UNROLL for (const Vector& value : values) *at = adds ? *at + value : value, at += step * PARTS;
         };
     if (layer.depthwise)
         depthwise_maps(gradient, owner.backward, layer.side_in, 1, emit);

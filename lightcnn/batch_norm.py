@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -43,12 +45,12 @@ def settled_batches(num_images: int, batch_size: int) -> int:
     return max(min(num_images, SETTLED_ON) // batch_size, 1)
 
 
-def settle(network: nn.Module, images: Tensor, order: Tensor, batch_size: int) -> None:
+def settle(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Leave in each norm of `network` the statistics of what reaches it; it must be in training mode.
 
-    They are those over the first batches of `order`, each of which is normalised by its own on the way, as in
-    training. So they follow from the weights alone, which a running mean would lag behind. Source: Wu and
-    Johnson (2021), Rethinking "Batch" in BatchNorm, section 3.
+    They are those over `batches` of images, (B, C, H, W), all of one size, each of which is normalised by its
+    own on the way, as in training. So they follow from the weights alone, which a running mean would lag
+    behind. Source: Wu and Johnson (2021), Rethinking "Batch" in BatchNorm, section 3.
     """
     norms = [layer for layer in network.modules() if isinstance(layer, ShiftedNorm)]
     if not norms:
@@ -62,9 +64,8 @@ def settle(network: nn.Module, images: Tensor, order: Tensor, batch_size: int) -
     hooks = [norm.register_forward_pre_hook(watch) for norm in norms]
     try:
         with torch.no_grad():
-            for number in range(settled_batches(len(order), batch_size)):
-                batch = order[number * batch_size : (number + 1) * batch_size]
-                network(images[batch].contiguous(memory_format=torch.channels_last))
+            for images in batches:
+                network(images)
     finally:
         for hook in hooks:
             hook.remove()

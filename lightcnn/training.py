@@ -5,26 +5,20 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lightcnn.architecture import Architecture
-from lightcnn.batch_norm import settle
 from lightcnn.data import LabelledImages
 from lightcnn.engine.build import load
 from lightcnn.engine.native import NativeRun, supports
 from lightcnn.initialisation import INITIALISATIONS, Initialisation, initial_network
 from lightcnn.network import build
-
-# Bounds memory. Maps of 250 images are about what a cache holds: 1,000 take twice as long with wide networks.
-EVALUATION_BATCH = 250
+from lightcnn.torch_run import CpuRun, EpochRun, GpuRun
 
 
 @dataclass(frozen=True)
@@ -136,11 +130,13 @@ def train(
             raise ValueError(f"{name} cannot go on from a state that was made by {content['engine']}")
         network.load_state_dict(content["network"])
         optimizer = content["optimizer"]
-    run: TorchRun | NativeRun
-    if library is None:
-        run = TorchRun(network, device, optimizer)
-    else:
+    run: EpochRun
+    if library is not None:
         run = NativeRun(architecture, network, load(library), optimizer)
+    elif device == "cpu":
+        run = CpuRun(network, optimizer)
+    else:
+        run = GpuRun(network, optimizer)
 
     steps_per_epoch = math.ceil(len(training) / recipe.batch_size)
     epochs: list[Epoch] = []
@@ -160,49 +156,6 @@ def train(
     return Piece(tuple(epochs), buffer.getvalue(), diverged, time.perf_counter() - began)
 
 
-class TorchRun:
-    """A network under training by PyTorch, with its optimiser: the reference of what an epoch does.
-
-    Args:
-        network: with the initial weights; it is moved to `device`.
-        optimizer: of the state that `network` comes from; None at the start.
-    """
-
-    def __init__(self, network: nn.Module, device: str, optimizer: dict[str, Any] | None) -> None:
-        self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._adam = torch.optim.Adam(self._network.parameters(), fused=True)
-        if optimizer is not None:
-            self._adam.load_state_dict(optimizer)
-
-    def train_epoch(
-        self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
-    ) -> float:
-        """Mean loss over the batches; the statistics of batch norms are those of the weights at the end."""
-        self._network.train()
-        losses = []
-        order = order.to(training.labels.device)
-        for i, rate in enumerate(rates):
-            batch = order[i * batch_size : (i + 1) * batch_size]
-            images = training.images[batch].contiguous(memory_format=torch.channels_last)
-            self._adam.param_groups[0]["lr"] = rate
-            self._adam.zero_grad()
-            loss = functional.cross_entropy(self._network(images), training.labels[batch])
-            loss.backward()  # type: ignore[no-untyped-call]
-            self._adam.step()
-            losses.append(loss.detach())
-        settle(self._network, training.images, order, batch_size)
-        # One look at the end: a look at every step would make a GPU wait for each.
-        return torch.stack(losses).mean().item()
-
-    def measure(self, data: LabelledImages) -> tuple[float, float]:
-        """Accuracy (fraction) and mean cross-entropy."""
-        return measure(self._network, data)
-
-    def content(self) -> dict[str, Any]:
-        """Weights and optimiser."""
-        return {"network": self._network.state_dict(), "optimizer": self._adam.state_dict()}
-
-
 def trained_network(architecture: Architecture, state: bytes) -> nn.Sequential:
     """The network with the weights of a piece's `state`, on the CPU."""
     network = build(architecture).to(memory_format=torch.channels_last)
@@ -216,22 +169,6 @@ def weights_alone(state: bytes) -> bytes:
     buffer = io.BytesIO()
     torch.save({"network": content["network"]}, buffer)
     return buffer.getvalue()
-
-
-def measure(network: nn.Module, data: LabelledImages) -> tuple[float, float]:
-    """Accuracy (fraction) and mean cross-entropy of `network`, in evaluation mode, on `data`."""
-    was_training = network.training
-    network.eval()
-    correct, loss = torch.zeros((), dtype=torch.int64), torch.zeros((), dtype=torch.float64)
-    with torch.inference_mode():
-        for start in range(0, len(data), EVALUATION_BATCH):
-            images = data.images[start : start + EVALUATION_BATCH]
-            labels = data.labels[start : start + EVALUATION_BATCH]
-            scores = network(images.contiguous(memory_format=torch.channels_last))
-            correct += (scores.argmax(1) == labels).sum().cpu()
-            loss += functional.cross_entropy(scores, labels, reduction="sum").cpu()
-    network.train(was_training)
-    return correct.item() / len(data), loss.item() / len(data)
 
 
 def _order(num_images: int, seed: int, epoch: int) -> Tensor:

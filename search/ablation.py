@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations, product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from search.evaluation import Arm
 from search.moderation import MNIST, difference, seed_columns
 from search.settings import ImageFacts
 from search.statistics import holm
-from search.tables import SUMMARY
+from search.tables import CLAIMS, RUNS, SUMMARY
 
 BUDGET_TOLERANCE = 0.03  # how far a variant at the baseline's budget may be from it
 
@@ -98,6 +99,24 @@ def at_budget(architecture: Architecture, budget: int) -> Architecture:
             f"widths are scaled, but the nearest, {best}, has {num_parameters(best):,}"
         )
     return best
+
+
+@dataclass(frozen=True)
+class AblationTables:
+    """What an ablation left, checked. Accuracies and differences are fractions; an absent number is NaN."""
+
+    study: str
+    runs: pd.DataFrame
+    summary: pd.DataFrame  # a line an arm, the baseline first, as `summarise` has it
+    claims: pd.DataFrame  # none in a study that asks for none
+
+
+def read_ablation(folder: Path | str) -> AblationTables:
+    """The tables in `folder`. UserError names the file, the line and the rule that it breaks."""
+    folder = Path(folder)
+    return AblationTables(
+        folder.resolve().name, RUNS.read(folder), SUMMARY.read(folder), CLAIMS.read_if_there(folder)
+    )
 
 
 def alive(runs: pd.DataFrame, images: ImageFacts) -> pd.DataFrame:

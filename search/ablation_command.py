@@ -1,18 +1,19 @@
-"""The command line of a study file: train what is missing, then tables, findings and page."""
+"""An ablation as a command or a call: train what is missing, then tables, findings and page."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from lightcnn.data import DATASETS
 from lightcnn.fetching import find_files
-from search.ablation import Ablation, alive, summarise
+from search.ablation import Ablation, AblationTables, alive, read_ablation, summarise
 from search.command import (
     Parser,
     about_this_run,
@@ -33,6 +34,7 @@ from search.execution.slots import open_slots
 from search.report.ablation_page import count_of, findings, write_ablation_report
 from search.settings import AblationSettings, ImageFacts, SettingsFile, engine_name, held_study
 from search.tables import CLAIMS, SUMMARY
+from search.words import parse_words
 
 DATASET = "mnist"
 
@@ -49,9 +51,34 @@ def main(
     Args:
         doc: the study file's docstring: its question on the first line, then what is expected and why.
     """
-    question, _, text = (doc or ablation.name).partition("\n")
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = Parser(f"python -m studies.{ablation.name}", question)
+    parser = _parser(ablation, doc, f"python -m studies.{ablation.name}")
+    options = parser.parse_args(argv)
+    return run_command(parser, lambda: _show(*_train(ablation, doc, claims, options)))
+
+
+def run_ablation(
+    ablation: Ablation, doc: str | None = None, claims: Claims | None = None, **words: Any
+) -> AblationTables:
+    """Train an ablation as the studies' commands do, their options as keywords: `seeds=2`.
+
+    Progress goes to stderr, line by line. Tables and page lie in the folder of the ablation's name, and the
+    same call trains what is missing.
+
+    Args:
+        doc: its question on the first line, then what is expected and why; for the page.
+
+    Raises:
+        UserError: an option breaks a rule, or the folder holds runs of other settings.
+        Failure: what the runs need did not work, such as the data set's download.
+        KeyboardInterrupt: interrupted; what was finished is kept.
+    """
+    options = parse_words(_parser(ablation, doc, f"run_ablation({ablation.name})"), words)
+    return _train(ablation, doc, claims, options)[1]
+
+
+def _parser(ablation: Ablation, doc: str | None, program: str) -> Parser:
+    """The options of the ablation, which `program` runs."""
+    parser = Parser(program, _question(ablation, doc)[0])
     group = parser.add_argument_group("what is trained")
     group.add_argument(
         "--seeds", type=at_least(1), default=ablation.num_seeds, metavar="N", help="runs of each arm"
@@ -68,20 +95,22 @@ def main(
     )
     add_data_options(parser)
     add_device_options(parser)
-    options = parser.parse_args(arguments)
-    recipe = replace(ablation.recipe, epochs=options.epochs)
-    wanted = replace(ablation, recipe=recipe, num_seeds=options.seeds)
-    return run_command(parser, lambda: _run(wanted, question, text, claims, options, arguments))
+    return parser
 
 
-def _run(
-    ablation: Ablation,
-    question: str,
-    text: str,
-    claims: Claims | None,
-    options: argparse.Namespace,
-    arguments: list[str],
-) -> None:
+def _question(ablation: Ablation, doc: str | None) -> tuple[str, str]:
+    """The question that it asks, and what is expected and why."""
+    question, _, text = (doc or ablation.name).partition("\n")
+    return question, text
+
+
+def _train(
+    ablation: Ablation, doc: str | None, claims: Claims | None, options: argparse.Namespace
+) -> tuple[Path, AblationTables]:
+    """Do what the options ask for; the study's folder and its tables."""
+    ablation = replace(
+        ablation, recipe=replace(ablation.recipe, epochs=options.epochs), num_seeds=options.seeds
+    )
     slots = slots_of(options)
     dataset = DATASETS[DATASET]
     available = dataset.num_training_images
@@ -98,8 +127,8 @@ def _run(
         {file.name: file.sha256 for file in dataset.files},
         engine_name(engine),
     )
-    about = about_this_run(f"studies.{ablation.name}", arguments, options.data_dir)
-    about |= {"question": question, "text": text}
+    about = about_this_run(options.command, options.data_dir)
+    about |= dict(zip(("question", "text"), _question(ablation, doc), strict=True))
     file = SettingsFile(settings, about, images=ImageFacts.of(dataset))
     with held_study(options.out, ablation.name, options.fresh, file, log_line) as folder:
         rehearsal = partial(rehearse, data)
@@ -109,14 +138,18 @@ def _run(
         living = alive(runs, file.images)
         summary = summarise(ablation, living)
         SUMMARY.write(summary, folder)
-        answers = None if claims is None else claims(living, summary)
-        if answers is not None:
-            CLAIMS.write(answers, folder)
-        page = write_ablation_report(folder)
-    for sentence in findings(summary):
+        if claims is not None:
+            CLAIMS.write(claims(living, summary), folder)
+        write_ablation_report(folder)
+        return folder, read_ablation(folder)
+
+
+def _show(folder: Path, tables: AblationTables) -> None:
+    """What the command prints when it is done."""
+    for sentence in findings(tables.summary):
         result_line(sentence)
-    if answers is not None:
-        result_line(count_of(answers))
-        for row in answers.itertuples():
+    if not tables.claims.empty:
+        result_line(count_of(tables.claims))
+        for row in tables.claims.itertuples():
             result_line(f"{row.verdict}: {row.claim} Measured: {row.measured}")
-    print(f"The page: {page}")
+    print(f"The page: {folder / 'report.html'}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -55,11 +55,18 @@ class Kind:
     read: Callable[[str], Any]  # ValueError breaks the rule
     written: Callable[[Any], str]  # on the page
     absent: Any = None  # an empty cell as a value
+    is_whole: bool = False
 
     @property
     def is_number(self) -> bool:
         """Whether cells are numbers, absent ones NaN."""
         return isinstance(self.absent, float)
+
+    def dtype(self, cells: Sequence[Any]) -> type:
+        """Of a column of `cells`; NaN, which stands for an absent number, needs float."""
+        if self.is_whole and not any(map(absent, cells)):
+            return int
+        return float if self.is_number else object
 
 
 def _choice(names: type[StrEnum], written: Callable[[Any], str]) -> Kind:
@@ -79,7 +86,13 @@ KINDS = {
     "flag": Kind(
         "True or False", lambda text: bool(("False", "True").index(text)), ("no", "yes").__getitem__
     ),
-    "count": Kind("a whole number", lambda text: _number(text, whole=True), lambda n: f"{int(n):,}", np.nan),
+    "count": Kind(
+        "a whole number",
+        lambda text: _number(text, whole=True),
+        lambda n: f"{int(n):,}",
+        np.nan,
+        is_whole=True,
+    ),
     "fraction": Kind("a fraction from 0 to 1", lambda text: _number(text, 0, 1), percent, np.nan),
     # Of an interval around a fraction; few seeds can put it beyond 0 or 1.
     "limit": Kind("a number", _number, _limit, np.nan),

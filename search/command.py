@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 import errno
-import io
-import os
 import platform
 import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -24,9 +21,11 @@ from lightcnn.engine.build import EngineError, prepare, require
 from lightcnn.errors import Failure, UserError
 from lightcnn.initialisation import INITIALISATIONS, Initialisation
 from lightcnn.training import Recipe
+from search.environment import VARIABLE, options_in_environment
 from search.execution.display import log_line
 from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
 from search.settings import Engine, begun_with
+from search.streams import mend_streams
 
 RESUMES = "what was finished is kept, and the same command resumes it"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
@@ -65,20 +64,43 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, without the usage, and whose options are not abbreviated."""
+    """argparse whose errors are one line, without the usage, and whose options are not abbreviated.
+
+    What the environment adds to them (`search.environment`) is said.
+    """
 
     def __init__(self, prog: str, description: str) -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            allow_abbrev=False,
-            formatter_class=_Help,
-        )
+        super().__init__(prog=prog, description=description, allow_abbrev=False, formatter_class=_Help)
 
     def error(self, message: str) -> NoReturn:
-        """Print `message` on one line and exit with 2."""
-        log_line(f"error: {' '.join(message.split())}")
+        """For argparse: an error of whoever gave the options."""
+        raise UserError(message)
+
+    def refuse(self, error: UserError) -> NoReturn:
+        """Print `error` on one line and exit with 2."""
+        log_line(f"error: {' '.join(str(error).split())}")
         self.exit(2)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """The options of a command line, as `parsed` has them; what is wrong in it ends the program."""
+        try:
+            return self.parsed(sys.argv[1:] if args is None else args)
+        except UserError as error:
+            self.refuse(error)
+
+    def parsed(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The options in `arguments` and in the environment, both of which the result's `command` names.
+
+        Raises:
+            UserError: an option is not known, is missing, or breaks its rule.
+        """
+        added = options_in_environment(self._option_string_actions)
+        arguments = [*arguments, *added]
+        options = super().parse_args(arguments)
+        if added:
+            log_line(f"{VARIABLE} adds {shlex.join(added)}")
+        options.command = f"{self.prog} {shlex.join(arguments)}".strip()
+        return options
 
 
 def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
@@ -118,7 +140,7 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         type=at_least(1),
         default=WORKERS_PER_DEVICE,
         metavar="K",
-        help="runs at a time on each GPU: small networks leave most of it idle",
+        help="runs at a time on each GPU; more than two bring nothing (reports/gpu)",
     )
     group.add_argument(
         "--engine",
@@ -220,15 +242,16 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def about_this_run(module: str, arguments: list[str], data_dir: Path | None = None) -> dict[str, Any]:
+def about_this_run(command: str = "", data_dir: Path | None = None) -> dict[str, Any]:
     """What is recorded beside results: the command, the versions and the machine.
 
     Args:
+        command: as `Parser.parsed` has it.
         data_dir: where a published data set's files lie, if the user said so.
     """
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
-        "command": f"python -m {module} {shlex.join(arguments)}".strip(),
+        "command": command,
         "python": platform.python_version(),
         **{library: version(library) for library in LIBRARIES},
         "machine": f"{platform.system()} {platform.machine()}, {cpu_count()} cores, {_cpu_model()}",
@@ -244,45 +267,18 @@ def _cpu_model() -> str:
     return models[0] if models else platform.processor() or "unknown CPU"
 
 
-# What the terminal's text has beyond ASCII, for where the encoding does not.
-_PLAIN = str.maketrans({"–": "-", "…": "...", "×": "x", "±": "+/-"})
-
-
-def _degraded(error: UnicodeError) -> tuple[str, int]:
-    """For `codecs.register_error`: characters that the encoding lacks, as it can have them."""
-    assert isinstance(error, UnicodeEncodeError)
-    text = error.object[error.start : error.end].translate(_PLAIN)
-    return "".join(it if it.isascii() else "?" for it in text), error.end
-
-
-def _open_streams() -> None:
-    """Standard streams that the caller closed (`2>&-`) lead nowhere, here and in the workers.
-
-    Left closed, their places would be taken by the next files to be opened, and what is said would go there.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            stream = Path(os.devnull).open(mode)  # noqa: SIM115  # takes the lowest place that is free
-            os.set_inheritable(stream.fileno(), True)
-            setattr(sys, name, stream)
-
-
 def run_command(parser: Parser, work: Callable[[], None]) -> int:
     """Do `work` and turn how it ends into an exit code and, unless it went well, one line on stderr.
 
     0 done, 2 a `UserError`, 1 another failure, 130 interrupted, by Ctrl-C or by the SIGTERM of a scheduler.
     What nobody foresaw is a fault of this program: its traceback is shown, and how to report it.
     """
-    _open_streams()
+    mend_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    codecs.register_error("degraded", _degraded)
-    for stream in (sys.stdout, sys.stderr):  # what cannot be shown must not end what was trained for an hour
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="degraded")
     try:
         work()
     except UserError as error:
-        parser.error(str(error))
+        parser.refuse(error)
     except KeyboardInterrupt:
         log_line(f"interrupted; {RESUMES}")
         return 130

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from lightcnn.initialisation import Initialisation
 from search.statistics import CONFIDENCE, Array, Values
 
 NOISE = 3  # standard errors above the largest class's share up to which a run is dead
@@ -53,6 +54,47 @@ class Logit(NamedTuple):
         """Probability that a run of such a design dies."""
         odds = self.intercept + self.log2_width * np.log2(least_width) + self.blocks * (num_blocks - 3)
         return float(1 / (1 + np.exp(-odds)))
+
+
+# Of MNIST runs under the default recipe, by initial weights: how many of how many died, by least width and
+# number of blocks. `studies.seed_variance` (PyTorch's own) and `studies.initialisation` count them.
+_COUNTED: dict[Initialisation, dict[tuple[int, int], tuple[int, int]]] = {
+    "pytorch": {
+        **{(2, 1): (0, 6), (3, 1): (0, 4), (4, 1): (0, 46), (5, 1): (0, 73)},
+        **{(2, 2): (0, 23), (3, 2): (0, 20), (4, 2): (0, 120), (5, 2): (0, 139)},
+        **{(2, 3): (2, 56), (3, 3): (0, 24), (4, 3): (7, 782), (5, 3): (0, 586)},
+        **{(2, 4): (19, 184), (3, 4): (1, 28), (4, 4): (4, 797), (5, 4): (0, 302)},
+    },
+    "zero-bias": {
+        **{(3, 2): (0, 20), (4, 2): (0, 20), (5, 2): (0, 10)},
+        **{(2, 3): (0, 60), (3, 3): (0, 20), (4, 3): (0, 20), (5, 3): (0, 80)},
+        **{(2, 4): (9, 190), (4, 4): (0, 20), (5, 4): (0, 10)},
+    },
+    "he": {
+        **{(3, 2): (0, 20), (4, 2): (0, 20), (5, 2): (0, 10)},
+        **{(2, 3): (0, 60), (3, 3): (0, 20), (4, 3): (0, 20), (5, 3): (0, 80)},
+        **{(2, 4): (0, 190), (4, 4): (0, 20), (5, 4): (0, 10)},
+    },
+}
+POOLED = {
+    name: {place: Deaths(*counts) for place, counts in table.items()} for name, table in _COUNTED.items()
+}
+
+
+def pooled(initialisation: Initialisation, least_width: int, num_blocks: int | None = None) -> Deaths | None:
+    """Of MNIST runs of any design with that narrowest block, and so many blocks; None if there were none.
+
+    Args:
+        least_width: channels; 2 stands for narrower blocks, too, 5 for all wider, as in `death_rates`.
+        num_blocks: None: whatever their number.
+    """
+    width = min(max(least_width, LEAST_WIDTHS[0]), LEAST_WIDTHS[-1])
+    found = [
+        counts
+        for (its_width, its_blocks), counts in POOLED[initialisation].items()
+        if its_width == width and num_blocks in (None, its_blocks)
+    ]
+    return Deaths(*map(sum, zip(*found, strict=True))) if found else None
 
 
 def is_dead(accuracy: Values, largest_class_share: float, num_images: int) -> NDArray[np.bool_]:

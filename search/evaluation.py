@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lightcnn.architecture import Architecture, parse
-from lightcnn.cost import num_macs, num_parameters
+from lightcnn.cost import num_parameters
 from lightcnn.data import Dataset, LabelledImages, load_test_images
 from lightcnn.errors import Failure, UserError
-from lightcnn.training import EVALUATION_BATCH, Recipe, measure, trained_network, weights_alone
+from lightcnn.torch_run import EVALUATION_BATCH, measure
+from lightcnn.training import Recipe, trained_network, weights_alone
 from search.cells import absent, rows
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display
-from search.execution.runs import Run, RunProgress, TrainingData, images_of, slot_device
+from search.execution.runs import Run, RunProgress, TrainingData, images_of, relative_cost, slot_device
 from search.execution.schedule import train_runs
 from search.execution.slots import SlotExecutor
 from search.storage import uninterrupted, write_whole
@@ -84,12 +85,12 @@ def retrain(
     arms = {str(arm.architecture): arm for arm in num_seeds}
     done = {(row["architecture"], row["seed"]) for row in kept}
     # Those that take longest first, so that no slot has to wait for another at the end.
-    by_macs = sorted(arms.items(), key=lambda item: -num_macs(item[1].architecture))
+    by_cost = sorted(arms.items(), key=lambda item: -relative_cost(item[1].architecture))
     missing = [
         (arm, seed)
         # Seed by seed, so that an interruption leaves all arms alike.
         for seed in range(max(num_seeds.values(), default=0))
-        for text, arm in by_macs
+        for text, arm in by_cost
         if seed < num_seeds[arm] and (text, seed) not in done
     ]
 

@@ -11,12 +11,12 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from lightcnn.architecture import Architecture
-from lightcnn.cost import num_macs, num_parameters
+from lightcnn.cost import num_parameters
 from lightcnn.designs import NamedDesign
 from lightcnn.errors import Failure
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display
-from search.execution.runs import Run, RunProgress, RunState, TrainingData
+from search.execution.runs import Run, RunProgress, RunState, TrainingData, relative_cost
 from search.execution.schedule import Slots, train_runs
 from search.records import (
     RunRecord,
@@ -61,7 +61,7 @@ def search(
     """
     referee = _Referee(settings, finished(study))
     runs = _runs(study, settings, data, num_trials, with_designs, display)
-    records = list(finished(study).values())
+    leading = _leading([*finished(study).values(), *finished_designs(study).values()], settings.reference)
     failed: list[tuple[Trial | NamedDesign, RunRecord]] = []  # in a row, the latest
     rungs = settings.stopping.rungs if settings.stopping else ()
     for key, progress in train_runs(runs, slots, display, checkpoints, referee.judge, rungs):
@@ -76,9 +76,9 @@ def search(
             continue
         for ended, its_record in (*failed, (key, record)):
             _keep(study, ended, its_record)
-        records += [its_record for _, its_record in (*failed, (key, record))]
         failed.clear()
-        display.note(_so_far([*records, *finished_designs(study).values()], settings.reference))
+        leading = _leading([*leading, record], settings.reference)
+        display.note(_so_far(leading, settings.reference))
 
     for key, record in failed:
         _keep(study, key, record)
@@ -181,7 +181,7 @@ def _runs(
     # The reference is what the others are held against, so every study holds it.
     designs = [*enumerate(settings.designs if with_designs else settings.designs[:1])]
     # Those that take longest first, so that no slot has to wait for another at the end.
-    designs.sort(key=lambda item: -num_macs(item[1].architecture(settings.task)))
+    designs.sort(key=lambda item: -relative_cost(item[1].architecture(settings.task)))
     for i, design in designs:
         architecture = design.architecture(settings.task)
         if design.name not in finished_designs(study) and str(architecture) not in seen:
@@ -233,20 +233,29 @@ def _candidates(
     is_waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     if reference in space and str(reference) not in seen and not is_waiting:
         study.enqueue_trial(space.parameters(reference))
-    while (new := suggested(len(study.get_trials(deepcopy=False)), study.ask)) is not None:
+    number = len(study.get_trials(deepcopy=False))
+    while (new := suggested(number, study.ask)) is not None:
         trial, candidate = new
+        number = max(number, trial.number + 1)  # what waited has its own already
         assert candidate is not None  # as `OnlyWanted` gives nothing else
         yield trial, candidate
 
 
-def _so_far(records: list[RunRecord], reference: Reference) -> str:
-    """Best so far against the reference, for the progress display."""
+def _leading(records: list[RunRecord], reference: Reference) -> list[RunRecord]:
+    """The most accurate of the `records` trained to their end, and the reference's, if they are there."""
     complete = [record for record in records if record.state == RunState.COMPLETE]
     best = max(complete, key=lambda record: record.val_accuracy or 0.0, default=None)
+    held_against = next((r for r in records if r.architecture == reference.architecture), None)
+    return [record for record in (best, held_against) if record is not None]
+
+
+def _so_far(leading: list[RunRecord], reference: Reference) -> str:
+    """Best so far against the reference, for the progress display."""
+    best = leading[0] if leading and leading[0].state == RunState.COMPLETE else None
     if best is None or best.val_accuracy is None:  # a named design may end before the first trial
         return ""
     text = f"best {best.architecture} {best.val_accuracy:.2%}"
-    held_against = next((r for r in records if r.architecture == reference.architecture), None)
-    if held_against is None or held_against.val_accuracy is None:
+    held_against = leading[-1]
+    if held_against.architecture != reference.architecture or held_against.val_accuracy is None:
         return text
     return f"{text}, {reference.name} {held_against.val_accuracy:.2%}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -75,8 +75,18 @@ class RunRecord:
 
 
 NUMBER = "number"  # the attribute of a trial of Optuna's that tries one of ours again
-# Of each study by Optuna's number: a finished trial never changes, and every suggestion asks for all.
-_READ: WeakKeyDictionary[Study, dict[int, RunRecord]] = WeakKeyDictionary()
+
+
+@dataclass
+class _Read:
+    """What is known of a study: a finished trial never changes, and every suggestion asks for all."""
+
+    records: dict[int, RunRecord] = field(default_factory=dict)  # by the number of our trial
+    under_way: list[int] = field(default_factory=list)  # Optuna's numbers
+    num_trials: int = 0  # Optuna's that were looked at
+
+
+_READ: WeakKeyDictionary[Study, _Read] = WeakKeyDictionary()
 
 
 def number_of(trial: Trial | FrozenTrial) -> int:
@@ -95,12 +105,22 @@ def finished_trials(study: Study) -> dict[int, FrozenTrial]:
 
 def finished(study: Study) -> dict[int, RunRecord]:
     """The records of the finished trials by number: trained to their end, stopped, diverged, or failed."""
-    read = _READ.setdefault(study, {})
-    trials = finished_trials(study)
-    for trial in trials.values():
-        if trial.number not in read:
-            read[trial.number] = RunRecord.read(trial.user_attrs["record"])
-    return {number: read[trial.number] for number, trial in trials.items()}
+    return finished_and_under_way(study)[0]
+
+
+def finished_and_under_way(study: Study) -> tuple[dict[int, RunRecord], int]:
+    """`finished`, and how many trials have begun and are not over."""
+    read = _READ.setdefault(study, _Read())
+    trials = study.get_trials(deepcopy=False)
+    under_way = []
+    for i in (*read.under_way, *range(read.num_trials, len(trials))):
+        trial = trials[i]
+        if not trial.state.is_finished():
+            under_way.append(i)
+        elif "record" in trial.user_attrs:
+            read.records[number_of(trial)] = RunRecord.read(trial.user_attrs["record"])
+    read.under_way, read.num_trials = under_way, len(trials)
+    return dict(sorted(read.records.items())), len(under_way)
 
 
 def to_be_tried_again(study: Study) -> set[int]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -59,20 +60,48 @@ from search.space import USUAL, Space
 from search.standing import seeds_of_arms
 from search.stopping import default_rule
 from search.storage import JOURNAL, SETTINGS, open_study
-from search.tables import RUNS
+from search.tables import RUNS, Tables, read_study
+from search.words import parse_words, signature
 
 TRIALS_TO_GO_BY = 5  # finished ones, from which on the display tells how much re-training will follow
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
     it = parser()
-    options = it.parse_args(arguments)
-    return run_command(it, lambda: _run(options, arguments))
+    options = it.parse_args(argv)
+    return run_command(it, lambda: _show(*_search(options)))
 
 
-def _run(options: argparse.Namespace, arguments: list[str]) -> None:
+def run_search(**words: Any) -> Tables:
+    """Search as `python -m search.run` does, its options as keywords: `run_search(trials=10, seeds=0)`.
+
+    Progress goes to stderr, line by line. The study lies in a folder, as the command leaves it, and the same
+    call resumes it.
+
+    Returns:
+        what the study has, `trials`, `front` and `designs` above all, as `search.read_study` reads it.
+
+    Raises:
+        UserError: an option breaks a rule, or the study was begun with others.
+        Failure: what the search needs did not work, such as the data set's download.
+        KeyboardInterrupt: interrupted; what was finished is kept.
+    """
+    folder, _ = _search(parse_words(parser(), words))
+    return read_study(folder)
+
+
+run_search.__signature__ = signature(parser())  # type: ignore[attr-defined]
+
+
+def _show(folder: Path, places: list[str]) -> None:
+    """What the command prints when it is done."""
+    print_findings(folder, places)
+    print(f"The page: {folder / 'report.html'}")
+
+
+def _search(options: argparse.Namespace) -> tuple[Path, list[str]]:
+    """Do what the options ask for; the study's folder, and the architectures that they place."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     slots = slots_of(options)
     settings, data = _settings(options)
@@ -85,7 +114,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     placed_texts = tuple(str(arm.architecture) for arm in places)
     if reason := _left_out(settings):
         log_line(f"left out: {reason}")
-    about = about_this_run("search.run", arguments, options.data_dir) | _about(data.dataset, settings)
+    about = about_this_run(options.command, options.data_dir) | _about(data.dataset, settings)
     images = ImageFacts.of(data.dataset)
     file = SettingsFile(settings, about, placed_texts, images)
     with held_study(options.out, name, options.fresh, file, log_line) as folder:
@@ -117,33 +146,30 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
 
         page = folder / "report.html"
         live = LivePage(page, [folder / JOURNAL, folder / RUNS.file], partial(write_page, folder, study))
-        with served(live) if options.serve else nullcontext():
-            with (
-                finally_written(folder, study, live),
-                open_slots(slots, options.epoch_timeout, engine, partial(rehearse, data)) as executor,
-            ):
-                with Display(
-                    "search",
-                    *num_runs(study, settings, options.trials, with_designs),
-                    num_slots=executor.num_slots,
-                    seconds=[record.seconds for record in _records(study)],
-                    ahead=re_trainings,
-                ) as display:
-                    checkpoints = Checkpoints(folder, display.say)
-                    search(
-                        study, settings, data, options.trials, with_designs, executor, display, checkpoints
-                    )
-                if all(record.state == RunState.FAILED for record in finished(study).values()):
-                    raise Failure(
-                        f"no trial could be trained, for the reasons in {folder / 'trials.csv'}; "
-                        "--retry-failed tries them again"
-                    )
-                if options.seeds:
-                    retrain("re-training", arms(), settings.recipe, all_images, executor, folder)
-            print_findings(folder, list(placed_texts))
-            print(f"The page: {page}")
+        with (
+            served(live) if options.serve else nullcontext(),
+            finally_written(folder, study, live),
+            open_slots(slots, options.epoch_timeout, engine, partial(rehearse, data)) as executor,
+        ):
+            with Display(
+                "search",
+                *num_runs(study, settings, options.trials, with_designs),
+                num_slots=executor.num_slots,
+                seconds=[record.seconds for record in _records(study)],
+                ahead=re_trainings,
+            ) as display:
+                checkpoints = Checkpoints(folder, display.say)
+                search(study, settings, data, options.trials, with_designs, executor, display, checkpoints)
+            if all(record.state == RunState.FAILED for record in finished(study).values()):
+                raise Failure(
+                    f"no trial could be trained, for the reasons in {folder / 'trials.csv'}; "
+                    "--retry-failed tries them again"
+                )
+            if options.seeds:
+                retrain("re-training", arms(), settings.recipe, all_images, executor, folder)
     if options.open:
         open_page(page)
+    return folder, list(placed_texts)
 
 
 def _records(study: Study) -> list[RunRecord]:

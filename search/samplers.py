@@ -11,11 +11,11 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from lightcnn.architecture import Architecture, parse
 from search.execution.runs import RunState
-from search.records import RunRecord, finished
+from search.records import RunRecord, finished_and_under_way
 from search.space import Space
 from search.surrogate import MAX_LEARNT, Array, Pool, features, promising
 
@@ -34,9 +34,10 @@ SAMPLERS: dict[str, Callable[[int, Space, IsWanted], BaseSampler]] = {
 PATIENCE = 3
 NUM_RANDOM = 10  # trials before a model has enough to learn from
 POOL_DRAWS = 4_000  # that the surrogate chooses from
+POOL_LASTS = 1_000  # trials, after which its best are used up and it is drawn anew
 # With many slots the next trial ends while the last is being learnt from. So a ranking serves until one trial
 # has ended for each so many under way; with fewer under way, every suggestion knows all that has ended.
-RUNNING_A_RANKING = 16
+RUNNING_A_RANKING = 8
 MAX_DRAWS = 20_000  # random draws without a wanted candidate, after which the space counts as used up
 
 
@@ -116,24 +117,25 @@ class SurrogateSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """All parameters of the trial; none while there is too little to learn from."""
-        known = [r for r in finished(study).values() if r.state in (RunState.COMPLETE, RunState.PRUNED)]
+        records, num_running = finished_and_under_way(study)
+        known = [it for it in records.values() if it.state in (RunState.COMPLETE, RunState.PRUNED)]
         if len(known) < NUM_RANDOM:
             return {}
-        best = next((it for it in self._ranked(study, known) if self._is_wanted(it)), None)
+        ranked = self._ranked(study, known, num_running)
+        best = next((candidate for candidate in ranked if self._is_wanted(candidate)), None)
         return {} if best is None else self._space.parameters(best)
 
-    def _ranked(self, study: Study, known: list[RunRecord]) -> Iterator[Architecture]:
+    def _ranked(self, study: Study, known: list[RunRecord], num_running: int) -> Iterator[Architecture]:
         """The pool's candidates, those first that promise most."""
-        candidates, pool = self._pool or _drawn_pool(self._space)
         num_known, ranking = _RANKINGS.get(study, (0, []))
-        num_running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         if self._pool or not ranking or len(known) - num_known > num_running // RUNNING_A_RANKING:
+            candidates, pool = self._pool or _drawn_pool(self._space, len(known) // POOL_LASTS)
             latest = [_features_of(record.architecture, self._space) for record in known[-MAX_LEARNT:]]
             sizes = np.array([record.num_parameters for record in known], dtype=float)
             trained = Pool(np.concatenate(latest), sizes)
-            ranking = promising(pool, trained, [record.accuracies for record in known])
-            _RANKINGS[study] = len(known), ranking
-        return (candidates[i] for i in ranking)
+            order = promising(pool, trained, [record.accuracies for record in known])
+            _RANKINGS[study] = len(known), (ranking := [candidates[i] for i in order])
+        return iter(ranking)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -142,8 +144,8 @@ class SurrogateSampler(BaseSampler):
         raise NotImplementedError(f"{param_name} is not sampled by itself")
 
 
-# Of each study: how many finished trials it was made from, and positions in the pool.
-_RANKINGS: WeakKeyDictionary[Study, tuple[int, list[int]]] = WeakKeyDictionary()
+# Of each study: how many finished trials it was made from, and what promised most.
+_RANKINGS: WeakKeyDictionary[Study, tuple[int, list[Architecture]]] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=10_000)
@@ -152,8 +154,8 @@ def _features_of(text: str, space: Space) -> Array:
 
 
 @lru_cache(maxsize=1)
-def _drawn_pool(space: Space) -> tuple[list[Architecture], Pool]:
-    rng = np.random.default_rng(0)
+def _drawn_pool(space: Space, number: int) -> tuple[list[Architecture], Pool]:
+    rng = np.random.default_rng(number)
     candidates = list(dict.fromkeys(space.draw(rng) for _ in range(POOL_DRAWS)))
     return candidates, Pool.of(candidates, space)
 

@@ -181,8 +181,9 @@ class Table:
                     raise UserError(f"{path}:{line}: {name} must be {kind.rule}, but is {text!r}") from None
                 if name in needed and absent(columns[name][-1]):
                     raise UserError(f"{path}:{line}: {name} must not be empty")
-        dtypes = {name: float if kinds[name].is_number else object for name in columns}
-        return pd.DataFrame({name: pd.Series(it, dtype=dtypes[name]) for name, it in columns.items()})
+        return pd.DataFrame(
+            {name: pd.Series(it, dtype=kinds[name].dtype(it)) for name, it in columns.items()}
+        )
 
     def read_if_there(self, folder: Path) -> pd.DataFrame:
         """As `read`, but without lines if there is no such file."""
@@ -275,8 +276,9 @@ class Tables:
         return rows(self.designs[self.designs["name"] == self.reference.name])[0]
 
 
-def read_study(folder: Path) -> Tables:
+def read_study(folder: Path | str) -> Tables:
     """The tables in `folder`. UserError names the file, the line and the rule that it breaks."""
+    folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} must be the folder of a study")
     trials, front, designs = (table.read(folder) for table in (TRIALS, FRONT, DESIGNS))

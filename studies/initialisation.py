@@ -227,7 +227,7 @@ def _kind(network: Architecture) -> str:
     return "GAP" if network.head == "gap" else "other heads"
 
 
-def study(options: argparse.Namespace, arguments: list[str]) -> None:
+def study(options: argparse.Namespace) -> None:
     """Train what the table lacks, then make the other tables and print those of the groups."""
     slots = slots_of(options)
     dataset = DATASETS[DATASET]
@@ -236,7 +236,7 @@ def study(options: argparse.Namespace, arguments: list[str]) -> None:
     settings = InitialisationSettings(
         DATASET, RECIPE, NUM_TRAINING, recorded_sums(dataset), engine_name(engine)
     )
-    file = SettingsFile(settings, about_this_run("studies.initialisation", arguments, options.data_dir))
+    file = SettingsFile(settings, about_this_run(options.command, options.data_dir))
     with held_study(options.out, "initialisation", options.fresh, file, log_line) as folder:
         path = folder / TABLE
         lines = rows(pd.read_csv(path)) if path.exists() else []
@@ -271,12 +271,11 @@ def study(options: argparse.Namespace, arguments: list[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
     parser = Parser("python -m studies.initialisation", (__doc__ or "").partition("\n")[0])
     add_data_options(parser)
     add_device_options(parser)
-    options = parser.parse_args(arguments)
-    return run_command(parser, lambda: study(options, arguments))
+    options = parser.parse_args(argv)
+    return run_command(parser, lambda: study(options))
 
 
 if __name__ == "__main__":

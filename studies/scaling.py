@@ -148,7 +148,7 @@ def measure(out: Path) -> None:
     for size in STUDY_SIZES:
         lines += _lines(size)
     table = pd.DataFrame(lines, columns=["num_trials", "num_slots", "share_busy", "driver_ms_per_trial"])
-    machine = about_this_run("studies.scaling", [])["machine"]
+    machine = about_this_run()["machine"]
     write_table(table.round(4).assign(machine=machine), study_folder(out, "scaling") / "scaling.csv")
 
 

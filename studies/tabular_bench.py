@@ -175,7 +175,7 @@ def curve(cell: Cell, progress: RunProgress) -> list[dict[str, object]]:
     ]
 
 
-def fill(options: argparse.Namespace, arguments: list[str]) -> None:
+def fill(options: argparse.Namespace) -> None:
     """Train what the table lacks."""
     slots = slots_of(options)
     dataset = DATASETS[DATASET]
@@ -183,7 +183,7 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
     engine = engine_of(options, slots, "tabular_bench", TableSettings)
     shared = RecipeOfAll(initialisation=initialisation_of(options, FAST, "tabular_bench", TableSettings))
     settings = TableSettings(DATASET, shared, recorded_sums(dataset), engine_name(engine))
-    file = SettingsFile(settings, about_this_run("studies.tabular_bench", arguments))
+    file = SettingsFile(settings, about_this_run(options.command))
     with held_study(options.out, "tabular_bench", options.fresh, file, log_line) as folder:
         path = folder / TABLE
         tables = [read(path)] if path.exists() else []
@@ -217,13 +217,12 @@ def fill(options: argparse.Namespace, arguments: list[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
     parser = Parser("python -m studies.tabular_bench", (__doc__ or "").partition("\n")[0])
     add_initialisation_option(parser, FAST)
     add_data_options(parser)
     add_device_options(parser)
-    options = parser.parse_args(arguments)
-    return run_command(parser, lambda: fill(options, arguments))
+    options = parser.parse_args(argv)
+    return run_command(parser, lambda: fill(options))
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ def measure(rounds: int, out: Path) -> None:
         return float(statistics.median(turn[text] for turn in turns))
 
     rate = statistics.median(rates)
-    about = about_this_run("studies.throughput", [])
+    about = about_this_run()
     machine = f"{about['machine']}, {torch.backends.cpu.get_cpu_capability()}"
     lines = []
     for text in ARCHITECTURES:

@@ -4,6 +4,7 @@ import os
 import shutil
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests share the cores with their workers
+os.environ.pop("LIGHTCNN_OPTIONS", None)  # a user's own are not the tests'
 
 import pytest
 import torch

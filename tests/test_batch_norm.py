@@ -48,11 +48,11 @@ def test_a_wide_network_written_out():
 
 
 def test_settled_statistics_are_those_of_the_maps():
-    """Of the first whole batches of the order, each normalised by its own on the way."""
+    """Each batch is normalised by its own on the way."""
     network = build(parse("3b-4b-gap", TASK))
     data, order = drawn_images(50), torch.randperm(50, generator=torch.Generator().manual_seed(1))
-    settle(network, data.images, order, batch_size=16)
     batches = data.images[order[:48]].split(16)
+    settle(network, batches)
     first = torch.cat([network[0](batch) for batch in batches]).double()
     torch.testing.assert_close(network[1].mean, first.mean(dim=(0, 2, 3)).float())
     torch.testing.assert_close(network[1].variance, first.var(dim=(0, 2, 3), correction=0).float())

@@ -1,11 +1,14 @@
 """search.deaths against cases worked by hand and simulated deaths."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from search.deaths import Deaths, death_logit, death_rates, is_dead, live
+from lightcnn.architecture import Task, parse
+from search.deaths import POOLED, Deaths, death_logit, death_rates, is_dead, live, pooled
 
 
 def test_a_run_at_the_largest_class_is_dead() -> None:
@@ -73,3 +76,28 @@ def test_a_rate_is_not_modelled_where_none_died() -> None:
     runs = pd.DataFrame({"least_width": [4, 8], "num_blocks": [3, 3], "died": [False, False]})
     with pytest.raises(ValueError, match="a rate can be modelled where some runs died, but 0 of 2 did"):
         death_logit(runs)
+
+
+def test_the_pooled_counts_are_those_of_the_committed_studies() -> None:
+    reports = Path(__file__).parents[1] / "reports"
+    runs = pd.read_csv(reports / "initialisation" / "accuracies.csv")
+    networks = [parse(text, Task(28, 1, 10)) for text in runs["architecture"]]
+    widths = [min((block.channels for block in it.blocks), default=0) for it in networks]
+    runs = runs.assign(least_width=widths, num_blocks=[len(it.blocks) for it in networks])
+    runs["died"] = is_dead(runs["val_accuracy"], 0.1135, 10_000)
+    tables = {
+        name: death_rates(own[own["num_blocks"] > 0]) for name, own in runs.groupby("initialisation")
+    } | {"pytorch": pd.read_csv(reports / "seed_variance" / "deaths.csv")}
+    for name, table in tables.items():
+        counted = {
+            (int(row.least_width), int(row.num_blocks)): Deaths(int(row.num_dead), int(row.num_runs))
+            for row in table.dropna(subset=["num_blocks"]).itertuples()
+        }
+        assert counted == POOLED[name]
+
+
+def test_pooled_deaths_of_a_width_and_depth() -> None:
+    assert pooled("pytorch", 2, 4) == Deaths(19, 184)
+    assert pooled("pytorch", 1) == Deaths(21, 269)  # 0 + 0 + 2 + 19 of 6 + 23 + 56 + 184
+    assert pooled("pytorch", 31) == Deaths(0, 1_100)
+    assert pooled("he", 3, 1) is None

@@ -21,6 +21,7 @@ from lightcnn.errors import UserError
 from lightcnn.initialisation import INITIALISATIONS
 from lightcnn.network import build
 from lightcnn.training import FAST, trained_network
+from search import export_design
 from search.ablation import Ablation
 from search.ablation_command import main as run_ablation
 from search.budget import Budget
@@ -94,6 +95,23 @@ def test_every_format_computes_what_the_network_does(study, taken, images):
     for name in ASKED[:2]:
         model = onnx.load(taken / name)
         assert (model.ir_version, [(it.domain, it.version) for it in model.opset_import]) == (7, [("", 13)])
+
+
+def test_a_call_writes_what_the_command_does(study, taken, tmp_path, capsys):
+    called, typed = tmp_path / "called", tmp_path / "typed"
+    study = shutil.copytree(study, tmp_path / "tiny")
+    files = export_design(study, design=DESIGN, to=[called / "net.c", called / "net.onnx"])
+    assert capsys.readouterr().out == ""
+    to = ("--to", f"{typed}/net.c", "--to", f"{typed}/net.onnx")
+    assert main([str(study), "--design", DESIGN, *to]) == 0
+    assert files == [called / name for name in ("net.c", "net.onnx", "net.md")]
+    for path in files[:2]:
+        assert path.read_bytes() == (typed / path.name).read_bytes(), path.name
+    capsys.readouterr()
+    said = refused(capsys, study, "--to", "net.c")
+    with pytest.raises(UserError) as raised:
+        export_design(study, to="net.c")
+    assert str(raised.value) == said == "--design is required, or a limit such as --max-parameters"
 
 
 def test_files_tell_nothing_of_the_machine(study, taken):

@@ -59,7 +59,7 @@ class Example:
     def network(self):
         torch.manual_seed(0)
         network = build(self.architecture)
-        settle(network, self.images, torch.arange(len(self.images)), batch_size=25)
+        settle(network, self.images.split(25))
         return network.eval()
 
     @cached_property

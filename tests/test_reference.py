@@ -19,7 +19,7 @@ from search.loop import num_runs
 from search.records import finished, finished_designs
 from search.report.page import write_report
 from search.report.pareto_data import pareto_data
-from search.report.pareto_plot import pareto_figure
+from search.report.pareto_plot import draw_pareto
 from search.report.verdict import placed, standing, verdict
 from search.results import study_tables, write_tables
 from search.settings import Reference, SettingsFile, agree
@@ -144,7 +144,7 @@ def test_one_run_each_is_held_against_it(study):
     (design,) = pareto_data(tables).designs
     assert (design.name, design.measured.cost, design.measured.accuracy) == (OWN, 23_946, accuracy)
     assert design.claim is None
-    (star,) = [it for it in pareto_figure(pareto_data(tables)).data if it.marker.symbol == "star"]
+    (star,) = [it for it in draw_pareto(pareto_data(tables)).data if it.marker.symbol == "star"]
     assert (star.name, list(star.x)) == (OWN, [23_946])
 
 

@@ -22,7 +22,7 @@ from search.report.__main__ import main
 from search.report.label_placement import label_size, place_labels
 from search.report.page import write_report
 from search.report.pareto_data import pareto_data
-from search.report.pareto_plot import pareto_figure
+from search.report.pareto_plot import draw_pareto
 from search.report.style import ERRORS_DRAWN
 from search.report.verdict import early_stopping, standing, verdict
 from search.results import write_tables
@@ -293,7 +293,7 @@ def test_stopped_trials_are_told(study):
     page = outside_script(write_report(study).read_text(encoding="utf-8"))
     assert "2 of 5 trials were stopped early" in page and "2 stopped early" in page
     (stopped,) = [
-        trace for trace in pareto_figure(pareto_data(read_study(study))).data if trace.name == "stopped early"
+        trace for trace in draw_pareto(pareto_data(read_study(study))).data if trace.name == "stopped early"
     ]
     assert list(stopped.x) == [1200, 1300] and stopped.marker.symbol == "circle-open"
 
@@ -301,7 +301,7 @@ def test_stopped_trials_are_told(study):
 def test_figure_draws_what_was_retrained(study):
     retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER, "8_16_16_16_gap": (0.99, 0.991, 0.9901)})
     tables = read_study(study)
-    figure = pareto_figure(pareto_data(tables))
+    figure = draw_pareto(pareto_data(tables))
     traces = {trace.name: trace for trace in figure.data if trace.name}
     known = tables.trials.set_index("architecture")
     members = ["8-12-gap", "8-16-16-16-gap"]
@@ -329,14 +329,14 @@ def test_figure_draws_what_was_retrained(study):
 
 def test_what_users_typed_is_escaped_and_broken_into_lines(study):
     change(study, "designs.csv", "0.74,", "0.74,0.98")
-    figure = pareto_figure(pareto_data(read_study(study)))
+    figure = draw_pareto(pareto_data(read_study(study)))
     assert figure.layout.annotations[3].text == "&lt;script&gt;alert(&#x27;name&#x27;)&lt;/s<br>cript&gt;"
     assert figure.data[-1].hovertext[0].startswith("<b>&lt;script&gt;alert")
 
 
 def test_what_errs_far_more_often_is_an_arrow_at_the_edge(study):
     change(study, "designs.csv", "0.98,0.9812", "0.98,0.7400")
-    edge = pareto_figure(pareto_data(read_study(study)))
+    edge = draw_pareto(pareto_data(read_study(study)))
     (arrow,) = [trace for trace in edge.data if trace.marker.symbol == "triangle-down"]
     assert arrow.name == "MLP" and list(arrow.x) == [535_818]
     low, _ = edge.layout.yaxis.range
@@ -347,7 +347,7 @@ def test_what_errs_far_more_often_is_an_arrow_at_the_edge(study):
 def test_two_studies_share_a_plot(study):
     data = pareto_data(read_study(study))
     other = dataclasses.replace(data, study="<other>")
-    figure = pareto_figure(data, [other])
+    figure = draw_pareto(data, [other])
     names = [trace.name for trace in figure.data]
     assert "front of &lt;other&gt;" in names and "front of single runs" in names
     assert [label.text for label in figure.layout.annotations][-2:] == ["&lt;other&gt;", "small"]
@@ -396,7 +396,7 @@ def test_what_was_trained_once_is_not_called_untrained(study):
 
 
 def test_figure_draws_the_tables(study):
-    figure = pareto_figure(pareto_data(read_study(study)))
+    figure = draw_pareto(pareto_data(read_study(study)))
     traces = {trace.name: trace for trace in figure.data if trace.name}
     assert sorted(traces["single run"].x) == [332, 1076, 6058] and traces["single run"].visible
     front = traces["front of single runs"]
@@ -421,7 +421,7 @@ def test_figure_draws_the_tables(study):
 def test_a_flawless_and_a_tiny_study_can_be_drawn(study):
     change(study, "trials.csv", "0.991", "1")
     change(study, "front.csv", "0.991", "1")
-    figure = pareto_figure(pareto_data(read_study(study)))
+    figure = draw_pareto(pareto_data(read_study(study)))
     (front,) = [trace for trace in figure.data if trace.name == "front of single runs"]
     assert min(front.y) == ERRORS_DRAWN[0]
 

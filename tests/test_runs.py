@@ -11,7 +11,7 @@ from lightcnn.architecture import parse
 from lightcnn.data import DATASETS
 from lightcnn.errors import Failure
 from lightcnn.training import FAST, Epoch, Piece
-from search.execution.runs import Run, TrainingData, images_of
+from search.execution.runs import Run, TrainingData, images_of, relative_cost
 from search.execution.schedule import train_runs
 from search.execution.slots import SlotBroken
 
@@ -145,3 +145,76 @@ def test_training_and_validation_images_do_not_meet(mnist_folder):
     few, same = images_of(replace(everything, num_validation=10_000, num_train_images=500), "cpu")
     assert (len(few), len(same)) == (500, 10_000)
     assert few.labels.bincount().tolist() == pytest.approx([50] * 10, abs=8)
+
+
+class SlotsByHand:
+    """Answers when told to; a job has one epoch."""
+
+    def __init__(self, num_slots):
+        self.num_slots, self.futures = num_slots, []
+
+    def submit(self, fn, run, start, stop, state):
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def answer(self, *numbers):
+        for number in numbers:
+            self.futures[number].set_result(Piece((Epoch(1, 0.1, 0.9, 0.2),), b"", False, 1.0))
+
+
+@pytest.mark.parametrize(("num_slots", "ahead"), [(1, 1), (2, 1), (15, 1), (16, 2), (64, 5)])
+def test_runs_are_thought_of_ahead_more_of_them_where_there_are_more_slots(num_slots, ahead, monkeypatch):
+    slots, thought = SlotsByHand(num_slots), []
+
+    def runs():
+        for seed in range(100):
+            thought.append(seed)
+            yield seed, run(seed, epochs=1)
+
+    def waiting(futures, return_when):
+        assert len(slots.futures) == num_slots and len(thought) == num_slots + ahead
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.execution.schedule.wait", waiting)
+    with pytest.raises(KeyboardInterrupt):
+        collect_from(runs(), slots)
+
+
+def test_an_answer_is_heard_before_a_further_run_is_thought_of():
+    """With 16 slots two runs are upcoming; when two answers wait, both slots are filled before a thought."""
+    events = []
+
+    def runs():
+        for seed in range(20):
+            events.append("thought")
+            if seed == 17:  # the last thought before the slots are waited for
+                slots.answer(0, 1)
+            yield seed, run(seed, epochs=1)
+
+    class Heard(Watching):
+        def show(self, key, progress):
+            events.append(f"{key} {'over' if progress.is_over else 'begun'}")
+
+    class ThenAtOnce(SlotsByHand):
+        def submit(self, *job):
+            future = super().submit(*job)
+            number = len(self.futures) - 1
+            self.answer(*(range(2, 18) if number == 17 else [number] if number > 17 else []))
+            return future
+
+    slots = ThenAtOnce(16)
+    for _ in train_runs(runs(), slots, Heard()):
+        pass
+    assert events[-1].endswith("over")
+    first = events.index("0 over")
+    assert events[first : first + 4] == ["0 over", "16 begun", "1 over", "17 begun"]
+
+
+def collect_from(runs, slots):
+    return dict(train_runs(runs, slots, Watching()))
+
+
+def test_what_pytorch_alone_trains_is_taken_to_cost_more():
+    """The MLP has about as many multiply-accumulates as LightCNN, and trains three times as long."""
+    by_cost = ["4-gap", "8-16-32-gap", "28-14-32-flatten", "flatten-512-256"]
+    assert sorted(set(by_cost), key=lambda text: relative_cost(parse(text, MNIST))) == by_cost

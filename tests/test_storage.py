@@ -112,9 +112,9 @@ def test_a_torn_journal_heals(tmp_path):
         study.tell(study.ask(), [value, 1])
     journal = tmp_path / "study.journal"
     whole = journal.read_bytes()
+    (tmp_path / "study.journal.lock").symlink_to(journal)  # of Optuna's own writer; ours waits for none
     for torn in range(1, 40, 7):
         journal.write_bytes(whole + whole.splitlines()[-1][:torn])
-        (tmp_path / "study.journal.lock").symlink_to(journal)  # left by the driver that died
         again = open_study(tmp_path, said.append)
         assert [trial.values for trial in again.trials] == [[0, 1], [1, 1], [2, 1]]
         assert journal.read_bytes().startswith(whole)  # and what opening it adds
@@ -125,6 +125,24 @@ def test_a_torn_journal_heals(tmp_path):
         journal.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"must be an Optuna journal, but is damaged"):
             open_study(tmp_path, said.append)
+
+
+def test_what_a_step_tells_the_journal_is_synced_once_when_it_ends(tmp_path, monkeypatch):
+    study = open_study(tmp_path, print)
+    journal = tmp_path / "study.journal"
+    synced = []  # size of the journal whenever it was handed to the disk
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+    with pytest.raises(ZeroDivisionError), uninterrupted():
+        with uninterrupted():
+            trial = study.ask()
+        trial.suggest_int("width", 2, 32, log=True)
+        study.tell(trial, [0.5, 1])
+        assert len(look_at_study(tmp_path).trials) == 1  # others read it already
+        assert synced == []
+        raise ZeroDivisionError  # what was told before a fault is kept as well
+    assert synced == [journal.stat().st_size]
+    study.ask()
+    assert synced[1:] == [journal.stat().st_size]  # outside a step each entry for itself
 
 
 @pytest.mark.parametrize(

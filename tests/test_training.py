@@ -1,5 +1,6 @@
 """Training: pieces equal the whole, rates, divergence, and that it learns real MNIST."""
 
+import io
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 from lightcnn.architecture import Task, parse
 from lightcnn.data import DATASETS, LabelledImages, load_training_images
 from lightcnn.splitting import split, stratified_subset
-from lightcnn.training import FAST, PAPER, Recipe, measure, train, trained_network
+from lightcnn.torch_run import measure
+from lightcnn.training import FAST, PAPER, Recipe, train, trained_network
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 SMALL = parse("4-6-gap", MNIST)
@@ -135,3 +137,22 @@ def test_impossible_pieces(start, stop, state, images):
 def test_impossible_recipe():
     with pytest.raises(ValueError, match="but got epochs=0, batch_size=64"):
         replace(FAST, epochs=0)
+
+
+@pytest.mark.parametrize("text", ["4-6-gap", "flatten-16"])
+def test_a_state_made_on_a_gpu_goes_on_on_the_cpu(text, images):
+    """There the weights are laid out otherwise, and Adam's rate is a tensor."""
+    network, recipe = parse(text, MNIST), replace(FAST, epochs=2)
+    first = train(network, recipe, *images, seed=3, stop=1)
+    content = torch.load(io.BytesIO(first.state), weights_only=True)
+    for kept in content["optimizer"]["state"].values():
+        kept |= {name: kept[name].contiguous() for name in ("exp_avg", "exp_avg_sq")}
+    content["optimizer"]["param_groups"][0] |= {"lr": torch.tensor(0.1), "capturable": True}
+    content["network"] = {name: weight.contiguous() for name, weight in content["network"].items()}
+    as_on_gpu = io.BytesIO()
+    torch.save(content, as_on_gpu)
+    here, there = (
+        train(network, recipe, *images, seed=3, start=1, state=state).epochs
+        for state in (first.state, as_on_gpu.getvalue())
+    )
+    assert here == there

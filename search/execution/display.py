@@ -21,7 +21,8 @@ from search.execution.runs import Run, RunProgress
 
 def log_console() -> Console:
     """Stderr; live only where a person watches (rich alone would let FORCE_COLOR draw bars into a log)."""
-    return Console(stderr=True, highlight=False, force_terminal=sys.stderr.isatty())
+    # Nor does it make pictures of lines in a notebook.
+    return Console(stderr=True, highlight=False, force_terminal=sys.stderr.isatty(), force_jupyter=False)
 
 
 def log_line(line: str) -> None:
@@ -31,7 +32,7 @@ def log_line(line: str) -> None:
 
 def result_line(line: str) -> None:
     """A line on stdout."""
-    _print(Console(highlight=False, force_terminal=sys.stdout.isatty()), line)
+    _print(Console(highlight=False, force_terminal=sys.stdout.isatty(), force_jupyter=False), line)
 
 
 def _print(console: Console, line: str) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 import torch
 
 from lightcnn.architecture import Architecture, template
+from lightcnn.cost import num_macs
 from lightcnn.data import Dataset, LabelledImages, load_training_images
+from lightcnn.engine.native import supports
 from lightcnn.splitting import split, stratified_subset
 from lightcnn.training import Epoch, Piece, Recipe, train
 from search.execution.slots import ENGINE, JOB_SECONDS
@@ -92,6 +94,14 @@ class RunProgress:
             diverged=piece.diverged,
             seconds=self.seconds + piece.seconds,
         )
+
+
+def relative_cost(architecture: Architecture) -> float:
+    """How long a run takes beside others, for their order: that which ends last is best begun first.
+
+    It is the multiply-accumulates of an image, four times as many where only PyTorch trains the network.
+    """
+    return num_macs(architecture) * (1 if supports(architecture) else 4)
 
 
 def train_piece(run: Run, start: int, stop: int, state: bytes | None) -> Piece:

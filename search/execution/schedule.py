@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
@@ -14,6 +15,8 @@ from search.execution.runs import Run, RunProgress, train_piece
 from search.execution.slots import SlotBroken
 
 K = TypeVar("K", bound=Hashable)
+
+SLOTS_A_RUN_AHEAD = 16  # beyond the one that is always thought of ahead
 
 
 class Slots(Protocol):
@@ -51,11 +54,11 @@ def train_runs(
     """Train `runs` with as many jobs under way as there are slots; yield each with its key as it ends.
 
     One job is what is left of a run up to its next rung, or the epochs of some seconds of it. `runs` is
-    advanced in the caller's thread, so it may ask a sampler, and always one run ahead of the slots, so none
-    of them waits for it. A job that raises, or whose process dies, is tried once more from where it began; a
-    second failure of the same run ends it with its reason, and no other run notices. A job whose slot is out
-    of order is no failure of its run: it goes to another slot. With one slot everything happens in one order,
-    whatever the time that anything takes.
+    advanced in the caller's thread, so it may ask a sampler, and always a run ahead of the slots, several
+    where there are many, so none of them waits for it. A job that raises, or whose process dies, is tried
+    once more from where it began; a second failure of the same run ends it with its reason, and no other run
+    notices. A job whose slot is out of order is no failure of its run: it goes to another slot. With one slot
+    everything happens in one order, whatever the time that anything takes.
 
     Args:
         checkpoints: keeps each run from time to time and when the loop is left, and resumes it where an
@@ -70,21 +73,35 @@ def train_runs(
     under_way: dict[K, RunProgress] = {}
     retried: set[K] = set()
 
+    upcoming: deque[tuple[K, Run]] = deque()
+    are_left = True  # runs that are not upcoming yet
+
     def submit(key: K) -> None:
         progress = under_way[key]
         start, num_epochs = len(progress.epochs), progress.run.recipe.epochs
         stop = min((rung for rung in rungs if start < rung < num_epochs), default=num_epochs)
         in_flight[slots.submit(train_piece, progress.run, start, stop, progress.state)] = key
 
+    def has_time() -> bool:
+        """Whether another run may be thought of: one always, more as long as no answer waits."""
+        is_idle = not any(future.done() for future in in_flight)
+        return not upcoming or (is_idle and len(upcoming) <= slots.num_slots // SLOTS_A_RUN_AHEAD)
+
     try:
-        upcoming = next(runs, None)
-        while upcoming is not None or in_flight:
-            while upcoming is not None and len(in_flight) < slots.num_slots:
-                key, run = upcoming
+        while True:
+            while upcoming and len(in_flight) < slots.num_slots:
+                key, run = upcoming.popleft()
                 under_way[key] = RunProgress(run) if checkpoints is None else checkpoints.begun(run)
                 watcher.show(key, under_way[key])
                 submit(key)
-                upcoming = next(runs, None)
+            if are_left and has_time():
+                if (one_more := next(runs, None)) is None:
+                    are_left = False
+                else:
+                    upcoming.append(one_more)
+                continue
+            if not (upcoming or in_flight):
+                break
             wait(in_flight, return_when=FIRST_COMPLETED)
             future = next(future for future in in_flight if future.done())
             key = in_flight.pop(future)

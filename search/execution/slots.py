@@ -22,7 +22,8 @@ from threadpoolctl import threadpool_limits
 
 from lightcnn.errors import UserError
 
-WORKERS_PER_DEVICE = 4
+# One fills a GPU with captured steps while it trains; the other does what comes between two of its runs.
+WORKERS_PER_DEVICE = 2
 # A job ends with the epoch in which they are over, so that the driver hears of each run in time.
 JOB_SECONDS = 3.0
 MAX_REHEARSALS = 3  # that fail, after which a slot is out of order: a process may die of something else once

@@ -39,13 +39,40 @@ from search.export.runner import Predictor, latencies
 from search.export.source import source_of, title_of
 from search.export.targets import Targets, sha256_of, sums_of, targets_of, with_sums
 from search.storage import only_driver, uninterrupted, write_whole
+from search.words import parse_words
 
 NUM_IMAGES = 1_000  # training images that formats are checked on and int8 ranges taken from
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    it = _parser()
+    options = it.parse_args(argv)
+    return run_command(it, lambda: _show(*_export(options)))
+
+
+def export_design(study: Path | str, **words: Any) -> list[Path]:
+    """Take a design away as `python -m search.export` does, its options as keywords.
+
+    `export_design("reports/mnist", design="LightCNN", to=["model.onnx", "model.c"])`
+
+    Args:
+        study: the folder of a search or an ablation.
+
+    Returns:
+        the files of `to` and the model card.
+
+    Raises:
+        UserError: an option breaks a rule.
+        Failure: a file could not be had; the others are there.
+    """
+    files, failures = _export(parse_words(_parser(), words, str(study)))
+    _raise_any(failures)
+    return [*files]
+
+
+def _parser() -> Parser:
+    """The command line."""
     parser = Parser(
         "python -m search.export", "Take a design of a study away: its trained network as a file."
     )
@@ -88,15 +115,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--devices", default="auto", metavar="LIST", help="where to train, if need be; as for search.run"
     )
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _show(files: dict[Path, str], failures: dict[str, str]) -> None:
+    """What the command prints when it is done. Failure if something could not be written."""
+    for path, what in files.items():
+        print(f"{path}: {what}")
+    _raise_any(failures)
+
+
+def _raise_any(failures: dict[str, str]) -> None:
+    if failures:
+        raise Failure("; ".join(f"{name} was not written: {reason}" for name, reason in failures.items()))
+
+
+def _export(options: argparse.Namespace) -> tuple[dict[Path, str], dict[str, str]]:
+    """Do what the options ask for; the files asked for and the card, and why some could not be had."""
     if options.design is None and not limits_asked(options):
-        parser.error("--design is required, or a limit such as --max-parameters")
+        raise UserError("--design is required, or a limit such as --max-parameters")
     if options.design is not None and limits_asked(options):
-        parser.error("--design is not allowed with limits such as --max-parameters")
-    return run_command(parser, lambda: _run(options))
-
-
-def _run(options: argparse.Namespace) -> None:
+        raise UserError("--design is not allowed with limits such as --max-parameters")
     source = source_of(options.study)
     if options.design is None and source.candidates is None:
         raise UserError(
@@ -151,13 +190,13 @@ def _run(options: argparse.Namespace) -> None:
         with_preprocessing=options.with_preprocessing,
         usage=[it.usage for it in written.values() if it.usage],
         latencies=latencies(runners, exported.images[0]),
-        machine=about_this_run("search.export", [])["machine"],
+        machine=about_this_run()["machine"],
         on_device={name: it.on_device for name, it in written.items() if it.on_device is not None},
         command=_command(options, which),
     )
     _write(targets, written, model_card(card))
-    if failures:
-        raise Failure("; ".join(f"{name} was not written: {reason}" for name, reason in failures.items()))
+    files = {targets.folder / name: it.what for name, it in written.items()}
+    return files | {targets.folder / targets.card: "the model card"}, failures
 
 
 def _written(exported: Exported, targets: Targets) -> tuple[dict[str, Written], dict[str, str]]:
@@ -173,7 +212,7 @@ def _written(exported: Exported, targets: Targets) -> tuple[dict[str, Written], 
         except (Failure, OSError, ImportError) as error:  # of this format's tools
             failures[name] = str(error)
     if not written:
-        raise Failure("; ".join(f"{name} was not written: {reason}" for name, reason in failures.items()))
+        _raise_any(failures)
     return written, failures
 
 
@@ -201,9 +240,6 @@ def _write(targets: Targets, written: dict[str, Written], card: str) -> None:
             for name, content in it.files.items():
                 write_whole(targets.folder / name, content)
         write_whole(targets.folder / targets.card, with_sums(card, sums))
-    for name, it in written.items():
-        print(f"{targets.folder / name}: {it.what}")
-    print(f"{targets.folder / targets.card}: the model card")
 
 
 def _command(options: argparse.Namespace, which: str) -> str:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lightcnn.errors import Failure
 from lightcnn.operations import AveragePool
-from lightcnn.training import EVALUATION_BATCH
+from lightcnn.torch_run import EVALUATION_BATCH
 from search.export.steps import Step, activated, outputs
 
 LARGEST = 255  # of an unsigned byte

@@ -10,7 +10,6 @@ from search.command import Parser, run_command
 from search.report.ablation_page import write_ablation_report
 from search.report.page import open_page, write_report
 from search.report.pareto_data import COSTS
-from search.report.pareto_plot import OTHER_FRONTS
 from search.report.pictures import write_pictures
 from search.results import rebuild_tables
 from search.storage import JOURNAL
@@ -53,8 +52,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _rebuild(options: argparse.Namespace) -> None:
     folder, *others = options.folders
-    if len(others) > len(OTHER_FRONTS):
-        raise UserError(f"a plot has room for {len(OTHER_FRONTS)} other fronts, but got {len(others)}")
     if (folder / JOURNAL).exists():  # so that the page of a search that is running is of this moment
         rebuild_tables(folder)
     is_ablation = not (folder / TRIALS.file).exists() and (folder / SUMMARY.file).exists()

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from search.ablation import read_ablation
 from search.cells import absent, percent, rows
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.style import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
@@ -19,7 +20,7 @@ from search.report.verdict import reached
 from search.settings import AblationSettings, read
 from search.statistics import SIGNIFICANT
 from search.storage import SETTINGS, write_whole
-from search.tables import CLAIMS, RUNS, SUMMARY, TEST_READINGS
+from search.tables import TEST_READINGS
 
 
 def findings(summary: pd.DataFrame) -> list[str]:
@@ -151,9 +152,9 @@ def write_ablation_report(folder: Path, embed: bool = False) -> Path:
     Raises:
         UserError: a file is missing or was damaged by hand.
     """
-    runs, summary = RUNS.read(folder), SUMMARY.read(folder)
+    tables = read_ablation(folder)
+    runs, summary, claims = tables.runs, tables.summary, tables.claims
     file = read(folder / SETTINGS, AblationSettings)
-    claims = CLAIMS.read_if_there(folder)
     title, text = _question(folder, file.about)
     about = {key: value for key, value in file.about.items() if key not in ("question", "text")}
     page = render(

@@ -20,7 +20,7 @@ from search.report.designs import as_columns, catalogue
 from search.report.history import progress, timeline
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.importance import importance
-from search.report.pareto_data import COSTS, pareto_data
+from search.report.pareto_data import COSTS
 from search.report.pareto_plot import pareto_figure
 from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
 from search.report.verdict import early_stopping, placed, standing, verdict
@@ -41,7 +41,7 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
     tables = read_study(folder)
     beside = [read_study(other) for other in others]
     figures = {
-        cost: pareto_figure(pareto_data(tables, cost), [pareto_data(other, cost) for other in beside])
+        cost: pareto_figure(tables, *beside, x=cost)
         for cost in COSTS
         if cost == "num_parameters" or tables.task is not None
     }

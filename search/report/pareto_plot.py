@@ -11,9 +11,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
+from lightcnn.errors import UserError
 from search.cells import Row, absent, percent, written
 from search.report.label_placement import place_labels
-from search.report.pareto_data import COSTS, ParetoData, PlacedDesign, Point
+from search.report.pareto_data import COSTS, ParetoData, PlacedDesign, Point, pareto_data
 from search.report.style import (
     AXIS,
     BLUE,
@@ -26,7 +27,7 @@ from search.report.style import (
     accuracy_axis,
     error_percent,
 )
-from search.tables import COLUMNS
+from search.tables import COLUMNS, Tables
 
 DESK = (700, 370)  # the plotting area in pixels that labels are placed for
 CUT = 5  # times the reference's errors: what errs more often is an arrow at the lower edge
@@ -158,7 +159,24 @@ def draw_designs(
     return labels
 
 
-def pareto_figure(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Figure:
+def pareto_figure(tables: Tables, *others: Tables, x: str = "num_parameters") -> go.Figure:
+    """The figure of a study: its front after re-training, the reference, and other designs.
+
+    Args:
+        others: studies whose fronts are drawn as well.
+        x: the cost on the x axis, a key of `COSTS`: num_parameters, num_macs or peak_activation_bytes.
+
+    Raises:
+        UserError: there is no such cost, or there are more others than a plot has room for.
+    """
+    if x not in COSTS:
+        raise UserError(f"x must be one of {', '.join(COSTS)}, but got {x!r}")
+    if len(others) > len(OTHER_FRONTS):
+        raise UserError(f"a plot has room for {len(OTHER_FRONTS)} other fronts, but got {len(others)}")
+    return draw_pareto(pareto_data(tables, x), [pareto_data(other, x) for other in others])
+
+
+def draw_pareto(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Figure:
     """Accuracy against a cost. `layout.meta` holds what differs between a desk and a phone.
 
     A desk has the designs' names in place; on a phone, where they would cover each other, the reference's.

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightcnn.errors import Failure
-from search.report.pareto_data import pareto_data
 from search.report.pareto_plot import pareto_figure
 from search.storage import write_whole
 from search.tables import Tables
@@ -28,7 +27,7 @@ def write_pictures(folder: Path, tables: Tables, others: Sequence[Tables], cost:
     Raises:
         Failure: kaleido, or a browser for it, is not installed.
     """
-    figure = pareto_figure(pareto_data(tables, cost), [pareto_data(other, cost) for other in others])
+    figure = pareto_figure(tables, *others, x=cost)
     figure.update_layout(
         paper_bgcolor="#ffffff",
         plot_bgcolor="#ffffff",

@@ -36,17 +36,16 @@ SINGLE = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
     parser = Parser("python -m tests.faults", "Do faults to tiny searches and write down what held.")
     parser.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="of the random moments")
     parser.add_argument(
         "--out", type=Path, default=Path("reports/faults.md"), metavar="FILE", help="the table to write"
     )
-    options = parser.parse_args(arguments)
-    return run_command(parser, lambda: _run(options.out, options.seed, arguments))
+    options = parser.parse_args(argv)
+    return run_command(parser, lambda: _run(options.out, options.seed, options.command))
 
 
-def _run(target: Path, seed: int, arguments: list[str]) -> None:
+def _run(target: Path, seed: int, command: str) -> None:
     lines = ["| fault | how often | what held |", "|---|---|---|"]
 
     def tell(fault: str, number: int, scene: Callable[[], str]) -> None:
@@ -66,7 +65,7 @@ def _run(target: Path, seed: int, arguments: list[str]) -> None:
         for single, fault in SINGLE.items():
             tell(fault, 1, lambda scene=single: scene(folder / scene.__name__))
         answers = _bad_inputs(folder)
-    about = about_this_run("tests.faults", arguments)
+    about = about_this_run(command)
     text = f"""# Faults, and what held
 
 Made by `{about["command"]}` with torch {about["torch"]} and optuna {about["optuna"]} on

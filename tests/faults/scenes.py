@@ -32,9 +32,12 @@ from search.execution.runs import TrainingData, images_of
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 NUM_TRAIN_IMAGES = 300
-SMALL = ["--train-images", NUM_TRAIN_IMAGES, "--max-parameters", 400, "--workers", 2, "--no-baselines"]
+PLACE = ["--max-parameters", 400, "--workers", 2, "--no-baselines"]
+SMALL = ["--train-images", NUM_TRAIN_IMAGES, *PLACE]
 SEARCH_ONLY = ["--trials", 8, "--epochs", 3, "--seeds", 0, *SMALL]
 WITH_RETRAINING = ["--trials", 3, "--epochs", 1, "--seeds", 1, *SMALL]
+# Which still trains when a line of it has been read, and another driver has started.
+LONGER = ["--trials", 30, "--epochs", 8, "--seeds", 0, "--train-images", 50_000, *PLACE]
 
 LINE = re.compile(r"^(search|re-training) \d+/\d+: (\S+), [\d,]+ parameters, (.*), \d+ s$", re.MULTILINE)
 GOES_ON = "what was finished is kept, and the same command resumes it"
@@ -228,21 +231,21 @@ def tear_journals(out: Path, rng: random.Random, number: int) -> str:
 
 def hang_worker(out: Path) -> str:
     """A worker that stops answering (SIGSTOP) is killed after --epoch-timeout."""
-    victim = Victim(out, [*SEARCH_ONLY, "--epoch-timeout", 20])
+    victim = Victim(out, [*LONGER, "--epoch-timeout", 20])
     victim.wait_for_lines(1)
     victim.workers()[0].suspend()
-    trials = check(out, SEARCH_ONLY, victim.ended(0))
+    trials = check(out, LONGER, victim.ended(0))
     assert set(trials["state"]) <= {"COMPLETE", "PRUNED"}
     return "killed after the time limit, its epoch trained again; every trial ended as usual"
 
 
 def exhaust_memory(out: Path) -> str:
     """A worker that gets no more memory raises, and is replaced."""
-    victim = Victim(out, SEARCH_ONLY)
+    victim = Victim(out, LONGER)
     victim.wait_for_lines(1)
     worker = victim.workers()[0]
     worker.rlimit(psutil.RLIMIT_AS, (worker.memory_info().vms,) * 2)
-    trials = check(out, SEARCH_ONLY, victim.ended(0))
+    trials = check(out, LONGER, victim.ended(0))
     assert set(trials["state"]) <= {"COMPLETE", "PRUNED"} and not worker.is_running()
     return "its epoch was trained again by a fresh process; every trial ended as usual"
 
@@ -264,7 +267,7 @@ def small_disk(folder: Path, size: str):
 def fill_disk(out: Path) -> str:
     """The disk is full in the middle of a search."""
     with small_disk(out, "8m"):
-        victim = Victim(out, SEARCH_ONLY)
+        victim = Victim(out, LONGER)
         victim.wait_for_lines(2)
         filler = out / "filler"
         with filler.open("wb", buffering=0) as file:
@@ -274,24 +277,24 @@ def fill_disk(out: Path) -> str:
         said = victim.ended(1)
         last = said.splitlines()[-1]
         assert last.startswith("failed: [Errno 28] No space left on device") and last.endswith(GOES_ON), said
-        assert 2 <= len(LINE.findall(said)) < 8, said
+        assert 2 <= len(LINE.findall(said)) < LONGER[1], said
         filler.unlink()
-        said += finish(out, SEARCH_ONLY)
-        check(out, SEARCH_ONLY, said)
+        said += finish(out, LONGER)
+        check(out, LONGER, said)
     return f"exit 1 with one line, `{last}`; with room again the same command went on"
 
 
 def forbid_writing(out: Path) -> str:
     """The study's folder becomes read-only in the middle of a search."""
-    victim = Victim(out, SEARCH_ONLY, preexec=obey_permissions)
+    victim = Victim(out, LONGER, preexec=obey_permissions)
     victim.wait_for_lines(2)
     (out / "it").chmod(0o555)
     said = victim.ended(1)
     (out / "it").chmod(0o755)
     last = said.splitlines()[-1]
     assert last.startswith("failed: [Errno 13] Permission denied: "), said
-    said += finish(out, SEARCH_ONLY)
-    check(out, SEARCH_ONLY, said)
+    said += finish(out, LONGER)
+    check(out, LONGER, said)
     return "exit 1 with one line; writable again, the same command went on"
 
 
@@ -330,7 +333,7 @@ def obey_permissions() -> None:
 
 def interrupt_twice(out: Path) -> str:
     """Ctrl-C, and Ctrl-C again while it is ending."""
-    victim = Victim(out, SEARCH_ONLY)
+    victim = Victim(out, LONGER)
     victim.wait_for_lines(2)
     began = time.monotonic()
     os.killpg(victim.process.pid, signal.SIGINT)
@@ -340,20 +343,20 @@ def interrupt_twice(out: Path) -> str:
     said = victim.ended(130)
     seconds = time.monotonic() - began
     assert said.splitlines()[-1] == KEPT and seconds < 20
-    said += finish(out, SEARCH_ONLY)
-    check(out, SEARCH_ONLY, said)
+    said += finish(out, LONGER)
+    check(out, LONGER, said)
     return "stopped at once with exit 130, nothing lost, no process left"
 
 
 def two_drivers(out: Path) -> str:
     """A second driver on the same study, then the first one killed."""
-    first = Victim(out, SEARCH_ONLY)
+    first = Victim(out, LONGER)
     first.wait_for_lines(1)
-    refused = Victim(out, SEARCH_ONLY).ended(2)
+    refused = Victim(out, LONGER).ended(2)
     assert refused == f"error: {out}/it is in use by another run; wait for it or choose another --name\n"
     said = first.kill()
-    said += finish(out, SEARCH_ONLY)
-    check(out, SEARCH_ONLY, said)
+    said += finish(out, LONGER)
+    check(out, LONGER, said)
     return "the second was refused with exit 2; the killed first left no lock"
 
 

@@ -102,7 +102,9 @@ def test_of_equal_pixels_the_first_gets_the_gradient(engine):
     assert torch.allclose(gradient, expected, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("text", ["4-6-gap", "3k5v-5-pool2-7", "4sl-4srn-6sd-gap", "4bn-6svbl-6brx2-gap"])
+@pytest.mark.parametrize(
+    "text", ["4-6-gap", "3k5v-5-pool2-7", "4sl-4srn-6sd-gap", "4bn-6svbl-6brx2-gap", "4bd-6bp-gap"]
+)
 def test_adam_over_30_steps(text, engine):
     """The whole path, rates and ragged last batch included: 30 steps stay together to a thousandth."""
     architecture = parse(text, replace(SMALL.task, in_channels=3))

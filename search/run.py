@@ -98,9 +98,9 @@ def _show(folder: Path, places: list[str]) -> None:
 def _search(options: argparse.Namespace) -> tuple[Path, list[str]]:
     """Do what the options ask for; the study's folder, and the architectures that they place."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    slots = slots_of(options)
     settings, data = _settings(options)
     name = options.name or data.dataset.name
+    slots = slots_of(options, name, SearchSettings)
     engine = engine_of(options, slots, name, SearchSettings)
     initialisation = initialisation_of(options, settings.recipe, name, SearchSettings)
     recipe = replace(settings.recipe, initialisation=initialisation)

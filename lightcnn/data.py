@@ -63,6 +63,7 @@ class Dataset:
     classes: tuple[str, ...] = ()  # by label
     preparation: str = ""  # what was done to the images, as the page tells it
     class_counts: tuple[int, ...] = ()  # training images by label, where they are a user's own
+    test_class_counts: tuple[int, ...] = ()  # test images by label, of the same
     background: str = WHITE  # what transparent images are laid on, #rrggbb
 
 

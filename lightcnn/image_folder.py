@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,10 @@ def read_image_folder(
     for note in notes:
         say(note)
     files = [DataFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in contents.items()]
+    counts, test_counts = (
+        tuple(np.bincount([label for _, label in part.samples], minlength=len(training.classes)).tolist())
+        for part in (training, test)
+    )
     dataset = Dataset(
         source.resolve().name,
         str(source),
@@ -74,17 +78,14 @@ def read_image_folder(
         task=Task(side, len(mode), len(training.classes)),
         num_training_images=len(training.samples),
         num_test_images=len(test.samples),
-        largest_class_share=max(_largest_share(part.samples) for part in (training, test)),
+        largest_class_share=max(max(it) / sum(it) for it in (counts, test_counts)),
         classes=tuple(training.classes),
         preparation="; ".join([f"{side}x{side} pixels, {'grey' if mode == 'L' else 'colour'}", *notes]),
-        class_counts=tuple(np.bincount([label for _, label in training.samples]).tolist()),
+        class_counts=counts,
+        test_class_counts=test_counts,
         background=background,
     )
     return dataset, keep(dataset, contents, cache)
-
-
-def _largest_share(samples: Sequence[tuple[Path, int]]) -> float:
-    return max(Counter(label for _, label in samples).values()) / len(samples)
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -173,22 +173,38 @@ class GpuRun:
 
 def measure(network: nn.Module, data: LabelledImages) -> tuple[float, float]:
     """Accuracy (fraction) and mean cross-entropy of `network`, in evaluation mode, on `data`."""
-    was_training = network.training
-    network.eval()
     device = data.labels.device
     correct = torch.zeros((), dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
-    size = EVALUATION_BATCH if device.type == "cpu" else EVALUATION_BATCH_GPU
-    with torch.inference_mode():
-        for images, labels in zip(
-            torch.split(data.images, size), torch.split(data.labels, size), strict=True
-        ):
-            scores = network(_laid_out(images))
-            correct += (scores.argmax(1) == labels).sum()
-            loss += functional.cross_entropy(scores, labels, reduction="sum")
-    network.train(was_training)
+    for scores, labels in _scored(network, data):
+        correct += (scores.argmax(1) == labels).sum()
+        loss += functional.cross_entropy(scores, labels, reduction="sum")
     # One look at the end: a look at every batch would make a GPU wait for each.
     return correct.item() / len(data), loss.item() / len(data)
+
+
+def classified(network: nn.Module, data: LabelledImages) -> tuple[Tensor, Tensor]:
+    """What `network`, in evaluation mode, takes each image for, and the softmax of that class, on the CPU.
+
+    Returns:
+        (num_images,), int64, and (num_images,), float32; 0 where the scores are not finite.
+    """
+    scores = torch.cat([scores for scores, _ in _scored(network, data)])
+    classes = scores.argmax(1)
+    confidence = scores.softmax(1).gather(1, classes[:, None]).flatten()
+    return classes.cpu(), confidence.nan_to_num(0).cpu()
+
+
+def _scored(network: nn.Module, data: LabelledImages) -> list[tuple[Tensor, Tensor]]:
+    """Scores, (num_images, num_classes), and labels of a batch each."""
+    was_training = network.training
+    network.eval()
+    size = EVALUATION_BATCH if data.labels.device.type == "cpu" else EVALUATION_BATCH_GPU
+    batches = zip(torch.split(data.images, size), torch.split(data.labels, size), strict=True)
+    with torch.inference_mode():
+        scored = [(network(_laid_out(images)), labels) for images, labels in batches]
+    network.train(was_training)
+    return scored
 
 
 def _load(adam: torch.optim.Adam, state: dict[str, Any], **options: Any) -> None:

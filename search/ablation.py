@@ -16,8 +16,8 @@ from lightcnn.errors import UserError
 from lightcnn.training import Recipe
 from search.deaths import live
 from search.evaluation import Arm
+from search.image_facts import ImageFacts
 from search.moderation import MNIST, difference, seed_columns
-from search.settings import ImageFacts
 from search.statistics import holm
 from search.tables import CLAIMS, RUNS, SUMMARY
 

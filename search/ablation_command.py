@@ -31,8 +31,9 @@ from search.evaluation import retrain
 from search.execution.display import log_line, result_line
 from search.execution.runs import TrainingData, rehearse
 from search.execution.slots import open_slots
+from search.image_facts import ImageFacts
 from search.report.ablation_page import count_of, findings, write_ablation_report
-from search.settings import AblationSettings, ImageFacts, SettingsFile, engine_name, held_study
+from search.settings import AblationSettings, SettingsFile, engine_name, held_study
 from search.tables import CLAIMS, SUMMARY
 from search.words import parse_words
 

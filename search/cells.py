@@ -31,6 +31,35 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f} %"
 
 
+def interval(low: float, high: float, sign: str = "", digits: int = 2) -> str:
+    """Two fractions as percentages, never as the same: with more digits than `digits` where it takes them.
+
+    Args:
+        sign: "+" for differences, in points.
+    """
+
+    def texts(digits: int) -> list[str]:
+        return [f"{100 * limit:{sign}.{digits}f}" for limit in (low, high)]
+
+    while low != high and len({*map(float, texts(digits))}) == 1:
+        digits += 1
+    return " to ".join(dict.fromkeys(texts(digits)))
+
+
+def intervals(row: Row) -> str:
+    """The 95 % intervals of a design's mean test accuracy, each by what it covers; "" where there are none.
+
+    Args:
+        row: with the columns of `search.moderation.seed_columns`, those that the study's version wrote.
+    """
+    found = []
+    for words, name in (("over seeds", "test_accuracy"), ("for new images", "new_images")):
+        low, high = (row.get(f"{name}_{end}", np.nan) for end in ("low", "high"))
+        if not absent(low) and not absent(high):
+            found.append(f"{words} {interval(low, high)}")
+    return ", ".join(found)
+
+
 def counted(number: int, noun: str) -> str:
     """A number of things: 1 trial, 1,000 trials."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -14,22 +14,24 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
 from lightcnn.data import Dataset, LabelledImages, load_test_images
-from lightcnn.errors import Failure, UserError
-from lightcnn.torch_run import EVALUATION_BATCH, measure
-from lightcnn.training import Recipe, trained_network, weights_alone
+from lightcnn.errors import Failure
+from lightcnn.torch_run import EVALUATION_BATCH, classified, measure
+from lightcnn.training import Recipe, trained_network
 from search.cells import absent, rows
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Display
 from search.execution.runs import Run, RunProgress, TrainingData, images_of, relative_cost, slot_device
 from search.execution.schedule import train_runs
 from search.execution.slots import SlotExecutor
-from search.storage import uninterrupted, write_whole
+from search.mistakes import Answers, answers_of, keep_answers
+from search.storage import uninterrupted
 from search.tables import RUNS, TEST_READINGS
+from search.weights import keep_weights, kept_runs, weights_of
 
 MAX_FAILURES = 4  # runs that fail, each twice, before the cause is looked for elsewhere
 
@@ -43,11 +45,11 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Accuracies:
-    """Of one finished run, fractions: on the images it was trained on and on the test images."""
+class Tested:
+    """What a finished run makes of the images that it was trained on, and of the test images."""
 
-    train: float
-    test: float
+    train_accuracy: float  # a fraction
+    test: Answers
 
 
 def retrain(
@@ -62,7 +64,8 @@ def retrain(
 
     What `folder`/runs.csv already holds is not trained or tested again. A run is kept there as it ends, its
     weights in `folder`/weights; its accuracies are filled in when no run is left to train, so that no choice
-    can follow from them. When that was, `folder`/test_readings.csv says, a line each time.
+    can follow from them, and beside them what it made of the test images (`search.mistakes`). When that was,
+    `folder`/test_readings.csv says, a line each time.
 
     Args:
         title: what the progress display calls it.
@@ -80,7 +83,7 @@ def retrain(
     kept = [
         row
         for row in rows(kept_runs(folder))
-        if not absent(row["test_accuracy"]) or _weights(folder, row).exists()
+        if not absent(row["test_accuracy"]) or weights_of(folder, row).exists()
     ]
     arms = {str(arm.architecture): arm for arm in num_seeds}
     done = {(row["architecture"], row["seed"]) for row in kept}
@@ -126,61 +129,19 @@ def retrain(
     return table.assign(arm=[arms[text].name for text in table["architecture"]])
 
 
-def final_accuracies(run: Run, state: bytes) -> Accuracies:
+def tested(run: Run, state: bytes) -> Tested:
     """In a worker: what the weights in `state` reach."""
     device = slot_device()
     network = trained_network(run.architecture, state).to(device)
     training, _ = images_of(run.data, device)
     test = _test_images(run.data.dataset, run.data.folder, device)
-    return Accuracies(measure(network, training)[0], measure(network, test)[0])
+    answers = answers_of(*classified(network, test), test, run.architecture.task.num_classes)
+    return Tested(measure(network, training)[0], answers)
 
 
 @lru_cache(maxsize=1)
 def _test_images(dataset: Dataset, folder: Path, device: str) -> LabelledImages:
     return load_test_images(dataset, folder).to(device)
-
-
-def one_network(
-    architecture: Architecture, recipe: Recipe, data: TrainingData, slots: SlotExecutor, folder: Path
-) -> tuple[int, nn.Sequential]:
-    """One trained network of `architecture` and its seed: kept in `folder`/weights, or trained now and kept.
-
-    Of several kept ones it is the one most accurate on the images it was trained on, then the lowest seed:
-    the test set has no say, and a seed that learnt nothing is passed over. Without any, seed 0 is trained.
-
-    Args:
-        data: the images to train on; the recipe and they are those of the runs already there.
-
-    Raises:
-        UserError: a file there was damaged by hand.
-        Failure: the run failed twice, or its loss was no longer finite.
-    """
-    text = str(architecture)
-    accuracies = {
-        int(row["seed"]): row["train_accuracy"]
-        for row in rows(kept_runs(folder))
-        if row["architecture"] == text and not absent(row["train_accuracy"])
-    }
-    names = [path.name.split(".") for path in (folder / "weights").glob(f"{text}.*.pt")]
-    seeds = sorted(int(name[-2]) for name in names if name[-2].isdecimal())
-    seed = max(seeds, key=lambda seed: accuracies.get(seed, 0.0), default=0)
-    if not seeds:
-        run = Run(architecture, recipe, seed, data)
-        with Display(f"training {text}", 1, num_slots=1) as display:
-            [(_, progress)] = train_runs(iter([(text, run)]), slots, display)
-        if progress.error is not None or progress.diverged:
-            reason = progress.error or "its loss was no longer finite"
-            raise Failure(f"{text} with seed {seed} could not be trained: {reason}")
-        assert progress.state is not None  # as it is over without an error
-        _keep_weights(_weights_file(folder, text, seed), progress.state)
-    path = _weights_file(folder, text, seed)
-    content = path.read_bytes()
-    try:
-        return seed, trained_network(architecture, content)
-    except Exception:  # torch's reader raises whatever the damage leads it to
-        raise UserError(
-            f"{path} must hold the weights of {text}, but does not; without it another is taken or trained"
-        ) from None
 
 
 def right_on_test_images(
@@ -214,11 +175,6 @@ def right_on_test_images(
     return right
 
 
-def kept_runs(folder: Path) -> pd.DataFrame:
-    """The table of `folder`/runs.csv; empty if there is none yet. UserError if it was damaged by hand."""
-    return RUNS.read_if_there(folder)
-
-
 def _keep(folder: Path, kept: list[dict[str, Any]], arm: Arm, progress: RunProgress) -> None:
     row = {
         "arm": arm.name,
@@ -232,7 +188,7 @@ def _keep(folder: Path, kept: list[dict[str, Any]], arm: Arm, progress: RunProgr
     }
     assert progress.state is not None  # as the run is over without an error
     with uninterrupted():
-        _keep_weights(_weights(folder, row), progress.state)
+        keep_weights(weights_of(folder, row), progress.state)
         kept.append(row)
         RUNS.write(RUNS.frame(kept), folder)
 
@@ -251,9 +207,9 @@ def _read_test_set(
     earlier = rows(TEST_READINGS.read_if_there(folder))
     task = data.dataset.task
 
-    def submit(row: dict[str, Any]) -> Future[Accuracies]:
+    def submit(row: dict[str, Any]) -> Future[Tested]:
         run = Run(parse(row["architecture"], task), recipe, int(row["seed"]), data)
-        return slots.submit(final_accuracies, run, _weights(folder, row).read_bytes())
+        return slots.submit(tested, run, weights_of(folder, row).read_bytes())
 
     futures = [submit(row) for row in untested]
     # All are measured before any is kept, so that a failure leaves no part of a reading.
@@ -267,9 +223,10 @@ def _read_test_set(
                 f"{type(error).__name__}: {error}; the same command tries again"
             )
         results.append(future.result())
-    for row, accuracies in zip(untested, results, strict=True):
-        row |= {"train_accuracy": accuracies.train, "test_accuracy": accuracies.test}
+    for row, it in zip(untested, results, strict=True):
+        row |= {"train_accuracy": it.train_accuracy, "test_accuracy": it.test.accuracy}
     with uninterrupted():
+        keep_answers(folder, [(row, it.test) for row, it in zip(untested, results, strict=True)])
         _record_reading(folder, earlier, len(untested))
         RUNS.write(RUNS.frame(kept), folder)
 
@@ -284,16 +241,3 @@ def _record_reading(
     if exported is not None:
         reading["exported"] = exported
     TEST_READINGS.write(TEST_READINGS.frame([*earlier, reading]), folder)
-
-
-def _keep_weights(path: Path, state: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
-    write_whole(path, weights_alone(state))
-
-
-def _weights(folder: Path, row: dict[str, Any]) -> Path:
-    return _weights_file(folder, row["architecture"], int(row["seed"]))
-
-
-def _weights_file(folder: Path, architecture: str, seed: int) -> Path:
-    return folder / "weights" / f"{architecture}.{seed}.pt"

@@ -35,6 +35,7 @@ from search.statistics import (
     Values,
     paired_difference,
     seed_correlation,
+    wilson,
 )
 
 LEAST_PAIRS = 5  # seeds in common before arms may be paired: 3 pair by luck, and then far too narrowly
@@ -119,6 +120,31 @@ def accuracy_interval(accuracies: Values, prior: Prior, confidence: float = CONF
     return Interval(mean, min(mean, max(low, 0.0)), max(mean, high))
 
 
+def new_images_interval(accuracies: Values, prior: Prior) -> Interval:
+    """Mean accuracy of the live runs with its 95 % interval for fresh seeds and new images together.
+
+    `accuracy_interval` is of seeds, on these test images. Here these are a sample, too, by which Wilson's
+    interval goes; the distances of the two ends are added in quadrature. Seeds and images are crossed, and
+    by COUNTING of the binomial's variance, or more, runs differ because each errs on other images. So much
+    is in both intervals, and for the mean of k seeds a k-th of it, which is left out of the images'.
+
+    It always has a width: 98.13 to 100 % where five seeds class all of 200 images rightly.
+
+    Source: Wilson (1927); Zou and Donner (2008), Construction of confidence limits about effect measures: the
+    sum of two estimates from the limits of each (MOVER); the variance of readers crossed with cases, here of
+    seeds with images: Gallas (2006), One-shot estimate of MRMC variance.
+    """
+    live = _live(accuracies)
+    mean, *seeds = accuracy_interval(live, prior)
+    images = wilson(mean, prior.num_images)
+    apart = 1 - COUNTING / len(live)
+    low, high = (
+        float(np.hypot(of_seeds - mean, sqrt(apart) * (of_images - mean)))
+        for of_seeds, of_images in zip(seeds, images, strict=True)
+    )
+    return Interval(mean, max(mean - low, 0.0), min(mean + high, 1.0))
+
+
 def one_error_below(interval: Interval, num_live: int, prior: Prior, confidence: float = CONFIDENCE) -> float:
     """The accuracy one standard error below the mean whose `accuracy_interval` of `num_live` runs this is."""
     log_low, log_high = (float(log_errors([it], prior.num_images)[0]) for it in (interval.low, interval.high))
@@ -131,13 +157,17 @@ def seed_columns(accuracies: Values, prior: Prior) -> dict[str, float]:
     """Of one design's test accuracies, as tables name them; NaN, but for the counts, if no run lived."""
     values = np.asarray(accuracies, dtype=np.float64)
     num_live = int(np.isfinite(values).sum())
-    interval = accuracy_interval(values, prior) if num_live else Interval(np.nan, np.nan, np.nan)
+    absent = Interval(np.nan, np.nan, np.nan)
+    interval = accuracy_interval(values, prior) if num_live else absent
+    new_images = new_images_interval(values, prior) if num_live else absent
     return {
         "num_seeds": len(values),
         "num_dead": len(values) - num_live,
         "test_accuracy_mean": interval.mean,
         "test_accuracy_low": interval.low,
         "test_accuracy_high": interval.high,
+        "new_images_low": new_images.low,
+        "new_images_high": new_images.high,
     }
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from lightcnn.architecture import parse
 from lightcnn.cost import num_parameters
 from search.deaths import live
+from search.image_facts import ImageFacts
 from search.joint import Joint, Observation, estimate, on_front
 from search.moderation import MNIST, Prior, fitted, moderated
-from search.settings import ImageFacts, SearchSettings
+from search.settings import SearchSettings
 from search.statistics import Array
 from search.surrogate import features
 

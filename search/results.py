@@ -10,13 +10,13 @@ import pandas as pd
 from optuna.study import Study
 
 from lightcnn.cost import num_parameters
-from search.evaluation import kept_runs
 from search.pareto import front
 from search.records import finished, finished_designs, finished_trials
 from search.settings import SearchSettings, SettingsFile, read
 from search.standing import candidates, with_retraining
 from search.storage import SETTINGS, look_at_study
 from search.tables import CURVES, DESIGNS, FRONT, TIMES, TRIALS
+from search.weights import kept_runs
 
 
 def study_tables(study: Study, settings: SearchSettings) -> dict[str, pd.DataFrame]:

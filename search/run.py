@@ -33,12 +33,13 @@ from search.command import (
     run_command,
     slots_of,
 )
-from search.evaluation import Arm, kept_runs, retrain
+from search.evaluation import Arm, retrain
 from search.execution.checkpoints import Checkpoints
 from search.execution.display import Ahead, Display, log_line
 from search.execution.runs import RunState, TrainingData, rehearse
 from search.execution.slots import open_slots
 from search.forecast import retraining_ahead
+from search.image_facts import ImageFacts
 from search.loop import num_runs, search
 from search.records import RunRecord, finished, finished_designs, try_failed_again
 from search.report.page import open_page, write_report
@@ -48,7 +49,6 @@ from search.results import study_tables, write_tables
 from search.run_options import NUM_TRAINING, NUM_VALIDATION, VALIDATION_SHARE, parser
 from search.settings import (
     DataSettings,
-    ImageFacts,
     Reference,
     SearchSettings,
     SettingsFile,
@@ -61,6 +61,7 @@ from search.standing import seeds_of_arms
 from search.stopping import default_rule
 from search.storage import JOURNAL, SETTINGS, open_study
 from search.tables import RUNS, Tables, read_study
+from search.weights import kept_runs
 from search.words import parse_words, signature
 
 TRIALS_TO_GO_BY = 5  # finished ones, from which on the display tells how much re-training will follow

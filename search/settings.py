@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from lightcnn.architecture import Architecture, Task, parse
-from lightcnn.data import DATASETS, WHITE, Dataset, recorded_sums
+from lightcnn.data import DATASETS, WHITE, recorded_sums
 from lightcnn.designs import DESIGNS, LIGHTCNN, NamedDesign, designs_for
 from lightcnn.errors import UserError
 from lightcnn.training import Recipe
 from search.budget import Budget
 from search.execution.runs import TrainingData
+from search.image_facts import ImageFacts
 from search.space import Space
 from search.stopping import StoppingRule
 from search.storage import JOURNAL, SETTINGS, move_aside, only_driver, study_folder, write_whole
@@ -130,26 +131,13 @@ class AblationSettings:
 
 
 @dataclass(frozen=True)
-class ImageFacts:
-    """What intervals need to know of the images; MNIST's, where an earlier version did not record them."""
-
-    num_test: int = 10_000
-    largest_class_share: float = 0.1135  # the accuracy of naming one class for every image
-
-    @staticmethod
-    def of(dataset: Dataset) -> ImageFacts:
-        """Of `dataset`."""
-        return ImageFacts(dataset.num_test_images, dataset.largest_class_share)
-
-
-@dataclass(frozen=True)
 class SettingsFile(Generic[S]):
     """What settings.json holds: what decides the results, and what is known besides."""
 
     settings: S
     about: Mapping[str, Any]  # command, versions, machine of the latest call
     placed: tuple[str, ...] = ()  # architectures that the user has placed beside the front so far
-    images: ImageFacts = ImageFacts()
+    images: ImageFacts = field(default_factory=ImageFacts)
 
 
 def recorded(settings: Any) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from search.allocation import num_fresh_seeds
 from search.cells import absent, rows
 from search.evaluation import Arm
 from search.execution.runs import RunState
+from search.image_facts import ImageFacts
 from search.joint import challenger, front_range, place
 from search.moderation import Prior, difference, seed_columns
 from search.pareto import Verdict, front
 from search.posterior import Posterior, Runs, fresh_prior, fresh_runs, posterior_of, validation_runs
-from search.settings import ImageFacts, SearchSettings, SettingsFile
+from search.settings import SearchSettings, SettingsFile
 from search.statistics import Array
 from search.tables import DESIGNS, FRONT, GAPS, TRIALS
 

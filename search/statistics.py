@@ -31,6 +31,7 @@ Method = Literal["paired", "welch", "moderated"]
 CONFIDENCE = 0.95
 SIGNIFICANT = 0.05  # p, corrected for all comparisons made, below which two designs are distinguishable
 AGREE = 1e-12  # seeds that differ by no more agree but for rounding
+NORMAL = float(stats.norm.ppf((1 + CONFIDENCE) / 2))  # standard errors to either side
 PAIRING_LEVEL = 0.05  # the correlation over seeds must be this significant before arms are paired
 
 
@@ -69,6 +70,31 @@ def standard_error(accuracy: Values, num_images: int) -> Array:
     """Of an accuracy measured on `num_images` images, each right or wrong by itself (binomial)."""
     a = np.asarray(accuracy, dtype=np.float64)
     return np.sqrt(a * (1 - a) / num_images)
+
+
+def wilson(share: float, num_images: int) -> tuple[float, float]:
+    """95 % interval of a share that was seen in `num_images` images, each by itself; it always has a width.
+
+    Source: Wilson (1927), Probable inference, the law of succession, and statistical inference.
+    """
+    z2 = NORMAL**2 / num_images
+    centre = (share + z2 / 2) / (1 + z2)
+    half = sqrt(z2 * share * (1 - share) + z2**2 / 4) / (1 + z2)
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+
+
+def matched_difference(lost: int, won: int, num_images: int) -> Interval:
+    """Difference of the accuracies of two networks on the same images, with its 95 % interval for new ones.
+
+    Half an image is added to each cell of the fourfold table, so that the interval has a width even where no
+    image was lost or won.
+
+    Source: Agresti and Min (2005), Simple improved confidence intervals for comparing matched proportions.
+    """
+    b, c, n = lost + 0.5, won + 0.5, num_images + 2
+    centre = (c - b) / n
+    half = NORMAL * sqrt(b + c - (c - b) ** 2 / n) / n
+    return Interval((won - lost) / num_images, centre - half, centre + half)
 
 
 def mean_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from lightcnn.architecture import Task
 from lightcnn.designs import LIGHTCNN
 from lightcnn.errors import UserError
 from search.cells import KINDS, Row, absent, rows
+from search.image_facts import ImageFacts
 from search.settings import Reference, SearchSettings, SettingsFile, read
 from search.storage import SETTINGS, write_table
 
@@ -48,8 +49,10 @@ COLUMNS = {
         Column("num_seeds", "seeds", "count"),
         Column("num_dead", "runs that died", "count"),
         Column("test_accuracy_mean", "mean test accuracy", "fraction"),
-        Column("test_accuracy_low", "95 % interval from", "limit"),
+        Column("test_accuracy_low", "95 % interval over seeds from", "limit"),
         Column("test_accuracy_high", "to", "limit"),
+        Column("new_images_low", "95 % interval for new images from", "limit"),
+        Column("new_images_high", "to       ", "limit"),
         Column("train_accuracy_mean", "mean training accuracy", "fraction"),
         Column("train_accuracy", "training accuracy", "fraction"),
         Column("test_accuracy", "test accuracy", "fraction"),
@@ -101,7 +104,8 @@ COLUMNS = {
     )
 }
 # What re-training adds: to each design and candidate, and to those that are placed beside the front.
-SEEDS = "num_seeds num_dead test_accuracy_mean test_accuracy_low test_accuracy_high train_accuracy_mean"
+LIMITS = "test_accuracy_low test_accuracy_high new_images_low new_images_high"
+SEEDS = f"num_seeds num_dead test_accuracy_mean {LIMITS} train_accuracy_mean"
 RETRAINED = [
     *SEEDS.split(),
     *("front_probability", "joint_accuracy", "on_front_after_retraining"),
@@ -228,10 +232,10 @@ TEST_READINGS = _table(
 )
 SUMMARY = _table(
     "summary.csv",
-    "arm architecture num_parameters num_seeds num_dead test_accuracy_mean test_accuracy_low "
-    "test_accuracy_high difference difference_low difference_high p_holm",
+    f"arm architecture num_parameters num_seeds num_dead test_accuracy_mean {LIMITS} "
+    "difference difference_low difference_high p_holm",
     filled="arm architecture num_parameters num_seeds",  # the rest is absent where every run died
-    optional="num_dead",  # which an earlier version did not write
+    optional="num_dead new_images_low new_images_high",  # which an earlier version did not write
 )
 CLAIMS = Table(  # its verdicts are words, each with its reason
     "claims.csv",
@@ -259,6 +263,7 @@ class Tables:
     times: pd.DataFrame  # when each trial was over; none in a study of an earlier version
     settings: SearchSettings | None  # None: the study left no settings.json
     about: Mapping[str, Any]  # command, versions, machine; empty without settings.json
+    images: ImageFacts = field(default_factory=ImageFacts)
 
     @property
     def task(self) -> Task | None:
@@ -286,7 +291,8 @@ def read_study(folder: Path | str) -> Tables:
     path = folder / SETTINGS
     file = read(path, SearchSettings) if path.exists() else SettingsFile(None, {})
     tables = Tables(
-        folder.resolve().name, trials, front, designs, readings, curves, times, file.settings, file.about
+        *(folder.resolve().name, trials, front, designs, readings, curves, times),
+        *(file.settings, file.about, file.images),
     )
     if tables.reference.name not in set(designs["name"]):
         raise UserError(f"{folder / DESIGNS.file} must have a design named {tables.reference.name}")

@@ -42,9 +42,10 @@ from search.execution.display import Display, log_line
 from search.execution.runs import Run, TrainingData
 from search.execution.schedule import train_runs
 from search.execution.slots import open_slots
+from search.image_facts import ImageFacts
 from search.moderation import MNIST, difference
 from search.run_options import NUM_TRAINING
-from search.settings import AblationSettings, ImageFacts
+from search.settings import AblationSettings
 from search.statistics import Array
 from search.storage import move_aside, study_folder, write_table
 

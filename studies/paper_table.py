@@ -16,7 +16,7 @@ from lightcnn.designs import DESIGNS
 from lightcnn.training import PAPER
 from search.ablation import Ablation
 from search.ablation_command import main
-from search.cells import percent
+from search.cells import interval, percent
 from search.evaluation import Arm
 from search.moderation import MNIST, accuracy_interval, difference
 from search.statistics import Array, Difference, welch_difference
@@ -64,7 +64,7 @@ def claims(runs: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     def mean(arm: str) -> str:
         own = accuracy_interval(tests[arm], MNIST)
         seeds = f"{len(tests[arm])} seed{'s' if len(tests[arm]) > 1 else ''}"
-        return f"{percent(own.mean)} ({100 * own.low:.2f} to {100 * own.high:.2f}), {seeds}"
+        return f"{percent(own.mean)} ({interval(own.low, own.high)}), {seeds}"
 
     def about(arm: str, claimed: float) -> tuple[str, str]:
         own = accuracy_interval(tests[arm], MNIST)
@@ -74,7 +74,7 @@ def claims(runs: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
         return difference(tests[one], tests[other], MNIST)
 
     def points(gain: Difference) -> str:
-        return f"{100 * gain.mean:+.2f} points ({100 * gain.low:+.2f} to {100 * gain.high:+.2f})"
+        return f"{100 * gain.mean:+.2f} points ({interval(gain.low, gain.high, '+')})"
 
     without_gap = max((flat, classic, "LeNet-5"), key=lambda arm: accuracy_interval(tests[arm], MNIST).mean)
     loss, gain = apart(classic, light), apart(light, without_gap)
@@ -132,9 +132,7 @@ def _overfitting(light: Array, flat: Array) -> tuple[str, str]:
     if min(len(light), len(flat)) < LEAST_SEEDS:
         return means, f"{UNDECIDED}: {LEAST_SEEDS} seeds of each are needed"
     more = welch_difference(light, flat)
-    text = (
-        f"{means}; flatten minus GAP {100 * more.mean:+.2f} ({100 * more.low:+.2f} to {100 * more.high:+.2f})"
-    )
+    text = f"{means}; flatten minus GAP {100 * more.mean:+.2f} ({interval(more.low, more.high, '+')})"
     return text, HOLDS if more.low > 0 else FAILS if more.high < 0 else UNDECIDED
 
 

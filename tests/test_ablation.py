@@ -20,10 +20,10 @@ from lightcnn.training import FAST, trained_network
 from search import ablation_command as study
 from search.ablation import Ablation, alive, at_budget, summarise
 from search.evaluation import Arm
+from search.image_facts import ImageFacts
 from search.moderation import MNIST as PRIOR
 from search.moderation import accuracy_interval, difference
 from search.report.ablation_page import arm_seeds, count_of, findings, seeds_figure, verdict_of
-from search.settings import ImageFacts
 from studies import gap_removal, paper_table
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
@@ -124,7 +124,10 @@ def test_findings_say_what_the_figures_say():
     ten = replace(SMALL, num_seeds=10)
     apart = {"GAP": [0.98 + i / 1e4 for i in range(10)], "flatten": [0.95 - i / 1e4 for i in range(10)]}
     first, second = findings(summarise(ten, runs_of(ten, apart)))
-    assert first == "GAP (90 parameters) reaches 98.05 % (97.96 to 98.13, 10 seeds)."
+    assert first == (
+        "GAP (90 parameters) reaches 98.05 % (over seeds 97.96 to 98.13, for new images 97.75 to 98.31; "
+        "10 seeds)."
+    )
     assert second.startswith("flatten (31,410, 3.5e+02 times the parameters) reaches 94.95 %")
     assert "3.09 points less (95 % interval -3.46 to -2.72" in second
     assert second.endswith("after Holm's correction).")
@@ -267,7 +270,8 @@ def test_a_study_as_a_user_runs_it(tmp_path, capsys, mnist_folder):
     assert list(pd.read_csv(tmp_path / "small" / "summary.csv").columns) == [
         *("arm", "architecture", "num_parameters", "num_seeds", "num_dead"),
         *("test_accuracy_mean", "test_accuracy_low"),
-        *("test_accuracy_high", "difference", "difference_low", "difference_high", "p_holm"),
+        *("test_accuracy_high", "new_images_low", "new_images_high"),
+        *("difference", "difference_low", "difference_high", "p_holm"),
     ]
     page = (tmp_path / "small" / "report.html").read_text(encoding="utf-8")
     assert "<h1>Does it work?</h1>" in page and "We expect it to." in page

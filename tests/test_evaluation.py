@@ -8,9 +8,10 @@ from lightcnn.architecture import parse
 from lightcnn.data import DATASETS
 from lightcnn.training import Recipe, trained_network
 from search import evaluation
-from search.evaluation import Arm, kept_runs, retrain
+from search.evaluation import Arm, retrain
 from search.execution.runs import TrainingData, train_piece
 from search.execution.slots import choose_slots, open_slots
+from search.weights import kept_runs
 
 ARMS = [Arm("small", parse("2-gap", MNIST)), Arm("wide", parse("4-gap", MNIST))]
 RECIPE = Recipe(epochs=1, learning_rate=1e-2, batch_size=64)
@@ -30,7 +31,7 @@ def run(arms, num_seeds, data, folder, executor):
 def test_runs_are_trained_then_tested_together(tmp_path, data):
     executor = SlotInThisProcess()
     runs = run(ARMS, 2, data, tmp_path, executor)
-    assert executor.submitted == [train_piece] * 4 + [evaluation.final_accuracies] * 4
+    assert executor.submitted == [train_piece] * 4 + [evaluation.tested] * 4
     assert sorted(zip(runs["arm"], runs["seed"], strict=True)) == [
         *(("small", 0), ("small", 1), ("wide", 0), ("wide", 1))
     ]
@@ -53,7 +54,7 @@ def test_what_is_there_is_not_trained_or_tested_again(tmp_path, data):
     first = run(ARMS[:1], 1, data, tmp_path, SlotInThisProcess())
     executor = SlotInThisProcess()
     runs = run(ARMS, 1, data, tmp_path, executor)
-    assert executor.submitted == [train_piece, evaluation.final_accuracies]
+    assert executor.submitted == [train_piece, evaluation.tested]
     pd.testing.assert_frame_equal(runs[:1], first, check_dtype=False)
     assert pd.read_csv(tmp_path / "test_readings.csv")["num_runs"].tolist() == [1, 1]
     executor = SlotInThisProcess()
@@ -75,13 +76,13 @@ def test_an_interruption_loses_no_finished_run_and_reads_nothing(tmp_path, data)
     assert not (tmp_path / "test_readings.csv").exists()
     executor = SlotInThisProcess()
     runs = run(ARMS, 1, data, tmp_path, executor)
-    assert executor.submitted == [train_piece] + [evaluation.final_accuracies] * 2
+    assert executor.submitted == [train_piece] + [evaluation.tested] * 2
     assert runs["test_accuracy"].between(0, 1).all()
     assert len(pd.read_csv(tmp_path / "test_readings.csv")) == 1
 
 
 def test_only_the_seeds_and_designs_asked_for_are_tested(tmp_path, data):
-    interrupted = SlotInThisProcess(lambda fn, *_: fn is evaluation.final_accuracies)
+    interrupted = SlotInThisProcess(lambda fn, *_: fn is evaluation.tested)
     with pytest.raises(RuntimeError) as caught:
         run(ARMS, 2, data, tmp_path, interrupted)
     assert str(caught.value) == (
@@ -99,14 +100,14 @@ def test_a_measurement_that_fails_is_tried_again(tmp_path, data):
 
     def broken(fn, *args):
         failed.append(fn)
-        return fn is evaluation.final_accuracies and failed.count(fn) == 1
+        return fn is evaluation.tested and failed.count(fn) == 1
 
     assert run(ARMS, 1, data, tmp_path, SlotInThisProcess(broken))["test_accuracy"].between(0, 1).all()
-    assert failed.count(evaluation.final_accuracies) == 3
+    assert failed.count(evaluation.tested) == 3
 
 
 def test_an_untested_run_whose_weights_are_gone_is_trained_again(tmp_path, data):
-    broken = SlotInThisProcess(lambda fn, *_: fn is evaluation.final_accuracies)
+    broken = SlotInThisProcess(lambda fn, *_: fn is evaluation.tested)
     with pytest.raises(RuntimeError, match="on fire"):
         run(ARMS, 1, data, tmp_path, broken)
     (tmp_path / "weights" / "2-gap.0.pt").unlink()

@@ -25,13 +25,14 @@ from search import export_design
 from search.ablation import Ablation
 from search.ablation_command import main as run_ablation
 from search.budget import Budget
-from search.evaluation import Arm, one_network
+from search.evaluation import Arm
 from search.export import formats
 from search.export.__main__ import best_within, main
 from search.export.c_compiled import c_compiler, cortex_compiler
 from search.export.model_card import design_accuracy, own_accuracies
 from search.export.onnx_file import onnx_runner
 from search.export.runner import largest_difference
+from search.weights import one_network
 
 pytestmark = pytest.mark.slow
 
@@ -138,7 +139,7 @@ def test_the_card(taken):
             "(num_images, 1, 28, 28)",
         ),
         *("Seed 0", "divided by 255", "This network: test accuracy ", "Its int8 version: test accuracy "),
-        *("(10,000 images)", "onnxruntime 1.6 or later", "memory of the caller's, 6,304 bytes"),
+        *("(10,000 test images)", "onnxruntime 1.6 or later", "memory of the caller's, 6,304 bytes"),
         "python -m search.export tiny --design 2-pool2 --to net.onnx --to ",
         *("Initial weights: ", INITIALISATIONS[FAST.initialisation]),
     ):
@@ -304,9 +305,11 @@ def test_without_a_c_compiler_the_card_says_so(study, taken, tmp_path, monkeypat
 
 def test_figures_of_the_card():
     retrained = {"test_accuracy_mean": 0.9894, "num_seeds": 5.0, "test_accuracy_low": 0.9888}
-    assert design_accuracy({**retrained, "test_accuracy_high": 0.99, "val_accuracy": 0.5}) == (
-        "mean test accuracy 98.94 % over 5 seeds, 95 % interval over seeds 98.88 % to 99.00 %"
-    )
+    retrained["test_accuracy_high"] = 0.99
+    over_seeds = "mean test accuracy 98.94 % over 5 seeds, 95 % intervals over seeds 98.88 to 99.00"
+    assert design_accuracy({**retrained, "val_accuracy": 0.5}) == over_seeds
+    for_new = {"new_images_low": 0.9869, "new_images_high": 0.9914}
+    assert design_accuracy({**retrained, **for_new}) == f"{over_seeds}, for new images 98.69 to 99.14"
     once = {**retrained, "num_seeds": 1.0, "test_accuracy_low": np.nan, "test_accuracy_high": np.nan}
     assert design_accuracy(once) == "test accuracy 98.94 % with one seed, which gives no interval"
     light = parse("8-16-32-gap", MNIST)
@@ -316,10 +319,14 @@ def test_figures_of_the_card():
     int8[0] = True
     own, quantised = own_accuracies({"network": network, "int8": int8})
     # Wilson's interval of 990 in 1,000.
-    assert own == "This network: test accuracy 99.00 %, 95 % interval 98.17 % to 99.46 % (1,000 images)."
-    # The variance of a change is (5 - 9 / 1,000) / 1,000.
+    assert own == (
+        "This network: test accuracy 99.00 %, 95 % interval for new images 98.17 to 99.46 (1,000 test "
+        "images)."
+    )
     assert "98.70 %" in quantised and "4 images were lost and 1 won" in quantised
-    assert "-0.30 points (95 % interval -0.74 to +0.14)" in quantised
+    assert "-0.30 points (95 % interval -0.78 to +0.18)" in quantised
+    _, same = own_accuracies({"network": network, "int8": network})
+    assert "+0.00 points (95 % interval -0.20 to +0.20)" in same
 
 
 def test_an_ablations_design_is_taken_away(tmp_path, mnist_folder, capsys):
@@ -332,7 +339,8 @@ def test_an_ablations_design_is_taken_away(tmp_path, mnist_folder, capsys):
     card = target.with_suffix(".md").read_text(encoding="utf-8")
     assert card.startswith("# 2-flatten\n") and "from the study small. Chosen by name." in card
     assert "On 200 of the 60,000 training images of MNIST" in card
-    assert re.search(r"over 1 seed, 95 % interval over seeds \S+ % to \S+ %\.\n", card)
+    interval = r"[0-9.]+ to [0-9.]+"
+    assert re.search(f"over 1 seed, 95 % intervals over seeds {interval}, for new images {interval}", card)
     assert pd.read_csv(folder / "test_readings.csv")["exported"].tolist()[1:] == ["2-flatten"]
     capsys.readouterr()
     assert refused(capsys, folder, "--budget", 100, "--to", target) == (

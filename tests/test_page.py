@@ -213,6 +213,10 @@ def test_the_same_figure_against_another_cost(page):
     page.wait_for_function("plot.layout.xaxis.title.text === 'MACs an image (log scale)'")
     star = page.evaluate("plot.data.find(trace => trace.name === 'LightCNN').x")
     assert list(star) == [508_352]
+    texts = page.evaluate("plot.data.flatMap(trace => trace.hovertext ?? [])")
+    assert all(text.startswith("<b>") for text in texts) and len({*texts}) > 50
+    (light,) = {text for text in texts if text.startswith("<b>LightCNN</b>")}
+    assert "508,352 MACs" in light or "6,218 parameters" in light
     page.wait_for_function("plot.layout.shapes[0].xanchor === 508352")
     page.select_option("#cost", "num_parameters")
     page.wait_for_function("plot.layout.xaxis.title.text === 'parameters (log scale)'")

@@ -233,6 +233,14 @@ def test_the_metadata_and_the_card_say_what_is_done(home):
             assert told in card, told
         assert str(home) not in card and "\n\n\n" not in card
         assert card.count("gives the pixels of the tool's own decoding") == 2 * (taken == "raw")
+        times = {what: float(it) for what, it in re.findall(r"\| (`net\S+`[^|]*) \| ([0-9.e+]+) \|\n", card)}
+        files = ("net.onnx", "net.int8.onnx")
+        if taken == "plain":
+            assert [*times] == [f"`{name}`" for name in files]
+        else:  # of the whole file, as its user calls it, and of the part that all formats have
+            ends = ("the network alone", "all of it, on a raw image of 320x240 pixels")
+            assert [*times] == [f"`{name}`, {end}" for name in files for end in ends]
+            assert all(whole > alone for alone, whole in zip(*[iter(times.values())] * 2, strict=True))
     page = (home / "reports" / "pictures" / "report.html").read_text(encoding="utf-8")
     assert f"50 of 200 images with transparent parts, laid on {BACKGROUND}" in page
 

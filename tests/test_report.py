@@ -18,6 +18,7 @@ from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
 from lightcnn.training import FAST
 from search.cells import rows, written
+from search.image_facts import ImageFacts
 from search.report.__main__ import main
 from search.report.label_placement import label_size, place_labels
 from search.report.page import write_report
@@ -207,7 +208,8 @@ def test_test_accuracies_decide_where_there_are_some(study):
     assert (stand.measure, stand.smallest["architecture"]) == ("test_accuracy_mean", "8-16-16-16-gap")
     first, second, third = verdict(tables)
     assert first.startswith(
-        "LightCNN (6,218 parameters) reaches 98.70 % (98.56 to 98.83, 3 seeds) and is dominated: some "
+        "LightCNN (6,218 parameters) reaches 98.70 % (over seeds 98.56 to 98.83, for new images 98.44 to "
+        "98.93; 3 seeds) and is dominated: some "
         "candidate no larger is more accurate with probability more than 0.99, by more than 0.1 points with "
     )
     best, sizes = second.split(". ", 1)
@@ -217,7 +219,7 @@ def test_test_accuracies_decide_where_there_are_some(study):
     assert sizes.startswith(
         "The smallest candidate as accurate has 0.97 times its parameters; with 10 % more"
     )
-    seeds = "Accuracies are means over 3 fresh seeds on the test set, with 95 % intervals"
+    seeds = "Accuracies are means over 3 fresh seeds on 10,000 test images. Their 95 % intervals over seeds"
     assert third.startswith(seeds)
     assert "was read on 2026-11-24 06:00:00 UTC, after all choices were made." in third
     page = outside_script(write_report(study).read_text(encoding="utf-8"))
@@ -256,22 +258,36 @@ def test_a_design_whose_runs_all_died_is_told(study):
 def test_one_seed_has_an_interval_too(study):
     retrain(study, **{"8_16_32_gap": (0.987,), "8_12_gap": (0.989,)})
     first, _, third = verdict(read_study(study))
-    assert first.startswith("LightCNN (6,218 parameters) reaches 98.70 % (98.42 to 98.93, 1 seed) and is ")
-    assert third.startswith("Accuracies are means over 1 fresh seed on the test set, with 95 % ")
+    assert first.startswith(
+        "LightCNN (6,218 parameters) reaches 98.70 % (over seeds 98.42 to 98.93, for new images "
+    )
+    assert third.startswith("Accuracies are means over 1 fresh seed on 10,000 test images. Their 95 % ")
     write_report(study)
+
+
+def test_how_small_a_test_set_is_and_what_that_makes_of_the_interval_is_told(study):
+    retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER})
+    tables = read_study(study)
+    assert "fresh seeds on 10,000 test images" in verdict(tables)[2] and "small" not in verdict(tables)[2]
+    small = verdict(dataclasses.replace(tables, images=ImageFacts(num_test=200)))[2]
+    assert "fresh seeds on 200 test images" in small
+    assert (
+        "The test set is small: one image is 0.5 points, and even if all 200 were classed rightly, that "
+        "would be 98.12 to 100.00 % for new ones. " in small
+    )
 
 
 def test_where_the_spread_of_seeds_was_learnt_is_told(study):
     retrain(study, **{"8_16_32_gap": LIGHT * 2, "8_12_gap": SMALLER * 2})
     tables = read_study(study)
-    assert "designs of such an error; probabilities" in verdict(tables)[2]
+    assert "designs of such an error; those for new images" in verdict(tables)[2]
     other = dataclasses.replace(tables.settings.data, sha256={"a": "0"})
     settings = dataclasses.replace(tables.settings, data=other)
     told = verdict(dataclasses.replace(tables, settings=settings))[2]
-    assert "designs of such an error, fitted to 12 runs of this study; probabilities" in told
+    assert "designs of such an error, fitted to 12 runs of this study; those for" in told
     retrain(study, **{"8_16_32_gap": LIGHT, "8_12_gap": SMALLER})
     told = verdict(dataclasses.replace(read_study(study), settings=settings))[2]
-    assert "designs of such an error on MNIST, as this study has too few to tell; probabilities" in told
+    assert "designs of such an error on MNIST, as this study has too few to tell; those for" in told
 
 
 def test_stopped_trials_are_told(study):

@@ -131,7 +131,8 @@ def test_the_front_is_retrained_and_placed(tmp_path, mnist_folder):
     front, designs = (pd.read_csv(folder / f"{name}.csv") for name in ("front", "designs"))
     assert list(front.columns) == [
         *("architecture", "num_parameters", "num_macs", "val_accuracy", "num_seeds", "num_dead"),
-        *("test_accuracy_mean", "test_accuracy_low", "test_accuracy_high", "train_accuracy_mean"),
+        *("test_accuracy_mean", "test_accuracy_low", "test_accuracy_high", "new_images_low"),
+        *("new_images_high", "train_accuracy_mean"),
         *("front_probability", "joint_accuracy", "on_front_after_retraining"),
         *("front_accuracy_low", "front_accuracy_high", "probability_better"),
     ]

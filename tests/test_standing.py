@@ -12,10 +12,11 @@ from lightcnn.architecture import parse
 from lightcnn.cost import num_parameters
 from search.budget import Budget
 from search.evaluation import Arm
+from search.image_facts import ImageFacts
 from search.moderation import MNIST as PRIOR
 from search.moderation import accuracy_interval, difference
 from search.pareto import Verdict
-from search.settings import ImageFacts, Reference, SettingsFile
+from search.settings import Reference, SettingsFile
 from search.standing import seeds_of_arms, with_retraining
 
 IMAGES = ImageFacts()

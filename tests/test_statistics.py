@@ -12,16 +12,19 @@ from math import inf, sqrt
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 
 from search.statistics import (
     Correlation,
     Difference,
     Interval,
     holm,
+    matched_difference,
     mean_interval,
     paired_difference,
     seed_correlation,
     welch_difference,
+    wilson,
 )
 
 T_DOF_2 = 0.95 * sqrt(2 / (1 - 0.95**2))
@@ -161,6 +164,20 @@ def test_errors_give_rule_name_and_value(call: Callable[[], object], message: st
 
 
 # Coverage, in simulated studies of 5 seeds a design
+
+
+def test_wilsons_limits_are_scipys() -> None:
+    for right, of in ((990, 1_000), (0, 7), (7, 7), (1, 1)):
+        expected = stats.binomtest(right, of).proportion_ci(method="wilson")
+        assert wilson(right / of, of) == pytest.approx((expected.low, expected.high))
+
+
+def test_matched_difference_by_hand() -> None:
+    # 4 lost and 1 won of 1,000: (1.5 - 4.5) / 1,002, and 1.96 sqrt(6 - 9 / 1,002) / 1,002 to either side.
+    half = 1.959964 * sqrt(6 - 9 / 1_002) / 1_002
+    assert matched_difference(4, 1, 1_000) == pytest.approx((-0.003, -3 / 1_002 - half, -3 / 1_002 + half))
+    mean, low, high = matched_difference(0, 0, 10_000)
+    assert mean == 0 and low == -high and 0.0001 < high < 0.0002
 
 
 def coverage(intervals: NDArray[np.float64], truth: float = 0) -> float:

@@ -28,17 +28,18 @@ from search.budget import Budget, check_possible
 from search.budget_options import add_budget_options, as_options, budget_of, limits_asked
 from search.cells import Row, absent, rows
 from search.command import Parser, about_this_run, at_least, run_command
-from search.evaluation import one_network, right_on_test_images
+from search.evaluation import right_on_test_images
 from search.execution.display import log_line
 from search.execution.runs import TrainingData
 from search.execution.slots import choose_slots, open_slots
-from search.export.formats import FORMATS, Exported, Written
+from search.export.formats import FORMATS, Exported, Written, calls_to_time
 from search.export.model_card import INT8_NAME, NETWORK_NAME, Card, model_card
 from search.export.preprocessing import metadata
 from search.export.runner import Predictor, latencies
 from search.export.source import source_of, title_of
 from search.export.targets import Targets, sha256_of, sums_of, targets_of, with_sums
 from search.storage import only_driver, uninterrupted, write_whole
+from search.weights import one_network
 from search.words import parse_words
 
 NUM_IMAGES = 1_000  # training images that formats are checked on and int8 ranges taken from
@@ -170,7 +171,6 @@ def _export(options: argparse.Namespace) -> tuple[dict[Path, str], dict[str, str
         exported = Exported(network, architecture, _some_images(data), about, raw)
         written, failures = _written(exported, targets)
         right = right_on_test_images(_to_be_tested(exported, written), data, folder, str(architecture))
-    runners = {name: it.runner for name, it in written.items() if it.runner is not None}
     card = Card(
         study=source.study,
         architecture=architecture,
@@ -189,7 +189,7 @@ def _export(options: argparse.Namespace) -> tuple[dict[Path, str], dict[str, str
         missing=list(failures),
         with_preprocessing=options.with_preprocessing,
         usage=[it.usage for it in written.values() if it.usage],
-        latencies=latencies(runners, exported.images[0]),
+        latencies=latencies(calls_to_time(written, exported.images[0])),
         machine=about_this_run()["machine"],
         on_device={name: it.on_device for name, it in written.items() if it.on_device is not None},
         command=_command(options, which),

@@ -19,7 +19,7 @@ from search.export.c_compiled import Sizes, c_compiler, c_runner, cortex_compile
 from search.export.c_source import Source, to_c
 from search.export.onnx_file import IR_VERSION, LOWEST_RUNTIME, OPSET, onnx_runner, to_onnx
 from search.export.quantization import QuantizedStep, integer_scores, quantize
-from search.export.raw_input import behind_preprocessing
+from search.export.raw_input import TIMED, behind_preprocessing, ready_for_raw
 from search.export.runner import Predictor, Runner, largest_difference, scores
 from search.export.steps import Step, steps_of
 
@@ -64,13 +64,17 @@ class Exported:
 
 @dataclass(frozen=True)
 class Written:
-    """The files of a format by name, the one asked for first, and what the card says of them."""
+    """The files of a format by name, the one asked for first, and what the card says of them.
+
+    runner: of the network alone. from_raw: of a file that takes a raw image, the scores of one.
+    """
 
     files: Mapping[str, bytes]
     what: str
     usage: str | None = None  # Markdown
     runner: Runner | None = None
     on_device: Sizes | None = None
+    from_raw: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,10 @@ def _int8_onnx(exported: Exported, name: str) -> Written:
 
 
 def _written_onnx(exported: Exported, name: str, content: bytes, what: str, runner: Runner) -> Written:
-    if exported.raw is not None:
-        content, checked = behind_preprocessing(exported.raw, content)
-        what += f"; {checked}"
-    return Written({name: content}, what, runner=runner)
+    if exported.raw is None:
+        return Written({name: content}, what, runner=runner)
+    content, checked = behind_preprocessing(exported.raw, content)
+    return Written({name: content}, f"{what}; {checked}", runner=runner, from_raw=ready_for_raw(content))
 
 
 def _safetensors(exported: Exported, name: str) -> Written:
@@ -196,6 +200,18 @@ FORMATS = {  # by suffix; the first one that fits is meant
     ".int8.c": Format(_int8_c, ("onnx", "onnxruntime")),
     ".c": Format(_c),
 }
+
+
+def calls_to_time(written: Mapping[str, Written], image: Tensor) -> dict[str, Callable[[], object]]:
+    """What is timed, by its name on the card; `image`, (C, H, W), is what a network alone takes."""
+    calls = {}
+    for name, it in written.items():
+        if it.runner is not None:
+            alone = ", the network alone" if it.from_raw is not None else ""
+            calls[f"`{name}`{alone}"] = it.runner.ready(image)
+        if it.from_raw is not None:
+            calls[f"`{name}`, all of it, on a raw image of {TIMED[1]}x{TIMED[0]} pixels"] = it.from_raw
+    return calls
 
 
 def format_of(path: Path) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, norm
 
 from lightcnn.architecture import Architecture, plan
 from lightcnn.cost import deployed, num_macs, num_parameters, peak_activation_bytes, weight_bytes
@@ -15,12 +14,13 @@ from lightcnn.data import Dataset
 from lightcnn.initialisation import INITIALISATIONS
 from lightcnn.operations import Add, BatchNorm, Convolution, LeakyRelu, Operation, Relu
 from lightcnn.training import Recipe
-from search.cells import Row, absent, percent
+from search.cells import Row, absent, counted, interval, intervals, percent
 from search.export.c_compiled import Sizes
 from search.export.preprocessing import classes_json, preprocessing_of, script
 from search.export.runner import ROUNDS
 from search.export.source import title_of
 from search.export.templates import template
+from search.statistics import matched_difference, wilson
 
 INT8_NAME, NETWORK_NAME = "int8", "network"  # what was tested
 Right = NDArray[np.bool_]  # (num_test_images,): whether each was classed rightly
@@ -43,7 +43,7 @@ class Card:
     missing: Sequence[str]  # names of what could not be written
     with_preprocessing: bool  # in the ONNX
     usage: Sequence[str]  # Markdown, a paragraph each
-    latencies: Mapping[str, float]  # seconds, by file
+    latencies: Mapping[str, float]  # seconds, by what was timed, in Markdown
     machine: str  # where they were measured
     on_device: Mapping[str, Sizes]  # by file; empty without a compiler for it
     command: str
@@ -76,7 +76,7 @@ def model_card(card: Card) -> str:
         classes=classes_json(card.dataset),
         script=script(onnx[0], preprocessing, card.with_preprocessing) if onnx else None,
         rounds=ROUNDS,
-        compiled=any(name.endswith(".c") for name in card.latencies),
+        compiled=any(".c`" in name for name in card.latencies),
         initialisation=INITIALISATIONS[card.recipe.initialisation],
         thousands="{:,}".format,
     )
@@ -92,11 +92,9 @@ def design_accuracy(figures: Row | None) -> str:
     """What the study's tables say of a design, with its interval where they give one."""
     if figures is not None and not absent(figures.get("test_accuracy_mean")):
         mean, num_seeds = percent(figures["test_accuracy_mean"]), int(figures["num_seeds"])
-        if absent(figures["test_accuracy_low"]):
+        if not (limits := intervals(figures)):
             return f"test accuracy {mean} with one seed, which gives no interval"
-        low, high = percent(figures["test_accuracy_low"]), percent(figures["test_accuracy_high"])
-        seeds = f"{num_seeds} seed{'s' if num_seeds > 1 else ''}"
-        return f"mean test accuracy {mean} over {seeds}, 95 % interval over seeds {low} to {high}"
+        return f"mean test accuracy {mean} over {counted(num_seeds, 'seed')}, 95 % intervals {limits}"
     if figures is not None and not absent(figures.get("val_accuracy")):
         return (
             f"validation accuracy {percent(figures['val_accuracy'])} in one run of the search, which "
@@ -108,19 +106,16 @@ def design_accuracy(figures: Row | None) -> str:
 def own_accuracies(right: Mapping[str, Right]) -> list[str]:
     """What the exported network and its int8 version reach on the test images, a sentence each.
 
-    The intervals are over images, not over seeds: Wilson's for one network, the normal one for the paired
+    The intervals are for new images, not over seeds: Wilson's for one network, Agresti and Min's for the
     difference of two on the same images.
     """
     network = right[NETWORK_NAME]
     sentences = [f"This network: test accuracy {_with_interval(network)}."]
     if INT8_NAME in right:
         int8 = right[INT8_NAME]
-        change = int8.astype(float) - network
-        mean, half = change.mean(), float(norm.ppf(0.975)) * change.std() / np.sqrt(len(change))
-        points = "{:+.2f} points (95 % interval {:+.2f} to {:+.2f})".format(
-            *(100 * value for value in (mean, mean - half, mean + half))
-        )
-        lost, won = int((change < 0).sum()), int((change > 0).sum())
+        lost, won = int((network & ~int8).sum()), int((int8 & ~network).sum())
+        mean, low, high = matched_difference(lost, won, len(network))
+        points = f"{100 * mean:+.2f} points (95 % interval {interval(low, high, '+')})"
         sentences.append(
             f"Its int8 version: test accuracy {_with_interval(int8)}; that is {points}, as {lost} images "
             f"were lost and {won} won."
@@ -129,8 +124,5 @@ def own_accuracies(right: Mapping[str, Right]) -> list[str]:
 
 
 def _with_interval(right: Right) -> str:
-    interval = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
-    return (
-        f"{percent(right.mean())}, 95 % interval {percent(interval.low)} to {percent(interval.high)} "
-        f"({len(right):,} images)"
-    )
+    limits = interval(*wilson(float(right.mean()), len(right)))
+    return f"{percent(right.mean())}, 95 % interval for new images {limits} ({len(right):,} test images)"

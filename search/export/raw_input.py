@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from search.export.templates import template
 NUM_FILES = 200  # training files that the pixels are compared on, where the images are a user's own
 # And noise of these heights and widths, from a pixel to a photograph's proportions.
 NOISE = [(1, 1), (1, 90), (90, 1), (7, 5), (28, 28), (64, 64), (65, 63), (120, 80), (200, 31), (480, 640)]
+
+TIMED = (240, 320)  # height and width of the raw image that the clock is held to
 
 Pixels = NDArray[np.uint8]  # (height, width, 4), RGBA, upright
 
@@ -79,6 +81,13 @@ def behind_preprocessing(dataset: Dataset, content: bytes) -> tuple[bytes, str]:
         f"its preprocessing gives the pixels of the tool's own decoding, bit for bit, for {num_images:,} "
     )
     return joined.SerializeToString(), checked + "images of many sizes"
+
+
+def ready_for_raw(content: bytes) -> Callable[[], object]:
+    """What computes the scores of one raw image, of size TIMED, with the whole ONNX in `content`."""
+    session = session_of(content)
+    feed = {RAW_INPUT: np.random.default_rng(0).integers(0, 256, (*TIMED, 4), np.uint8)}
+    return lambda: session.run(None, feed)
 
 
 def _examples(dataset: Dataset) -> Iterator[Pixels]:

@@ -54,13 +54,8 @@ def largest_difference(what: str, predict: Predictor, network: Predictor, images
     return difference
 
 
-def latencies(runners: Mapping[str, Runner], image: Tensor) -> dict[str, float]:
-    """Seconds for one image, the median of ROUNDS, in each of which every runner has its turn.
-
-    Args:
-        image: (C, H, W), float32.
-    """
-    calls = {name: runner.ready(image) for name, runner in runners.items()}
+def latencies(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """Seconds of each call, the median of ROUNDS, in each of which every one has its turn."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
         for name, call in calls.items():

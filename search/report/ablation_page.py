@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from search.ablation import read_ablation
-from search.cells import absent, percent, rows
+from search.cells import absent, interval, percent, rows
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.style import AXIS, BLUE, GREY, LAYOUT, VERMILLION, error_percent
 from search.report.verdict import reached
@@ -37,7 +37,7 @@ def findings(summary: pd.DataFrame) -> list[str]:
             continue
         gap = (
             f"{abs(100 * row['difference']):.2f} points {'more' if row['difference'] > 0 else 'less'} "
-            f"(95 % interval {100 * row['difference_low']:+.2f} to {100 * row['difference_high']:+.2f}, "
+            f"(95 % interval {interval(row['difference_low'], row['difference_high'], '+')}, "
             f"p = {row['p_holm']:.2g} after Holm's correction)"
         )
         significant = row["p_holm"] < SIGNIFICANT

@@ -11,7 +11,7 @@ import numpy as np
 from lightcnn.architecture import Architecture, parse, plan
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes, weight_bytes
 from lightcnn.operations import LeakyRelu, Operation, Relu
-from search.cells import STATES, Row, absent, rows
+from search.cells import STATES, Row, absent, intervals, rows
 from search.execution.runs import RunState
 from search.moderation import MNIST, moderated, one_error_below
 from search.posterior import validation_prior
@@ -35,8 +35,8 @@ class Design:
     peak_activation_bytes_int8: int
     val_accuracy: float | None  # fraction, of one run that was trained to its end
     test_accuracy_mean: float | None  # over num_seeds fresh seeds, fraction
-    test_accuracy_low: float | None  # of its 95 % interval
-    test_accuracy_high: float | None
+    test_accuracy_low: float | None  # of its 95 % interval over seeds
+    intervals: str  # its 95 % intervals in words; "" where there are none
     one_error_below: float | None  # the accuracy one standard error below the mean, or below the one run
     num_seeds: int | None
     layers: tuple[Operation, ...]  # without ReLU, which changes no shape
@@ -94,7 +94,7 @@ def _add(found: dict[str, Design], row: Row, name: str | None, state: str, setti
             val_accuracy=_or(row["val_accuracy"], None) if is_whole else None,
             test_accuracy_mean=_or(row.get("test_accuracy_mean"), None),
             test_accuracy_low=_or(row.get("test_accuracy_low"), None),
-            test_accuracy_high=_or(row.get("test_accuracy_high"), None),
+            intervals=intervals(row),
             one_error_below=_one_error_below(row, settings) if is_whole else None,
             num_seeds=None if seeds is None else int(seeds),
             layers=tuple(it for it in plan(architecture) if not isinstance(it, Relu | LeakyRelu)),

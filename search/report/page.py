@@ -12,14 +12,18 @@ from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from search.cells import STATES, percent, written
 from search.execution.runs import RunState
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
+from search.report.failures import failures
 from search.report.history import progress, timeline
 from search.report.html import how_it_was_made, html_plot, html_table, render
 from search.report.importance import importance
+from search.report.majority import with_majority
+from search.report.narrow import narrow_designs
 from search.report.pareto_data import COSTS
 from search.report.pareto_plot import pareto_figure
 from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
@@ -61,18 +65,18 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
         ],
         figure=html_plot(figures["num_parameters"], "pareto"),
         costs={name: words for name, (words, _) in COSTS.items()},
-        other_figures={
-            cost: json.loads(figure.to_json()) for cost, figure in figures.items() if cost != "num_parameters"
-        },
+        other_figures=_other_figures(figures),
         catalogue=as_columns(catalogue(tables)),
+        failures=failures(folder, tables),
         parts=_parts(tables),
         stopping=early_stopping(tables),
         states=", ".join(f"{n:,} {STATES[RunState(str(state))]}" for state, n in states.items()),
         front=html_table(tables.front, "architecture"),
         near=html_table(_near(tables), "architecture"),
+        narrow=narrow_designs(tables),
         # The gaps stand in words below their table, the re-trained trials have a table of their own.
         designs=html_table(
-            tables.designs.drop(columns=[*GAPS, *([] if claimed else PAPER)], errors="ignore"), "name"
+            with_majority(tables).drop(columns=[*GAPS, *([] if claimed else PAPER)], errors="ignore"), "name"
         ),
         claimed=claimed,
         trials=html_table(tables.trials.drop(columns=RETRAINED, errors="ignore"), "trial"),
@@ -85,6 +89,19 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
     target = folder / "report.html"
     write_whole(target, page)
     return target
+
+
+def _other_figures(figures: dict[str, go.Figure]) -> dict[str, dict[str, Any]]:
+    """All but the first, as JSON. Hover texts, a large part of a page, are places among the first one's."""
+    first, *others = figures
+    texts = [text for trace in figures[first].data for text in trace.hovertext or ()]
+    places = {text: i for i, text in reversed([*enumerate(texts)])}
+    found = {cost: json.loads(figures[cost].to_json()) for cost in others}
+    for figure in found.values():
+        for trace in figure["data"]:
+            if "hovertext" in trace:
+                trace["hovertext"] = [places.get(text, text) for text in trace["hovertext"]]
+    return found
 
 
 def _near(tables: Tables) -> pd.DataFrame:

@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
 from lightcnn.errors import UserError
-from search.cells import Row, absent, percent, written
+from search.cells import Row, absent, percent
+from search.report.html import cell, heading, shown_columns
 from search.report.label_placement import place_labels
 from search.report.pareto_data import COSTS, ParetoData, PlacedDesign, Point, pareto_data
 from search.report.style import (
@@ -27,7 +28,7 @@ from search.report.style import (
     accuracy_axis,
     error_percent,
 )
-from search.tables import COLUMNS, Tables
+from search.tables import Tables
 
 DESK = (700, 370)  # the plotting area in pixels that labels are placed for
 CUT = 5  # times the reference's errors: what errs more often is an arrow at the lower edge
@@ -42,13 +43,11 @@ def hover(row: Row) -> str:
     units = {"num_parameters": "parameters", "num_macs": "MACs", "epochs": "epochs", "num_seeds": "seeds"}
     title = str(row.get("name") or row["architecture"])
     lines = [f"<b>{html.escape(title)}</b>"]
-    for name, column in COLUMNS.items():
-        if name in ("name", "seed", "seconds", "num_blocks", "head", "reason") or absent(row.get(name)):
+    for name, limits in shown_columns([it for it in row if not absent(row[it])]).items():
+        if name in ("name", "seed", "seconds", "num_blocks", "head", "reason") or row[name] == title:
             continue
-        if row[name] == title:
-            continue
-        text = html.escape(written(row[name], column.kind))
-        lines.append(f"{text} {units[name]}" if name in units else f"{column.heading}: {text}")
+        text = html.escape(cell(row, name, limits).replace("\n", " "))
+        lines.append(f"{text} {units[name]}" if name in units else f"{heading(name, limits)}: {text}")
     return "<br>".join(lines)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from search.cells import Row, percent, rows
+from search.cells import Row, interval, percent, rows
 from search.execution.runs import RunState
 from search.report.history import Bar, Progress
 from search.report.importance import Importance
@@ -142,7 +142,7 @@ def importance_figure(found: Importance) -> go.Figure:
             hoverinfo="text",
             hovertext=[
                 f"{effect.dimension.title}: {100 * effect.share:.0f} %, 95 % interval "
-                f"{100 * effect.low:.0f} to {100 * effect.high:.0f} %"
+                f"{interval(effect.low, effect.high, digits=0)} %"
                 for effect in effects
             ],
         )

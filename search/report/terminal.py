@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from search.cells import STATES, Row, absent, rows, written
+from search.cells import STATES, Row, absent, interval, rows, written
 from search.deaths import Deaths
 from search.execution.display import result_line
 from search.execution.runs import RunState
+from search.report.majority import with_majority
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.tables import Tables, read_study
 
@@ -52,7 +54,7 @@ def _table(tables: Tables, tested: bool) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    accuracy = "test accuracy, 95 % interval" if tested else "validation accuracy, one run"
+    accuracy = "test accuracy, 95 % over seeds" if tested else "validation accuracy, one run"
     headings = ["parameters", accuracy, *(["seeds"] if tested else []), *(["paper"] if with_claims else [])]
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=heading != accuracy)
@@ -60,9 +62,9 @@ def _table(tables: Tables, tested: bool) -> Table:
     for row in rows(_front(tables, tested)):
         table.add_row(_broken(row["architecture"]), *cells(row))
     table.add_section()
-    for row in rows(tables.designs):
-        named = row["name"] != row["architecture"]
-        lines = [*([row["name"]] if named else []), _broken(row["architecture"])]
+    for row in rows(with_majority(tables)):
+        named = [row["name"]] if row["name"] != row["architecture"] else []
+        lines = [*named, *([_broken(row["architecture"])] if row["architecture"] else [])]
         claim = [written(row["paper_accuracy"], "fraction")] if with_claims else []
         table.add_row("\n".join(lines), *cells(row), *claim)
     return table
@@ -92,9 +94,9 @@ def _tested(row: Row) -> tuple[str, str, str]:
         0 if absent(row.get(name)) else int(row[name]) for name in ("num_seeds", "num_dead")
     )
     accuracy = written(row["test_accuracy_mean"], "fraction")
-    low, high = row.get("test_accuracy_low"), row.get("test_accuracy_high")
-    if low is not None and high is not None and not absent(low):
-        accuracy += f" ({100 * low:.2f} to {100 * high:.2f})"
+    low, high = (row.get(f"test_accuracy_{end}", np.nan) for end in ("low", "high"))
+    if not absent(low) and not absent(high):
+        accuracy += f" ({interval(low, high)})"
     if num_dead:
         accuracy += f"\n{Deaths(num_dead, num_seeds)}"
-    return size, accuracy, f"{num_seeds - num_dead}"
+    return size, accuracy, written(num_seeds - num_dead if num_seeds else None, "count")

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from math import isinf
 from typing import NamedTuple
 
-from search.cells import Row, absent, counted, percent, rows
+from search.cells import Row, absent, counted, interval, intervals, percent, rows
 from search.deaths import Deaths
 from search.execution.runs import RunState
+from search.image_facts import ImageFacts
 from search.moderation import num_fitted
 from search.pareto import Verdict, most_accurate_no_larger, smallest_as_accurate
 from search.standing import MORE_ERRORS
-from search.statistics import standard_error
+from search.statistics import standard_error, wilson
 from search.tables import Tables
+
+SMALL = 1_000  # test images, up to which one of them is 0.1 points or more
 
 
 @dataclass(frozen=True)
@@ -109,14 +112,13 @@ def _beside(row: Row, no_candidate: str) -> str:
 
 
 def reached(row: Row) -> str:
-    """A design's mean test accuracy with its interval and seeds; those that died apart."""
+    """A design's mean test accuracy with its intervals and seeds; those that died apart."""
     num_seeds, num_dead = int(row["num_seeds"]), int(0 if absent(row.get("num_dead")) else row["num_dead"])
     if absent(row["test_accuracy_mean"]):
         return f"no accuracy, as {Deaths(num_dead, num_seeds)}"
-    low, high = row["test_accuracy_low"], row["test_accuracy_high"]
     seeds = counted(num_seeds - num_dead, "seed")
     seeds += f"; {Deaths(num_dead, num_seeds)}" if num_dead else ""
-    return f"{percent(row['test_accuracy_mean'])} ({100 * low:.2f} to {100 * high:.2f}, {seeds})"
+    return f"{percent(row['test_accuracy_mean'])} ({intervals(row)}; {seeds})"
 
 
 def _challenger(row: Row, known: Mapping[str, Row]) -> str:
@@ -127,10 +129,10 @@ def _challenger(row: Row, known: Mapping[str, Row]) -> str:
     rival = f"The best of these, {text}" + (f" ({int(size):,} parameters)" if size else "")
     if absent(gap):
         return f"{rival}, was not trained again. "
-    low, high = -100 * row["challenger_gap_high"], -100 * row["challenger_gap_low"]
+    limits = interval(-row["challenger_gap_high"], -row["challenger_gap_low"], "+")
     return (
         f"{rival}, is {abs(100 * gap):.2f} points {'more' if gap < 0 else 'less'} accurate "
-        f"({low:+.2f} to {high:+.2f}, p = {row['challenger_p']:.2g}). "
+        f"({limits}, p = {row['challenger_p']:.2g}). "
     )
 
 
@@ -148,9 +150,9 @@ def _sizes(row: Row, no_candidate: str) -> str:
 
 def _range(row: Row, name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    if low == high:
-        return f"{low:.2g}"
-    return f"{low:.2g} to {'more than the largest' if isinf(high) else f'{high:.2g}'}"
+    # It often is one candidate whatever the draw.
+    texts = (f"{low:.2g}", "more than the largest" if isinf(high) else f"{high:.2g}")
+    return " to ".join(dict.fromkeys(texts))
 
 
 def _chance(probability: float) -> str:
@@ -235,6 +237,25 @@ def _level(tables: Tables, tested: Sequence[Row]) -> str:
     return f", fitted to {num_runs} runs of this study"
 
 
+def _named(images: ImageFacts) -> str:
+    """What naming the largest class reaches, a sentence, where its share is worth one."""
+    if images.majority is None:
+        return ""
+    share = percent(images.majority.training_share)
+    return f" Naming {images.majority.name} for every image would be right on {share} of the training images."
+
+
+def _small(images: ImageFacts) -> str:
+    """What a small test set cannot tell, a sentence; "" of a large one."""
+    if images.num_test > SMALL:
+        return ""
+    limits = interval(*wilson(1, images.num_test))
+    return (
+        f"The test set is small: one image is {100 / images.num_test:.2g} points, and even if all "
+        f"{images.num_test:,} were classed rightly, that would be {limits} % for new ones. "
+    )
+
+
 def _trust(tables: Tables, stand: Standing) -> str:
     if stand.measure == "val_accuracy":
         noise = _noise(tables)
@@ -242,7 +263,7 @@ def _trust(tables: Tables, stand: Standing) -> str:
             "Each accuracy is one run's on the validation images, and the best of many runs was picked by "
             f"luck as well as by merit. At {percent(noise.accuracy)} and {noise.num_images:,} images the "
             f"standard error is about {100 * noise.standard_error:.2g} points, so a difference under about "
-            f"{300 * noise.standard_error:.2g} points is not a finding."
+            f"{300 * noise.standard_error:.2g} points is not a finding.{_named(tables.images)}"
         )
     tested = [
         row for row in [*rows(tables.trials), *rows(tables.designs)] if not absent(row.get("num_seeds"))
@@ -251,9 +272,11 @@ def _trust(tables: Tables, stand: Standing) -> str:
     few, many = min(counts), max(counts)
     seeds = f"{few} to {many} fresh seeds" if few < many else counted(many, "fresh seed")
     text = (
-        f"Accuracies are means over {seeds} on the test set, with 95 % intervals from how far seeds move "
-        f"designs of such an error{_level(tables, tested)}; probabilities and the ranges of sizes (90 %) are "
-        "of all runs together. "
+        f"Accuracies are means over {seeds} on {tables.images.num_test:,} test images. Their 95 % "
+        "intervals over seeds, on these same images, by which designs are compared, are from how far seeds "
+        f"move designs of such an error{_level(tables, tested)}; those for new images take the test set for "
+        f"a sample, too. {_small(tables.images)}Probabilities and the ranges of sizes (90 %) are of all runs "
+        "together. "
     )
     # What is exported is measured when all is chosen, and chooses nothing.
     times = [row["read_at"] for row in rows(tables.test_readings) if absent(row.get("exported"))]

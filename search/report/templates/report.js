@@ -2,8 +2,13 @@
 const element = id => document.getElementById(id);
 const plot = element("pareto"), phone = matchMedia("(max-width: 900px)");
 const figures = {num_parameters: {data: plot.data, layout: plot.layout}};
+const hoverTexts = plot.data.flatMap(trace => trace.hovertext ?? []);
 for (const script of document.querySelectorAll("script[data-cost]")) {
-  figures[script.dataset.cost] = JSON.parse(script.textContent);
+  const figure = figures[script.dataset.cost] = JSON.parse(script.textContent);
+  for (const trace of figure.data) {
+    // A number is a text's place among those of the first figure.
+    if (trace.hovertext) trace.hovertext = trace.hovertext.map(text => hoverTexts[text] ?? text);
+  }
 }
 
 // What differs between a desk and a phone, and whether single runs are shown.
@@ -33,10 +38,8 @@ function node(name, text, attributes = {}) {
 function accuracy(design) {
   if (design.test_accuracy_mean !== null) {
     const seeds = `${design.num_seeds} fresh seed${design.num_seeds === 1 ? "" : "s"}`;
-    const interval = design.test_accuracy_low === null ? ""
-      : `, 95 % interval ${(100 * Math.max(design.test_accuracy_low, 0)).toFixed(2)} to ` +
-        percent(Math.min(design.test_accuracy_high, 1));
-    return `${percent(design.test_accuracy_mean)} on the test set, mean of ${seeds}${interval}`;
+    const intervals = design.intervals && `, 95 % intervals ${design.intervals}`;
+    return `${percent(design.test_accuracy_mean)} on the test set, mean of ${seeds}${intervals}`;
   }
   if (design.val_accuracy !== null) {
     return `${percent(design.val_accuracy)} on the validation images, one run of the search`;
@@ -74,6 +77,7 @@ function show(design) {
     line: {color: "#cc79a7", width: 3},
   }];
   Plotly.relayout(plot, {shapes: ring});
+  showFailures(design);
 }
 
 // The limits: each with its field, what it counts of a design, and its unit.
@@ -165,6 +169,3 @@ function listen() {
   answer();
   show(designs[0]);
 }
-
-if (designs.length) listen();
-else for (const part of ["design", "picker"]) element(part).hidden = true;

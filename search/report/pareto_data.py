@@ -54,6 +54,7 @@ class ParetoData:
     front: tuple[Point, ...]  # from small to large
     budget: int | None  # the largest cost of a candidate, up to which the front goes on; None: not known
     designs: tuple[PlacedDesign, ...]  # the reference first
+    challenger: str  # architecture of the most accurate candidate no larger than the reference; "": not known
     # The second view: one run each, the most accurate first, and what single runs led to.
     candidates: tuple[Point, ...]  # trained to their end
     stopped: tuple[Point, ...]
@@ -98,6 +99,7 @@ def pareto_data(tables: Tables, cost: str = "num_parameters") -> ParetoData:
         front=best or search_front,
         budget=tables.settings.budget.most(cost) if tables.settings else None,
         designs=tuple(_placed(row, cost, task) for row in designs),
+        challenger="" if absent(designs[0].get("challenger")) else designs[0]["challenger"],
         candidates=candidates,
         stopped=stopped,
         diverged=diverged,

@@ -138,7 +138,7 @@ def draw_designs(
     """
     labels: list[tuple[str, tuple[float, float]]] = []
     for i, design in enumerate(designs):
-        colour, symbol, size = (VERMILLION, "star", 18) if i == 0 else (GREY, "circle", 8)
+        colour, symbol, size = (VERMILLION, "star", 13) if i == 0 else (GREY, "circle", 8)
         if i and design.is_placed:
             colour, symbol, size = GREEN, "diamond", 9
         marker = {"color": colour, "symbol": symbol, "size": size, "line": {"color": "#555555", "width": 1}}
@@ -152,7 +152,7 @@ def draw_designs(
             (place,) = draw(figure, [own], name, marker, whiskers=True, meta="design")
             labels.append((label, place))
         if i == 0 and claim is not None and float(error_percent(claim.accuracy)) <= most:
-            hollow = {**marker, "symbol": "star-open", "size": 13, "line": {"width": 1.5}}
+            hollow = {**marker, "symbol": "star-open", "size": 11, "line": {"width": 1.5}}
             (place,) = draw(figure, [claim], f"{name}, the paper's claim", hollow)
             labels.append((f"the paper says {percent(claim.accuracy)}", place))
     return labels
@@ -196,6 +196,11 @@ def draw_pareto(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Figur
     errors = [float(error_percent(point.accuracy)) for point in [*measured, *data.front[-1:]]]
     most = min(CUT * errors[0], ERRORS_DRAWN[1]) if errors else ERRORS_DRAWN[1]
     named = draw_designs(figure, data.designs, most)
+    named += [
+        (data.challenger, place)
+        for point, place in zip(data.front, members[-1], strict=True)
+        if point.about["architecture"] == data.challenger
+    ]
     if others:
         studies = [other.study for other in [*others[: len(OTHER_FRONTS)], data]]
         named += [(study, places[-1]) for study, places in zip(studies, members, strict=True) if places]

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+from lightcnn.block import Block, append_block, parse_block
 from lightcnn.errors import UserError
-from lightcnn.operations import (
-    AveragePool,
-    Convolution,
-    Flatten,
-    Input,
-    Linear,
-    MaxPool,
-    Operation,
-    Relu,
-    Shape,
-)
+from lightcnn.operations import AveragePool, Flatten, Input, Linear, Operation, Relu, Shape
 
 
 @dataclass(frozen=True)
@@ -35,22 +26,6 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Block:
-    """A convolution with ReLU and, if `max_pool`, 2x2 max pooling."""
-
-    channels: int
-    kernel_size: int = 3
-    padded: bool = True  # padding keeps the maps' size; False: no padding
-    max_pool: bool = True
-
-    def __post_init__(self) -> None:
-        if self.channels < 1:
-            raise UserError(f"a block needs at least 1 channel, but got channels={self.channels}")
-        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
-            raise UserError(f"a kernel size must be odd, but got kernel_size={self.kernel_size}")
-
-
-@dataclass(frozen=True)
 class Architecture:
     """Convolution blocks, average pooling of the last maps to a `grid` x `grid` raster, and linear layers.
 
@@ -60,8 +35,10 @@ class Architecture:
 
     The text form names the blocks' channels, the head and the hidden widths: `8-16-32-gap`,
     `8-16-32-flatten-128`, `4-pool2`, `flatten-512-256`. Every block but the last ends in max pooling. A block
-    that differs says so after its channels: `k5` kernel size 5, `v` no padding ("valid"), `p` pools although
-    it is last, `n` does not pool although it is not. LeNet-5 is `6k5-16k5vp-flatten-120-84`.
+    that differs says so after its channels, in this order: `k5` kernel size 5, `s` separable, `v` no padding
+    ("valid"), `b` batch norm, `l` LeakyReLU, `r` residual sum, `x2` applied 2 times with the same weights,
+    and one of `p` pools although it is last, `n` does not pool although it is not, `d` stride 2 instead.
+    LeNet-5 is `6k5-16k5vp-flatten-120-84`.
 
     Raises:
         UserError: a width below 1, an even kernel, an image too small for the blocks, or a grid larger than
@@ -100,15 +77,15 @@ class Architecture:
     @cached_property  # as a search looks thousands of them up at every step
     def _text(self) -> str:
         last = len(self.blocks) - 1
-        blocks = [_block_text(block, is_last=i == last) for i, block in enumerate(self.blocks)]
+        blocks = [block.text(is_last=i == last) for i, block in enumerate(self.blocks)]
         return "-".join([*blocks, self.head, *map(str, self.hidden)])
 
 
 def plan(architecture: Architecture) -> tuple[Operation, ...]:
     """The operations of `architecture` in order, from the image to the class scores.
 
-    ReLU stands after max pooling: the same function as before it, on a quarter of the elements. Maps that
-    have the grid's side already are not pooled.
+    Activations stand after max pooling: the same function as before it, on a quarter of the elements. Maps
+    that have the grid's side already are not pooled.
 
     >>> for operation in plan(parse("4-pool2", Task(image_size=28, in_channels=1, num_classes=10))):
     ...     print(operation.name, operation.output_shape, operation.num_parameters)
@@ -119,7 +96,7 @@ def plan(architecture: Architecture) -> tuple[Operation, ...]:
     flatten (16,) 0
     linear 16-10 (10,) 170
     """
-    operations = _convolutional_part(architecture.blocks, architecture.task)
+    operations = [*_convolutional_part(architecture.blocks, architecture.task)]
 
     def shape() -> Shape:
         return operations[-1].output_shape
@@ -134,29 +111,18 @@ def plan(architecture: Architecture) -> tuple[Operation, ...]:
     return tuple(operations)
 
 
-def _convolutional_part(blocks: tuple[Block, ...], task: Task) -> list[Operation]:
+@lru_cache(maxsize=4096)  # as an architecture is made, compared with others of its blocks, and counted
+def _convolutional_part(blocks: tuple[Block, ...], task: Task) -> tuple[Operation, ...]:
     """The image and the operations of the blocks.
 
     Raises:
-        UserError: a block would leave maps of no pixels.
+        UserError: the maps that reach a block do not allow it.
     """
     side = task.image_size
     operations: list[Operation] = [Input((task.in_channels, side, side))]
     for number, block in enumerate(blocks, start=1):
-        before = operations[-1].output_shape
-        padding = block.kernel_size // 2 if block.padded else 0
-        operations.append(Convolution(before, block.channels, block.kernel_size, padding))
-        if block.max_pool:
-            operations.append(MaxPool(operations[-1].output_shape))
-        after = operations[-1].output_shape
-        if after[1] < 1:
-            raise UserError(
-                f"each block must leave maps of at least 1x1 pixels, but block {number} of {len(blocks)} "
-                f"gets {before[1]}x{before[1]} and leaves none: image_size={task.image_size} is too small "
-                "for these blocks"
-            )
-        operations.append(Relu(after))
-    return operations
+        append_block(operations, block, f"block {number} of {len(blocks)}")
+    return tuple(operations)
 
 
 def _map_side(blocks: tuple[Block, ...], task: Task) -> int:
@@ -176,7 +142,6 @@ def template(channels: tuple[int, ...], head: str, task: Task, hidden: tuple[int
 
 
 MAX_TEXT = 200  # characters: it names files
-_BLOCK = re.compile(r"(?P<channels>[0-9]{1,6})(k(?P<kernel>[0-9]{1,3}))?(?P<valid>v)?(?P<pool>[pn])?")
 _HEAD = re.compile(r"gap|flatten|pool(?P<grid>[0-9]{1,4})")
 _WIDTH = re.compile(r"[0-9]{1,6}")
 
@@ -203,22 +168,10 @@ def parse(text: str, task: Task) -> Architecture:
 
 
 def _parse_block(word: str, text: str, is_last: bool) -> Block:
-    match = _BLOCK.fullmatch(word)
-    if match is None:
+    block = parse_block(word, is_last)
+    if block is None:
         raise _unreadable(text, f"{word!r} is not a block")
-    return Block(
-        channels=int(match["channels"]),
-        kernel_size=int(match["kernel"] or 3),
-        padded=match["valid"] is None,
-        max_pool=match["pool"] == "p" or (match["pool"] is None and not is_last),
-    )
-
-
-def _block_text(block: Block, is_last: bool) -> str:
-    kernel = "" if block.kernel_size == 3 else f"k{block.kernel_size}"
-    valid = "" if block.padded else "v"
-    pool = {True: "p", False: "n"}[block.max_pool] if block.max_pool == is_last else ""
-    return f"{block.channels}{kernel}{valid}{pool}"
+    return block
 
 
 def _grid(head: str, blocks: tuple[Block, ...], task: Task) -> int:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
 from lightcnn.architecture import Architecture, plan
-from lightcnn.operations import Flatten, Relu
+from lightcnn.operations import Add, BatchNorm, Convolution, Flatten, LeakyRelu, Linear, Relu
 
 Numbers = Literal["float32", "int8"]  # that weights and activations are held in
 BYTES_PER_VALUE: dict[Numbers, int] = {"float32": 4, "int8": 1}
 
 
 def num_parameters(architecture: Architecture) -> int:
-    """Weights and biases."""
+    """Weights and biases, as they are trained."""
     return sum(operation.num_parameters for operation in plan(architecture))
 
 
@@ -23,25 +23,63 @@ def num_macs(architecture: Architecture) -> int:
     return sum(operation.num_macs for operation in plan(architecture))
 
 
-def num_biases(architecture: Architecture) -> int:
-    """Output channels of the layers with weights: of each a bias and, in int8, a scale."""
-    return sum(operation.output_shape[0] for operation in plan(architecture) if operation.num_parameters)
+@dataclass(frozen=True)
+class Deployed:
+    """What a device holds of a network, each batch norm folded into the convolution before it.
+
+    A block applied several times is held once where it has no batch norm. With one, what the norm makes of
+    its last convolution differs from application to application, and is held for each.
+    """
+
+    weights: int
+    biases: int  # of float32
+    channels: int  # of all layers with weights: in int8 each has a scale, and a bias where it has any
+    integer_biases: int  # of int8, which belong to the scale of the input, so to an application
+
+    @property
+    def num_parameters(self) -> int:
+        """Weights and biases in float32."""
+        return self.weights + self.biases
+
+
+def deployed(architecture: Architecture) -> Deployed:
+    """What a device holds of `architecture`."""
+    operations = plan(architecture)
+    weights = biases = channels = integer_biases = 0
+    for operation, following in zip(operations, (*operations[1:], None), strict=True):
+        if not isinstance(operation, Convolution | Linear):
+            continue
+        units = operation.output_shape[0]
+        norm = isinstance(following, BatchNorm)
+        has_bias = isinstance(operation, Linear) or operation.bias or norm
+        if isinstance(operation, Linear) or operation.shares is None or norm:
+            weights += operation.num_weights
+            biases += units * has_bias
+        channels += units
+        integer_biases += units * has_bias
+    return Deployed(weights, biases, channels, integer_biases)
 
 
 def weight_bytes(architecture: Architecture, numbers: Numbers = "float32") -> int:
-    """Bytes of the weights and biases; in int8 of int8 weights, int32 biases and float32 scales."""
-    biases = num_biases(architecture)
+    """Bytes of what is deployed; in int8 of int8 weights, int32 biases and float32 scales."""
+    held = deployed(architecture)
     if numbers == "float32":
-        return BYTES_PER_VALUE[numbers] * num_parameters(architecture)
-    return BYTES_PER_VALUE[numbers] * (num_parameters(architecture) - biases) + (4 + 4) * biases
+        return BYTES_PER_VALUE[numbers] * held.num_parameters
+    return BYTES_PER_VALUE[numbers] * held.weights + 4 * held.integer_biases + 4 * held.channels
 
 
 def peak_activation_bytes(architecture: Architecture, numbers: Numbers = "float32") -> int:
     """The most bytes of activations held at once for one image: the largest input plus output of one step.
 
-    ReLU works in place and flatten is a view, so neither counts. It bounds the RAM of a device that computes
-    step by step, where weights stay in flash.
+    To them comes what a later sum will read. Activations, batch norm and sums work in place and flatten is a
+    view, so none of them counts. It bounds the RAM of a device that computes step by step, where weights
+    stay in flash.
     """
-    steps = [it for it in plan(architecture) if not isinstance(it, Relu | Flatten)]
-    sizes = [prod(step.output_shape) for step in steps]
-    return BYTES_PER_VALUE[numbers] * max(before + after for before, after in pairwise(sizes))
+    operations = plan(architecture)
+    sizes = [prod(operation.output_shape) for operation in operations]
+    sums = [(it.source, number) for number, it in enumerate(operations) if isinstance(it, Add)]
+    return BYTES_PER_VALUE[numbers] * max(
+        sizes[number - 1] + sizes[number] + sum(sizes[i] for i, end in sums if i + 1 < number < end)
+        for number, operation in enumerate(operations)
+        if number and not isinstance(operation, BatchNorm | Add | Relu | LeakyRelu | Flatten)
+    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import nn
 
-from lightcnn.architecture import Architecture
-from lightcnn.network import build
+from lightcnn.architecture import Architecture, plan
+from lightcnn.network import Network, build
+from lightcnn.operations import LEAK, Convolution, LeakyRelu, Linear, Operation, Relu
 
 Initialisation = Literal["pytorch", "zero-bias", "he"]
 # With PyTorch's own, a block of 2 or 3 channels is often silent: its biases outweigh what its inputs bring,
@@ -20,25 +22,44 @@ INITIALISATIONS: dict[Initialisation, str] = {
 }
 
 
-def initial_network(architecture: Architecture, initialisation: Initialisation, seed: int) -> nn.Sequential:
+def initial_network(architecture: Architecture, initialisation: Initialisation, seed: int) -> Network:
     """The network on the CPU, its weights drawn from `seed`; the caller's generator is left alone.
 
     Source: for "he", He, Zhang, Ren and Sun (2015), Delving deep into rectifiers.
     """
+    operations = plan(architecture)[1:]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build(architecture)
-        for layer in network:
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                _change(layer, initialisation, gives_scores=layer is network[-1])
+        for number, (operation, layer) in enumerate(zip(operations, network, strict=True)):
+            if isinstance(layer, nn.Conv2d | nn.Linear) and getattr(operation, "shares", None) is None:
+                _change(layer, initialisation, _activation(operations[number:]))
     return network
 
 
-def _change(layer: nn.Conv2d | nn.Linear, initialisation: Initialisation, gives_scores: bool) -> None:
+def _activation(operations: Sequence[Operation]) -> Relu | LeakyRelu | None:
+    """What stands behind the first of `operations` before the next with weights; None: nothing does."""
+    for operation in operations[1:]:
+        if isinstance(operation, Relu | LeakyRelu):
+            return operation
+        if isinstance(operation, Convolution | Linear):
+            break
+    return None
+
+
+def _change(
+    layer: nn.Conv2d | nn.Linear, initialisation: Initialisation, activation: Relu | LeakyRelu | None
+) -> None:
     """Give a layer that has PyTorch's weights those of `initialisation`."""
-    assert layer.bias is not None
     if initialisation == "he":
-        nn.init.kaiming_uniform_(layer.weight, nonlinearity="linear" if gives_scores else "relu")
-        nn.init.zeros_(layer.bias)
-    elif initialisation == "zero-bias" and isinstance(layer, nn.Conv2d):
+        match activation:
+            case Relu():
+                nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+            case LeakyRelu():
+                nn.init.kaiming_uniform_(layer.weight, a=LEAK, nonlinearity="leaky_relu")
+            case None:
+                nn.init.kaiming_uniform_(layer.weight, nonlinearity="linear")
+    if layer.bias is not None and (
+        initialisation == "he" or (initialisation == "zero-bias" and isinstance(layer, nn.Conv2d))
+    ):
         nn.init.zeros_(layer.bias)

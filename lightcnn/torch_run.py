@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lightcnn.batch_norm import settle, settled_batches
 from lightcnn.data import LabelledImages
 
 # Bounds memory. Maps of 250 images are about what a cache holds: 1,000 take twice as long with wide networks.
@@ -23,7 +24,7 @@ class EpochRun(Protocol):
     def train_epoch(
         self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
     ) -> float:
-        """Train one epoch; the mean loss over its batches.
+        """Train one epoch; the mean loss over its batches. What batch norms measure with is settled then.
 
         Args:
             order: (num_images,), int64, indices of the images in the order in which they are met.
@@ -60,6 +61,7 @@ class CpuRun:
         for batch, rate in zip(torch.split(order, batch_size), rates, strict=True):
             self._adam.param_groups[0]["lr"] = rate
             losses.append(_step(self._network, self._adam, training.subset(batch)))
+        _settle(self._network, training, order, batch_size)
         return torch.stack(losses).mean().item()
 
     def measure(self, data: LabelledImages) -> tuple[float, float]:
@@ -145,8 +147,10 @@ class GpuRun:
         self._taken += 1
 
     def mean_loss(self) -> float:
-        """Over the batches of the epoch, once all its steps are taken."""
+        """Over the batches of the epoch, once all its steps are taken, and batch norms settled."""
+        assert self._training is not None
         with torch.cuda.stream(self._stream):
+            _settle(self._network, self._training, self._order, self._batch_size)
             return self._losses.mean().item()
 
     def _step(self, num_images: int) -> None:
@@ -219,6 +223,12 @@ def _step(network: nn.Module, adam: torch.optim.Adam, batch: LabelledImages) -> 
     loss.backward()  # type: ignore[no-untyped-call]
     adam.step()
     return loss.detach()
+
+
+def _settle(network: nn.Module, training: LabelledImages, order: Tensor, batch_size: int) -> None:
+    """Settle the batch norms of `network`, which is in training mode, on the first batches of `order`."""
+    batches = torch.split(order, batch_size)[: settled_batches(len(order), batch_size)]
+    settle(network, (_laid_out(training.images[batch]) for batch in batches))
 
 
 def _laid_out(images: Tensor) -> Tensor:

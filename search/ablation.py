@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lightcnn.architecture import Architecture
+from lightcnn.architecture import Architecture, plan
 from lightcnn.cost import num_parameters
-from lightcnn.network import build
+from lightcnn.errors import UserError
 from lightcnn.training import Recipe
 from search.deaths import live
 from search.evaluation import Arm
@@ -39,12 +40,11 @@ class Ablation:
     num_seeds: int
 
     def __post_init__(self) -> None:
-        # Compared as modules: two architectures may differ in words only, such as a 1x1 kernel's padding.
-        modules = {arm: str(build(arm.architecture)) for arm in self.arms}
+        plans = {arm: plan(arm.architecture) for arm in self.arms}  # which words alone do not change
         for first, second in combinations(self.arms, 2):
             if first.name == second.name:
                 raise ValueError(f"arms need names of their own, but two are called {first.name!r}")
-            if modules[first] == modules[second]:
+            if plans[first] == plans[second]:
                 raise ValueError(
                     f"each arm must differ from the others, but {first.name!r} ({first.architecture}) and "
                     f"{second.name!r} ({second.architecture}) train the same network"
@@ -66,7 +66,8 @@ def at_budget(architecture: Architecture, budget: int) -> Architecture:
         ValueError: no scaled network comes within 3 % of the budget.
     """
 
-    def scaled(factor: float, steps: tuple[int, ...] = ()) -> Architecture:
+    def scaled(factor: float, steps: tuple[int, ...] = ()) -> Architecture | None:
+        """None where a block with a residual sum, or of several applications, would not fit what it reads."""
         widths = [*(block.channels for block in architecture.blocks), *architecture.hidden]
         widths = [
             max(1, round(width * factor) + step)
@@ -75,10 +76,12 @@ def at_budget(architecture: Architecture, budget: int) -> Architecture:
         blocks = tuple(
             replace(block, channels=width) for block, width in zip(architecture.blocks, widths, strict=False)
         )
-        return replace(architecture, blocks=blocks, hidden=tuple(widths[len(blocks) :]))
+        with suppress(UserError):
+            return replace(architecture, blocks=blocks, hidden=tuple(widths[len(blocks) :]))
+        return None
 
-    def miss(candidate: Architecture) -> float:
-        return abs(num_parameters(candidate) / budget - 1)
+    def miss(candidate: Architecture | None) -> float:
+        return np.inf if candidate is None else abs(num_parameters(candidate) / budget - 1)
 
     factors = np.geomspace(0.05, 4, 1_000)
     best = min((scaled(float(factor)) for factor in factors), key=miss)
@@ -86,6 +89,10 @@ def at_budget(architecture: Architecture, budget: int) -> Architecture:
         factor = min((float(factor) for factor in factors), key=lambda factor: miss(scaled(factor)))
         num_widths = len(architecture.blocks) + len(architecture.hidden)
         best = min((scaled(factor, steps) for steps in product((-1, 0, 1), repeat=num_widths)), key=miss)
+    if best is None:
+        raise ValueError(
+            f"{architecture} must have widths that can be scaled, but some follow from the images"
+        )
     if miss(best) > BUDGET_TOLERANCE:
         raise ValueError(
             f"{architecture} must come within {BUDGET_TOLERANCE:.0%} of {budget:,} parameters when its "

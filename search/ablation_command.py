@@ -110,7 +110,7 @@ def _train(
     ablation = replace(
         ablation, recipe=replace(ablation.recipe, epochs=options.epochs), num_seeds=options.seeds
     )
-    slots = slots_of(options)
+    slots = slots_of(options, ablation.name, AblationSettings)
     dataset = DATASETS[DATASET]
     available = dataset.num_training_images
     if options.train_images is not None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+import torch
 
 from lightcnn.engine.build import EngineError, prepare, require
 from lightcnn.errors import Failure, UserError
@@ -32,7 +35,8 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         "--devices",
         default="auto",
         metavar="LIST",
-        help="auto (every visible GPU, else the CPU), cpu, or a list such as cuda:0,cuda:1",
+        help="cpu, a list such as cuda:0,cuda:1, or auto: the CPU where the compiled engine trains, as it is "
+        "no slower with small networks (reports/gpu), else every visible GPU, else the CPU",
     )
     group.add_argument(
         "--workers",
@@ -69,18 +73,31 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def slots_of(options: argparse.Namespace) -> list[Slot] | Cluster:
+def slots_of(options: argparse.Namespace, name: str, kind: type[SettingsWithEngine]) -> list[Slot] | Cluster:
     """The slots that the options of `add_device_options` ask for.
+
+    Args:
+        name: of the study.
+        kind: of its settings.
 
     Raises:
         UserError: as `choose_slots` and `find_cluster`; --cluster with what it decides, or without Dask.
         Failure: as `find_cluster`.
     """
     if options.cluster is None:
-        return choose_slots(options.devices, options.workers, options.workers_per_device)
-    for name, default in (("devices", "auto"), ("workers", None), ("workers-per-device", WORKERS_PER_DEVICE)):
-        if (value := getattr(options, name.replace("-", "_"))) != default:
-            raise UserError(f"--{name} must not go with --cluster, which has its workers, but got {value}")
+        devices = options.devices
+        if devices == "auto" and torch.cuda.is_available() and _wanted(options, name, kind) != "torch":
+            with suppress(EngineError):  # without it the GPUs train
+                require(log_line)
+                devices = "cpu"
+        return choose_slots(devices, options.workers, options.workers_per_device)
+    for option, default in (
+        ("devices", "auto"),
+        ("workers", None),
+        ("workers-per-device", WORKERS_PER_DEVICE),
+    ):
+        if (value := getattr(options, option.replace("-", "_"))) != default:
+            raise UserError(f"--{option} must not go with --cluster, which has its workers, but got {value}")
     try:
         from search.execution.cluster import find_cluster  # here: Dask is an extra
     except ModuleNotFoundError as error:
@@ -96,23 +113,29 @@ def engine_of(
     `auto` keeps to the engine of the study to be resumed, if there is one.
 
     Args:
-        name: of the study.
-        kind: of its settings.
+        slots: where it trains.
+        name, kind: as for `slots_of`.
 
     Raises:
+        UserError: it is asked for on GPUs.
         Failure: it is asked for and cannot be had.
     """
-    earlier = None if options.fresh else begun_with(options.out / name, kind)
-    wanted = earlier.engine if options.engine == "auto" and earlier else options.engine
+    wanted = _wanted(options, name, kind)
     devices = {slot.device for slot in slots} if isinstance(slots, list) else {slots.device}
     if wanted == "torch" or (wanted == "auto" and devices != {"cpu"}):
         return None
     if wanted == "auto":
         return prepare(log_line)
+    asked = "--engine native" if options.engine == "native" else "the study was begun with --engine native"
+    if devices != {"cpu"}:
+        raise UserError(f"{asked}, which trains on the CPU, but got {', '.join(sorted(devices))}")
     try:
         return require(log_line)
     except EngineError as error:
-        asked = (
-            "--engine native" if options.engine == "native" else "the study was begun with --engine native"
-        )
         raise Failure(f"{asked}, but {error}") from None
+
+
+def _wanted(options: argparse.Namespace, name: str, kind: type[SettingsWithEngine]) -> str:
+    """The engine that the options ask for, `auto` in the study to be resumed the one that it has."""
+    earlier = None if options.fresh else begun_with(options.out / name, kind)
+    return earlier.engine if options.engine == "auto" and earlier else str(options.engine)

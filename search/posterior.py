@@ -76,7 +76,7 @@ def posterior_of(
     if not observations:
         return None
     architectures = [parse(text, settings.task) for text in texts]
-    unseen = np.full(len(settings.space.dimensions) + 2, np.nan)
+    unseen = np.full(settings.space.num_coordinates + 2, np.nan)
     described = np.array(
         [features([it], settings.space)[0] if it in settings.space else unseen for it in architectures]
     )

@@ -50,7 +50,7 @@ from search.settings import (
     held_study,
     read,
 )
-from search.space import Space
+from search.space import USUAL, Space
 from search.standing import seeds_of_arms
 from search.stopping import default_rule
 from search.storage import JOURNAL, SETTINGS, open_study
@@ -98,9 +98,9 @@ def _show(folder: Path, places: list[str]) -> None:
 def _search(options: argparse.Namespace) -> tuple[Path, list[str]]:
     """Do what the options ask for; the study's folder, and the architectures that they place."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    slots = slots_of(options)
     settings, data = _settings(options)
     name = options.name or data.dataset.name
+    slots = slots_of(options, name, SearchSettings)
     engine = engine_of(options, slots, name, SearchSettings)
     initialisation = initialisation_of(options, settings.recipe, name, SearchSettings)
     recipe = replace(settings.recipe, initialisation=initialisation)
@@ -208,8 +208,15 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
     background = options.background or WHITE
     dataset, folder = find_dataset(options.dataset, options.data_dir, background=background)
     task = dataset.task
-    space = Space(task, options.widths, options.max_blocks, options.heads)
-    if space.depth < options.max_blocks and options.max_blocks != Space.max_blocks:
+    usual = USUAL[options.space]
+    space = Space(
+        task,
+        options.widths or usual.widths,
+        options.max_blocks or usual.max_blocks,
+        options.heads or usual.heads,
+        options.space,
+    )
+    if options.max_blocks and space.depth < options.max_blocks:
         log_line(f"--max-blocks {options.max_blocks}: the images allow {space.depth}")
     try:
         reference = Reference.of(options.reference, task)

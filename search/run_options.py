@@ -13,7 +13,7 @@ from search.budget_options import MAX_PARAMETERS, add_budget_options
 from search.command import Parser, add_data_options, add_initialisation_option, at_least
 from search.device_options import add_device_options
 from search.samplers import SAMPLERS
-from search.space import Space
+from search.space import USUAL
 
 # Of the training images, a sixth judges the candidates, 10,000 at most: of MNIST's 60,000 these are as many.
 VALIDATION_SHARE, NUM_VALIDATION = 6, 10_000
@@ -59,27 +59,34 @@ def parser() -> Parser:
         metavar="COLOUR",
         help="what transparent images of your own are laid on, a name or #rrggbb; by default white",
     )
+    template, wide = USUAL["template"], USUAL["wide"]
+    group.add_argument(
+        "--space",
+        choices=list(USUAL),
+        default="template",
+        help="LightCNN's template, or a wide space around it: stages of blocks, plain or separable, of other "
+        "kernels, with batch norm, residual sums, shared weights",
+    )
     group.add_argument(
         "--widths",
         type=_widths,
-        default=Space.widths,
         metavar="LOW:HIGH",
-        help="channels of a block, sampled on a log scale; by default {}:{}".format(*Space.widths),
+        help="channels of a block, sampled on a log scale; by default {}:{}, ".format(*template.widths)
+        + "or {}:{} of the wide space".format(*wide.widths),
     )
     group.add_argument(
         "--max-blocks",
         type=at_least(1, 20),
-        default=Space.max_blocks,
         metavar="N",
-        help="blocks of a candidate at most; each but the last halves the maps' side",
+        help="blocks of a candidate at most, or stages in the wide space, each of which but the last halves "
+        f"the maps' side; by default {template.max_blocks}, or {wide.max_blocks} of the wide space",
     )
     group.add_argument(
         "--heads",
         type=lambda text: tuple(text.split(",")),
-        default=Space.heads,
         metavar="LIST",
         help="gap, flatten, and pool2, pool3, ... (average pooling to 2x2, 3x3, ...); by default "
-        + ",".join(Space.heads),
+        f"{','.join(template.heads)}, without flatten in the wide space",
     )
     group.add_argument(
         "--reference",

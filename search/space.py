@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -14,35 +14,43 @@ from optuna.trial import Trial
 
 from lightcnn.architecture import Architecture, Task, template
 from lightcnn.errors import UserError
+from search import wide
+from search.dimensions import Dimension, drawn, suggested
+from search.plan_features import NUM_FEATURES, plan_features
 
 MAX_WIDTH = 999_999  # what an architecture's text can say
 
+Kind = Literal["template", "wide"]
 
-@dataclass(frozen=True)
-class Dimension:
-    """One thing that candidates differ in."""
 
-    name: str  # as Optuna calls it
-    title: str  # as the page calls it
-    distribution: BaseDistribution
-    shown: tuple[Any, ...]  # the values that the page shows
-    first_block: int = 1  # it means something where a candidate has at least so many blocks
+class Usual(NamedTuple):
+    """The ranges of a kind of space, where nothing else is asked for."""
 
-    def is_active(self, candidate: Architecture) -> bool:
-        """Whether the candidate's network depends on it."""
-        return len(candidate.blocks) >= self.first_block
+    widths: tuple[int, int]
+    max_blocks: int
+    heads: tuple[str, ...]
+
+
+USUAL: dict[Kind, Usual] = {
+    "template": Usual((2, 32), 4, ("gap", "pool2", "pool3", "pool4", "flatten")),
+    "wide": Usual((2, 64), 3, ("gap", "pool2", "pool3", "pool4")),
+}
 
 
 @dataclass(frozen=True)
 class Space:
-    """The LightCNN template with 1 to `max_blocks` blocks, their widths, and a head.
+    """What may be searched, of one of two kinds.
+
+    The template is LightCNN's with 1 to `max_blocks` blocks, their widths, and a head. The wide space has up
+    to `max_blocks` stages of blocks of other kinds as well, and a head: see `search.wide`.
 
     Every trial is given all the dimensions and uses the first `num_blocks` of the widths: with widths that
     depend on the number of blocks the space would have no fixed dimension, and the GP sampler, the
     multivariate TPE and the crossover of NSGA-II would model the number of blocks and the head only.
 
-    No network stands there twice: `pool<side>` is inactive where the last maps are no larger than its side,
-    as there it is flatten or nothing, and so is flatten where they are single pixels, as that is gap.
+    No network of the template stands there twice: `pool<side>` is inactive where the last maps are no larger
+    than its side, as there it is flatten or nothing, and so is flatten where they are single pixels, as that
+    is gap.
 
     Raises:
         UserError: an empty range, an unknown head, one that stands there twice, or none that the images
@@ -50,9 +58,11 @@ class Space:
     """
 
     task: Task
-    widths: tuple[int, int] = (2, 32)  # channels of a block, sampled on a log scale
-    max_blocks: int = 4  # fewer where the images are small: each block but the last halves the maps' side
-    heads: tuple[str, ...] = ("gap", "pool2", "pool3", "pool4", "flatten")
+    widths: tuple[int, int] = USUAL["template"].widths  # channels of a block, sampled on a log scale
+    # Fewer where the images are small: each block or stage but the last halves the maps' side.
+    max_blocks: int = USUAL["template"].max_blocks
+    heads: tuple[str, ...] = USUAL["template"].heads
+    kind: Kind = "template"  # earlier versions had nothing else
 
     def __post_init__(self) -> None:
         low, high = self.widths
@@ -69,7 +79,7 @@ class Space:
                 "a space needs at least one head, each of them once and by its own name (gap, not pool1), "
                 f"but got heads={','.join(self.heads)}"
             )
-        if not any(self._active_heads(num_blocks) for num_blocks in range(1, self.depth + 1)):
+        if not self.narrowest():
             raise UserError(
                 f"a space needs a head that images of {self.task.image_size}x{self.task.image_size} pixels "
                 f"allow, but got heads={','.join(self.heads)}"
@@ -77,43 +87,45 @@ class Space:
 
     @property
     def depth(self) -> int:
-        """The most blocks of a candidate: `max_blocks`, or fewer where the images allow no more."""
+        """The most blocks of a candidate, or stages: `max_blocks`, or fewer if the images allow no more."""
         return min(self.max_blocks, self.task.image_size.bit_length())
 
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
         """In the order in which they are suggested."""
-        low, high = self.widths
-        powers = tuple(2**k for k in range(20) if low <= 2**k <= high)
+        if self.kind == "wide":
+            return (*wide.dimensions(self.widths, self.depth), self._heads)
+        width = IntDistribution(*self.widths, log=True)
         widths = (
             Dimension(
                 f"width_{block}",
                 f"channels of block {block}",
-                IntDistribution(low, high, log=True),
-                powers[-4:] or (low,),
-                first_block=block,
+                width,
+                partial(_has_blocks, number=block),
             )
             for block in range(1, self.depth + 1)
         )
-        depths = tuple(range(1, self.depth + 1))
-        return (
-            Dimension("num_blocks", "number of blocks", IntDistribution(1, self.depth), depths),
-            *widths,
-            Dimension("head", "head", CategoricalDistribution(self.heads), self.heads),
-        )
+        depths = IntDistribution(1, self.depth)
+        return (Dimension("num_blocks", "number of blocks", depths), *widths, self._heads)
+
+    @property
+    def _heads(self) -> Dimension:
+        return Dimension("head", "head", CategoricalDistribution(self.heads))
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """What `suggest` asks for, for a sampler that wants to know beforehand."""
         return {dimension.name: dimension.distribution for dimension in self.dimensions}
 
     def suggest(self, trial: Trial) -> Architecture | None:
-        """The candidate that `trial` stands for; None if its head is inactive."""
+        """The candidate that `trial` stands for; None if there is none, as where its head is inactive."""
         return self.architecture(
-            {name: _suggested(trial, name, kind) for name, kind in self.distributions().items()}
+            {name: suggested(trial, name, kind) for name, kind in self.distributions().items()}
         )
 
     def architecture(self, parameters: Mapping[str, Any]) -> Architecture | None:
-        """The candidate that Optuna's `parameters` stand for; None if their head is inactive."""
+        """The candidate that Optuna's `parameters` stand for; None if there is none."""
+        if self.kind == "wide":
+            return wide.architecture(parameters, self.task)
         num_blocks, head = parameters["num_blocks"], parameters["head"]
         if head not in self._active_heads(num_blocks):
             return None
@@ -122,6 +134,8 @@ class Space:
 
     def parameters(self, candidate: Architecture) -> dict[str, Any]:
         """Optuna's parameters for `candidate`, a member of the space; the inverse of `architecture`."""
+        if self.kind == "wide":
+            return {it.name: it.least for it in self.dimensions} | wide.parameters(candidate, self.heads)
         widths = [block.channels for block in candidate.blocks]
         unused = [self.widths[0]] * (self.depth - len(widths))
         named = {f"width_{block}": width for block, width in enumerate(widths + unused, start=1)}
@@ -129,6 +143,13 @@ class Space:
 
     def __contains__(self, candidate: Architecture) -> bool:
         """Whether some parameters stand for `candidate`."""
+        if self.kind == "wide":
+            parameters = self.parameters(candidate) if candidate.blocks else {}
+            return (
+                len(parameters) == len(self.dimensions)
+                and all(it.holds(parameters[it.name]) for it in self.dimensions)
+                and self.architecture(parameters) == candidate
+            )
         low, high = self.widths
         return (
             1 <= len(candidate.blocks) <= self.depth
@@ -138,29 +159,41 @@ class Space:
         )
 
     def coordinates(self, candidate: Architecture) -> list[float]:
-        """What a model of accuracy sees: a number for each dimension, sizes by their logarithm.
+        """What a model of accuracy sees, `num_coordinates` numbers, sizes by their logarithm.
+
+        In the wide space they follow from the plan, as its dimensions say little of a network by themselves.
+        Of the template there is one for each dimension.
 
         A width that the candidate does not have is that of its last block. Heads lie on one scale from 0,
         gap, to 1, flatten: the logarithm of the side pooled to, over that of the maps' own side.
         """
+        if self.kind == "wide":
+            return plan_features(candidate)
         widths = [block.channels for block in candidate.blocks]
         widths += widths[-1:] * (self.depth - len(widths))
         head = np.log(candidate.grid) / np.log(candidate.map_side) if candidate.grid > 1 else 0.0
         return [len(candidate.blocks), *np.log(widths), float(head)]
 
+    @property
+    def num_coordinates(self) -> int:
+        """How many numbers `coordinates` gives."""
+        return NUM_FEATURES if self.kind == "wide" else len(self.dimensions)
+
     def draw_parameters(self, rng: np.random.Generator) -> dict[str, Any]:
         """All of Optuna's parameters, each drawn as its random sampler draws it."""
-        return {name: _drawn(rng, kind) for name, kind in self.distributions().items()}
+        return {name: drawn(rng, kind) for name, kind in self.distributions().items()}
 
     def draw(self, rng: np.random.Generator) -> Architecture:
         """A candidate drawn at random."""
         while (candidate := self.architecture(self.draw_parameters(rng))) is None:
-            pass  # an inactive head
+            pass  # such as where its head is inactive
         return candidate
 
     def narrowest(self) -> list[Architecture]:
-        """Of each depth and head the member with the narrowest blocks."""
+        """Of each depth and head the member with the narrowest blocks; of the wide space, its smallest."""
         low = self.widths[0]
+        if self.kind == "wide":
+            return wide.smallest(low, self.heads, self.task)
         return [
             template((low,) * num_blocks, head, self.task)
             for num_blocks, head in product(range(1, self.depth + 1), self.heads)
@@ -176,19 +209,5 @@ class Space:
         )
 
 
-def _suggested(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
-    if isinstance(distribution, CategoricalDistribution):
-        return trial.suggest_categorical(name, distribution.choices)
-    assert isinstance(distribution, IntDistribution)
-    return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
-
-
-def _drawn(rng: np.random.Generator, distribution: BaseDistribution) -> Any:
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[int(rng.integers(len(distribution.choices)))]
-    assert isinstance(distribution, IntDistribution)
-    low, high = distribution.low, distribution.high
-    if not distribution.log:
-        return int(rng.integers(low, high + 1))
-    drawn = np.exp(rng.uniform(np.log(low - 0.5), np.log(high + 0.5)))
-    return int(np.clip(np.rint(drawn), low, high))
+def _has_blocks(candidate: Architecture, number: int) -> bool:
+    return len(candidate.blocks) >= number

@@ -40,7 +40,7 @@ def features(candidates: Sequence[Architecture], space: Space) -> Array:
     These are the parameters, and the features that reach the linear layers, channels times positions.
 
     Returns:
-        (len(candidates), len(space.dimensions) + 2).
+        (len(candidates), space.num_coordinates + 2).
     """
     rows = [
         [

@@ -53,7 +53,7 @@ def train(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
     Raises:
         UserError: there is no engine to be compared.
     """
-    slots = slots_of(options)
+    slots = slots_of(options, "engines", AblationSettings)
     engine = engine_of(options, slots, "engines", AblationSettings)
     if engine is None:
         raise UserError("two engines are compared, so there must be a compiled one, but there is none")

@@ -222,7 +222,7 @@ def _kind(network: Architecture) -> str:
 
 def study(options: argparse.Namespace) -> None:
     """Train what the table lacks, then make the other tables and print those of the groups."""
-    slots = slots_of(options)
+    slots = slots_of(options, "initialisation", InitialisationSettings)
     dataset = DATASETS[DATASET]
     data = TrainingData(dataset, find_files(DATASET, options.data_dir), num_train_images=NUM_TRAINING)
     engine = engine_of(options, slots, "initialisation", InitialisationSettings)

@@ -175,7 +175,7 @@ def curve(cell: Cell, progress: RunProgress) -> list[dict[str, object]]:
 
 def fill(options: argparse.Namespace) -> None:
     """Train what the table lacks."""
-    slots = slots_of(options)
+    slots = slots_of(options, "tabular_bench", TableSettings)
     dataset = DATASETS[DATASET]
     files = find_files(DATASET, options.data_dir)
     engine = engine_of(options, slots, "tabular_bench", TableSettings)

@@ -1,42 +1,27 @@
 """Architectures: their text form, their cost in closed form against built modules, and the named designs."""
 
 import math
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import fields, replace
+from itertools import product
 
 import pytest
 import torch
+from drawn import architectures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lightcnn.architecture import Architecture, Block, Task, parse, plan, template
-from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
+from lightcnn.architecture import Architecture, Task, parse, plan, template
+from lightcnn.block import Block
+from lightcnn.cost import deployed, num_macs, num_parameters, peak_activation_bytes, weight_bytes
 from lightcnn.designs import DESIGNS, LIGHTCNN, designs_for
+from lightcnn.errors import UserError
 from lightcnn.network import build
-from lightcnn.operations import AveragePool, Relu
+from lightcnn.operations import Add, AveragePool, Relu
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 COLOUR = Task(image_size=32, in_channels=3, num_classes=7)
-
-
-@st.composite
-def architectures(draw):
-    task = Task(draw(st.integers(5, 40)), draw(st.integers(1, 4)), draw(st.integers(2, 12)))
-    blocks: tuple[Block, ...] = ()
-    for _ in range(draw(st.integers(0, 5))):
-        block = Block(
-            draw(st.integers(1, 9)),
-            draw(st.sampled_from([1, 3, 5])),
-            draw(st.booleans()),
-            draw(st.booleans()),
-        )
-        try:
-            Architecture((*blocks, block), 1, task)
-        except ValueError:
-            break
-        blocks += (block,)
-    grid = draw(st.integers(1, Architecture(blocks, 1, task).map_side))
-    return Architecture(blocks, grid, task, tuple(draw(st.lists(st.integers(1, 20), max_size=3))))
 
 
 @given(architectures())
@@ -50,24 +35,100 @@ def test_text_form_parses_back(architecture):
 def test_cost_equals_what_a_built_network_does(architecture):
     network = build(architecture).eval()
     macs, sizes = [], []
-
-    def watch(layer, inputs, output):
-        if isinstance(layer, nn.Conv2d):
-            macs.append(layer.weight.numel() * output.shape[2] * output.shape[3])
-        elif isinstance(layer, nn.Linear):
-            macs.append(layer.weight.numel())
-        if not isinstance(layer, nn.ReLU | nn.Flatten):  # in place, and a view
-            sizes.append(4 * (inputs[0].numel() + output.numel()))
-
-    for layer in network:
-        layer.register_forward_hook(watch)
+    sums = [(it.source, number) for number, it in enumerate(plan(architecture)) if isinstance(it, Add)]
     task = architecture.task
+    values = torch.zeros(1, task.in_channels, task.image_size, task.image_size)
+    given = [values]
     with torch.inference_mode():
-        scores = network(torch.zeros(1, task.in_channels, task.image_size, task.image_size))
-    assert scores.shape == (1, task.num_classes)
+        for number, layer in enumerate(network, start=1):
+            values = layer(values)
+            if isinstance(layer, nn.Conv2d):
+                macs.append(layer.weight.numel() * values.shape[2] * values.shape[3])
+            elif isinstance(layer, nn.Linear):
+                macs.append(layer.weight.numel())
+            # The others work in place, or are views.
+            if isinstance(layer, nn.Conv2d | nn.Linear | nn.MaxPool2d | nn.AdaptiveAvgPool2d):
+                waiting = [given[i].numel() for i, end in sums if i < number - 1 and number < end]
+                sizes.append(4 * (given[-1].numel() + values.numel() + sum(waiting)))
+            given.append(values)
+    assert values.shape == (1, task.num_classes)
     assert num_parameters(architecture) == sum(p.numel() for p in network.parameters())
     assert num_macs(architecture) == sum(macs)
     assert peak_activation_bytes(architecture) == max(sizes)
+
+
+def every_block():
+    """Each value of each field with each of the others, those that go together."""
+    names = [field.name for field in fields(Block)]
+    values = ((1, 2), (1, 3), *[(True, False)] * 5, (1, 2), (True, False), (1, 2))
+    for chosen in product(*values):
+        with suppress(UserError):
+            yield Block(**dict(zip(names, chosen, strict=True)))
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5])
+def test_of_each_network_there_is_one_text(side):
+    task, found = Task(side, 1, 2), set()
+    for block in every_block():
+        for others in ((), (Block(2, max_pool=False),)):
+            for grid in range(1, side + 1):
+                with suppress(UserError):
+                    found.add(Architecture((block, *others), grid, task))
+    assert len(found) > 50
+    assert len({plan(it) for it in found}) == len({str(it) for it in found}) == len(found)
+    assert all(parse(str(it), task) == it for it in found)
+
+
+def test_a_wide_network_is_counted_by_hand():
+    """As trained, as deployed, MACs and activations; a block of two applications, with a norm and without."""
+    architecture = parse("4vbl-6sn-6brx2-5d-pool2", MNIST)
+    assert [(it.name, it.output_shape, it.num_parameters) for it in plan(architecture)] == [
+        ("image", (1, 28, 28), 0),
+        ("conv 3x3 1-4", (4, 26, 26), 36),
+        ("batch norm", (4, 26, 26), 4),
+        ("max pooling 2x2", (4, 13, 13), 0),
+        ("LeakyReLU", (4, 13, 13), 0),
+        ("depthwise 3x3 4", (4, 13, 13), 36),
+        ("conv 1x1 4-6", (6, 13, 13), 30),
+        ("ReLU", (6, 13, 13), 0),
+        ("conv 3x3 6-6", (6, 13, 13), 324),
+        ("batch norm", (6, 13, 13), 6),
+        ("sum with the block's input", (6, 13, 13), 0),
+        ("ReLU", (6, 13, 13), 0),
+        ("conv 3x3 6-6, the same weights", (6, 13, 13), 0),
+        ("batch norm", (6, 13, 13), 0),
+        ("sum with the block's input", (6, 13, 13), 0),
+        ("max pooling 2x2", (6, 6, 6), 0),
+        ("ReLU", (6, 6, 6), 0),
+        ("conv 3x3 6-5, stride 2", (5, 3, 3), 275),
+        ("ReLU", (5, 3, 3), 0),
+        ("average pooling to 2x2", (5, 2, 2), 0),
+        ("flatten", (20,), 0),
+        ("linear 20-10", (10,), 210),
+    ]
+    trained = 40 + 36 + 30 + 330 + 275 + 210
+    assert num_parameters(architecture) == trained
+    # The block that is applied twice is folded twice, each time with a shift of its own.
+    held = deployed(architecture)
+    assert held.num_parameters == trained + 330
+    channels = 4 + 4 + 6 + 6 + 6 + 5 + 10
+    assert (held.channels, held.integer_biases) == (channels, channels - 4)  # a depthwise one has no bias
+    assert weight_bytes(architecture) == 4 * (trained + 330)
+    assert weight_bytes(architecture, "int8") == held.weights + 4 * (channels - 4) + 4 * channels
+    macs = 36 * 26**2 + (36 + 24 + 2 * 324) * 13**2 + 270 * 3**2 + 200
+    assert num_macs(architecture) == macs
+    assert peak_activation_bytes(architecture) == 4 * (28**2 + 4 * 26**2)  # the first convolution
+    # Without a norm, the weights of both applications are the same in what is deployed.
+    plain = parse("6-6x2n-gap", MNIST)
+    assert deployed(plain).num_parameters == num_parameters(plain) == 60 + 330 + 70
+    assert weight_bytes(plain, "int8") == 54 + 324 + 60 + 8 * (6 + 2 * 6 + 10)
+    # A sum's input waits while a separable block computes.
+    assert peak_activation_bytes(parse("4n-4sr-gap", MNIST)) == 4 * 3 * 4 * 784
+
+
+def test_six_separable_blocks_are_said_in_a_line():
+    """Three stages of two blocks, all separable but the first, without padding in the first two."""
+    assert num_parameters(parse("8vbln-10svbl-16svbln-16svbl-18sbln-20svbl-gap", MNIST)) == 2_126
 
 
 def without_relu(architecture):
@@ -201,6 +262,33 @@ READS_LIKE = "an architecture reads like 8-16-32-gap, 8-16-32-flatten-128 or 4-p
             "each block must leave maps of at least 1x1 pixels, but block 5 of 6 gets 1x1 and leaves none: "
             "image_size=28 is too small for these blocks",
         ),
+        ("8k1s-gap", "a separable block needs a kernel of 3 or more, but got 8k1s"),
+        ("8rd-8-gap", "a block with a residual sum has stride 1, but got 8r"),
+        ("8-8x2d-gap", "a block applied several times has stride 1, but got 8x2"),
+        ("8x0-gap", "a block is applied at least once, but got applications=0"),
+        (
+            "8-4x2-gap",
+            "a block applied several times must have as many channels as it reads, but block 2 of 2 reads 8 "
+            "and has 4",
+        ),
+        (
+            "8n-8vr-gap",
+            "a residual sum needs maps of one shape, but block 2 of 2 makes 8x26x26 of 8x28x28",
+        ),
+        (
+            "4k27v-2vd-gap",
+            "each block must leave maps of at least 1x1 pixels, but block 2 of 2 gets 1x1 and leaves none: "
+            "image_size=28 is too small for these blocks",
+        ),
+        (
+            "4k27vn-2vd-gap",
+            "each block must leave maps of at least 1x1 pixels, but block 2 of 2 gets 2x2 and leaves none: "
+            "image_size=28 is too small for these blocks",
+        ),
+        (
+            "4k27v-2d-gap",
+            "stride 2 must make maps smaller, but block 2 of 2 makes 1x1 of them without it",
+        ),
         (
             "8k31v-gap",
             "each block must leave maps of at least 1x1 pixels, but block 1 of 1 gets 28x28 and leaves none: "
@@ -214,7 +302,7 @@ def test_what_is_no_architecture(text, message):
     assert str(caught.value) == message
 
 
-@given(st.text(alphabet="0123456789-gaplotenkvp x", max_size=30))
+@given(st.text(alphabet="0123456789-gaplotenkvpsbrdx ", max_size=30))
 @settings(max_examples=500, deadline=None)
 def test_any_text_parses_or_is_a_value_error(text):
     try:
@@ -224,6 +312,20 @@ def test_any_text_parses_or_is_a_value_error(text):
     else:
         assert parse(str(architecture), MNIST) == architecture
         assert math.isfinite(num_parameters(architecture))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stride": 3, "max_pool": False}, "a block's stride is 1 or 2, but got stride=3"),
+        ({"stride": 2}, "a block has max pooling or stride 2, not both, but got 8"),
+        ({"applications": -1}, "a block is applied at least once, but got applications=-1"),
+    ],
+)
+def test_what_no_text_says_is_no_block(changes, message):
+    with pytest.raises(UserError) as caught:
+        Block(8, **changes)
+    assert str(caught.value) == message
 
 
 def test_task_and_head_are_checked():

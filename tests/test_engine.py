@@ -4,17 +4,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+from drawn import architectures
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 from torch.nn.utils import parameters_to_vector
 
-from lightcnn.architecture import Architecture, Block, Task, parse
+from lightcnn.architecture import Task, parse
 from lightcnn.data import LabelledImages
 from lightcnn.engine import build
 from lightcnn.engine.native import NativeNetwork, supports
-from lightcnn.errors import UserError
 from lightcnn.network import build as build_network
+from lightcnn.torch_run import measure
 from lightcnn.training import FAST, Recipe, train, trained_network, weights_alone
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
@@ -47,33 +48,26 @@ def gradient_by_torch(network, data):
     return loss.item(), torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
 
 
-@st.composite
-def architectures(draw):
-    """All that a plan can hold: kernels, padding, pooling or not, every head, hidden layers."""
-    task = Task(draw(st.integers(4, 15)), draw(st.integers(1, 4)), draw(st.integers(2, 11)))
-    blocks = tuple(
-        Block(
-            draw(st.integers(1, 14)),
-            draw(st.sampled_from([1, 3, 3, 5, 7])),
-            draw(st.booleans()),
-            draw(st.booleans()),
-        )
-        for _ in range(draw(st.integers(1, 3)))
-    )
-    hidden = tuple(draw(st.lists(st.integers(1, 19), max_size=2)))
-    try:
-        side = Architecture(blocks, 1, task).map_side
-    except UserError:
-        assume(False)
-    return Architecture(blocks, draw(st.integers(1, side)), task, hidden)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(architectures(), st.integers(1, 67), st.integers(0, 5), st.sampled_from([None, 1, 2]))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    architectures((4, 15), 3, max_channels=14, kernels=(1, 3, 3, 5, 7)).filter(supports),
+    st.integers(1, 67),
+    st.integers(0, 5),
+    st.sampled_from([None, 1, 2]),
+)
 @example(parse("3n-4-pool3", Task(15, 3, 10)), 37, 0, None)  # overlapping windows: 7 pixels in 3
 @example(parse("28-14-32-flatten", MNIST), 64, 0, 2)
 @example(parse("8-16-32-gap", MNIST), 64, 0, None)
 @example(parse("6k5-16k5vp-flatten-120-84", MNIST), 3, 0, None)
+@example(parse("8vbln-10svbl-16svbln-16svbl-18sbln-20svbl-gap", MNIST), 64, 0, None)
+@example(parse("4sn-5k5s-gap", Task(15, 3, 10)), 37, 0, None)  # depthwise
+@example(parse("4k1n-9k1-gap", Task(15, 3, 10)), 37, 0, None)
+@example(parse("4d-9sd-3k1d-gap", Task(15, 3, 10)), 37, 0, None)  # stride 2
+@example(parse("4ln-5l-flatten", Task(15, 3, 10)), 37, 0, 2)  # LeakyReLU
+@example(parse("3lr-3srx2-gap", Task(15, 3, 10)), 37, 0, None)  # sums, of the image as well; shared weights
+@example(parse("4b-5bl-6bp-gap", Task(15, 3, 10)), 37, 0, 1)  # batch norm, of constant images as well
+@example(parse("4bn-4bx3-6bd-gap", Task(15, 3, 10)), 1, 0, None)
+@example(parse("4bn-4blrx2-pool2-5", Task(15, 3, 10)), 16, 0, None)
 def test_gradients_are_as_exact_as_those_of_pytorch(engine, architecture, num_images, seed, levels):
     torch.manual_seed(seed)
     network = build_network(architecture)
@@ -108,7 +102,9 @@ def test_of_equal_pixels_the_first_gets_the_gradient(engine):
     assert torch.allclose(gradient, expected, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("text", ["4-6-gap", "3k5v-5-pool2-7"])
+@pytest.mark.parametrize(
+    "text", ["4-6-gap", "3k5v-5-pool2-7", "4sl-4srn-6sd-gap", "4bn-6svbl-6brx2-gap", "4bd-6bp-gap"]
+)
 def test_adam_over_30_steps(text, engine):
     """The whole path, rates and ragged last batch included: 30 steps stay together to a thousandth."""
     architecture = parse(text, replace(SMALL.task, in_channels=3))
@@ -133,15 +129,33 @@ def images():
     return drawn_images(SMALL, 150), drawn_images(SMALL, 35, seed=1)
 
 
-def test_pieces_equal_the_whole_bit_for_bit(images, engine):
-    recipe = replace(FAST, epochs=4)
-    whole = train(SMALL, recipe, *images, seed=3, engine=engine)
+@pytest.mark.parametrize("text", [str(SMALL), "4bn-6svbl-6brx2-gap"])
+def test_pieces_equal_the_whole_bit_for_bit(text, images, engine):
+    recipe, architecture = replace(FAST, epochs=4), parse(text, SMALL.task)
+    whole = train(architecture, recipe, *images, seed=3, engine=engine)
     state, epochs = None, ()
     for start, stop in ((0, 1), (1, 3), (3, 4)):
-        piece = train(SMALL, recipe, *images, seed=3, start=start, stop=stop, state=state, engine=engine)
+        piece = train(architecture, recipe, *images, 3, start, stop, state, engine=engine)
         state, epochs = piece.state, epochs + piece.epochs
     assert epochs == whole.epochs
     assert state == whole.state
+
+
+@pytest.mark.parametrize("batch_size", [16, 40, 64])
+def test_statistics_are_settled_as_by_pytorch(batch_size, engine):
+    """After an epoch at a rate of zero: what PyTorch's are, and what a network measures with afterwards."""
+    architecture = parse("4bn-6svbl-6brx2-gap", SMALL.task)
+    training, validation = drawn_images(architecture, 150), drawn_images(architecture, 35, seed=1)
+    recipe = Recipe(epochs=1, learning_rate=0.0, batch_size=batch_size)
+    ours, theirs = (
+        train(architecture, recipe, training, validation, seed=1, engine=it) for it in (engine, None)
+    )
+    assert ours.epochs[0].val_loss == pytest.approx(theirs.epochs[0].val_loss, rel=1e-5)
+    one, other = (trained_network(architecture, piece.state) for piece in (ours, theirs))
+    for (name, found), expected in zip(one.named_buffers(), other.buffers(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6, msg=name)
+        assert found.abs().sum() > 0
+    assert measure(one, validation)[1] == pytest.approx(ours.epochs[0].val_loss, rel=1e-5)
 
 
 def test_states_are_not_exchanged(images, engine):
@@ -171,7 +185,7 @@ def test_divergence_is_reported(batch_size, images, engine):
     assert len(piece.epochs) == 1
 
 
-@pytest.mark.parametrize("text", ["4-6-gap", "4n-6-flatten-5"])
+@pytest.mark.parametrize("text", ["4-6-gap", "4n-6-flatten-5", "4bn-6s-gap", "4ln-5d-gap"])
 def test_what_is_not_a_number_is_not_hidden_by_relu(text, engine):
     architecture = parse(text, SMALL.task)
     data = drawn_images(architecture, 20)
@@ -209,5 +223,5 @@ def test_images_outside_its_memory_are_refused(images, engine):
     order = torch.arange(150) + 1
     with pytest.raises(ValueError, match="order must be"):
         network.train(
-            images[0], order, 64, [0.1] * 3, 0, parameters, (parameters.clone(), parameters.clone())
+            images[0], order, 64, [0.1] * 3, 0, parameters, (parameters, parameters), torch.zeros(0)
         )

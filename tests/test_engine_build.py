@@ -155,6 +155,9 @@ def test_two_processes_at_once(compiler, tmp_path):
     assert Path(one.strip()).is_file()
 
 
+WIDE = ("7vbln-11sbl-13k1bn-13brx2n-9k5sd-pool2", "6k5l-6lrn-5sd-5x3n-flatten-7")
+
+
 @pytest.mark.slow
 def test_every_vector_width_gives_the_same_bits(compiler, tmp_path):
     capability = torch.backends.cpu.get_cpu_capability()
@@ -170,7 +173,7 @@ def test_every_vector_width_gives_the_same_bits(compiler, tmp_path):
 def fingerprint(library):
     """Loss, weights and accuracy of some steps with networks that have something of everything."""
     values = []
-    for text in ("5-7k5v-13-pool2-9", "9-3n-gap", "4-flatten"):
+    for text in ("5-7k5v-13-pool2-9", "9-3n-gap", "4-flatten", *WIDE):
         architecture = parse(text, Task(image_size=21, in_channels=3, num_classes=10))
         generator = torch.Generator().manual_seed(0)
         images = torch.rand(75, 3, 21, 21, generator=generator)
@@ -180,8 +183,11 @@ def fingerprint(library):
         network = build_network(architecture)
         parameters = torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
         moments = torch.zeros_like(parameters), torch.zeros_like(parameters)
-        values.append(native.train(data, torch.arange(75), 25, [0.01] * 3, 0, parameters, moments))
-        values += [*parameters.tolist(), *native.measure(data, parameters)]
+        statistics = torch.zeros(native.num_statistics)
+        values.append(
+            native.train(data, torch.arange(75), 25, [0.01] * 3, 0, parameters, moments, statistics)
+        )
+        values += [*parameters.tolist(), *statistics.tolist(), *native.measure(data, parameters, statistics)]
     return tuple(values)
 
 
@@ -205,7 +211,7 @@ static void drive(std::vector<int32_t> plan, int channels, int side, int classes
     if (!network) std::printf("refused\\n"), std::exit(1);
     const size_t parameters = network_num_parameters(network);
     std::vector<float> images(size_t(count) * channels * side * side), weights(parameters), first(parameters),
-        second(parameters);
+        second(parameters), statistics(network_num_statistics(network));
     unsigned state = 1;
     const auto next = [&state] { return (state = state * 1664525u + 1013904223u) >> 8; };
     for (float& pixel : images) pixel = next() / 16777216.0f;
@@ -214,8 +220,9 @@ static void drive(std::vector<int32_t> plan, int channels, int side, int classes
     for (int i = 0; i < count; i++) labels[i] = next() % classes, order[i] = count - 1 - i;
     const std::vector<double> rates((count + batch - 1) / batch, 0.01);
     double loss = network_train(network, images.data(), labels.data(), order.data(), count, batch,
-                                rates.data(), 0, weights.data(), first.data(), second.data());
-    network_measure(network, images.data(), labels.data(), count, weights.data(), &loss);
+                                rates.data(), 0, count / batch, weights.data(), first.data(), second.data(),
+                                statistics.data());
+    network_measure(network, images.data(), labels.data(), count, weights.data(), statistics.data(), &loss);
     std::vector<float> gradient(parameters);
     network_gradient(network, images.data(), labels.data(), count, weights.data(), gradient.data());
     network_free(network);
@@ -240,6 +247,9 @@ def test_sanitizers_are_silent(compiler, tmp_path):
         ("5n-6k7-flatten", 4, 9),
         ("1k1-flatten-17", 2, 3),
         ("3-pool3", 1, 7),
+        *((text, 3, 21) for text in WIDE),
+        ("3bd-4k7sbl-flatten", 2, 6),
+        ("2lr-2x3-2srx2n-gap", 2, 9),
     ):
         architecture = parse(text, Task(image_size=side, in_channels=channels, num_classes=10))
         numbers = ", ".join(map(str, encode(architecture)))

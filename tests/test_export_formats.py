@@ -12,13 +12,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from safetensors.torch import load
 
 from lightcnn.architecture import Architecture, Task, parse
-from lightcnn.cost import num_parameters
+from lightcnn.batch_norm import settle
+from lightcnn.cost import deployed
 from lightcnn.errors import Failure
 from lightcnn.network import build
 from search.export.c_compiled import Sizes, c_compiler, c_runner, cortex_compiler, cortex_m4_sizes
-from search.export.c_source import c_name, to_c
+from search.export.c_source import _arena, c_name, to_c
+from search.export.formats import FORMATS, Exported
 from search.export.onnx_file import onnx_runner, to_onnx
 from search.export.quantization import integer_scores, quantize
 from search.export.runner import largest_difference
@@ -33,6 +36,10 @@ DESIGNS = [
     ("6k5-16k5vp-flatten-120-84", MNIST),
     ("6k5-3vn-pool3-7", COLOUR),
     ("3-flatten", COLOUR),
+    ("8vbln-10svbl-12sb-gap", MNIST),
+    ("4bn-4brx2-6k5sd-7bl-pool3", COLOUR),  # three applications, folded by statistics of their own
+    ("5ln-5lrx3n-5srx2-8d-gap-6", COLOUR),  # weights that stay shared; a sum's input waits
+    ("3slr-3lr-6k1d-pool2", COLOUR),  # the image itself is added
     ("gap", COLOUR),
     ("flatten-6", COLOUR),
     ("flatten", COLOUR),
@@ -51,7 +58,9 @@ class Example:
     @cached_property
     def network(self):
         torch.manual_seed(0)
-        return build(self.architecture).eval()
+        network = build(self.architecture)
+        settle(network, self.images.split(25))
+        return network.eval()
 
     @cached_property
     def images(self):
@@ -84,9 +93,11 @@ def test_onnx_in_float32(example):
     assert [(it.key, it.value) for it in model.metadata_props] == [("made", "here")]
     state = example.network.state_dict()
     held = {it.name: onnx.numpy_helper.to_array(it) for it in model.graph.initializer}
-    for name, weight in state.items():
-        np.testing.assert_array_equal(held[name], weight)
-    assert sum(held[name].size for name in state) == num_parameters(example.architecture)
+    if not any("mean" in name for name in state):  # else batch norm is folded
+        for name, weight in example.network.named_parameters():
+            np.testing.assert_array_equal(held[name], weight.detach())
+    size = sum(it.size for name, it in held.items() if re.search(r"\.(weight|bias)", name))
+    assert size == deployed(example.architecture).num_parameters
     used = {name for node in model.graph.node for name in node.input}
     assert {*held} <= used
 
@@ -95,7 +106,7 @@ def test_8_bits_are_near_the_network(example):
     with torch.inference_mode():
         expected = example.network(example.images)
     difference = (integer_scores(example.quantized, example.images) - expected).abs().max()
-    assert 0 < difference < 0.02 * expected.abs().max() + 0.02 * expected.std()
+    assert 0 < difference < 0.03 * (expected.abs().max() + expected.std())
     for it in example.quantized:
         assert it.weight.dtype == np.int8
         assert it.bias is None or it.bias.dtype == np.int32
@@ -242,3 +253,29 @@ def test_names_in_c():
     assert [c_name(stem) for stem in ("net", "8-16.int8", "_x", "größe", "a b")] == [
         *("net", "model_8_16_int8", "model__x", "gr__e", "a_b")
     ]
+
+
+def test_safetensors_are_loaded_again(example):
+    """Of a block that is applied several times as well, and with what its batch norms measure with."""
+    it = example.architecture
+    images = (example.images, example.network(example.images))
+    written = FORMATS[".safetensors"].write(Exported(example.network, it, images[0], {}), "it.safetensors")
+    torch.manual_seed(1)
+    other = build(parse(str(it), it.task)).eval()
+    other.load_state_dict(load(written.files["it.safetensors"]))
+    torch.testing.assert_close(other(images[0]), images[1])
+
+
+@pytest.mark.parametrize("text", ["4bn-4srx2n-4srn-9s-gap", "5lrn-7sn-7srp-7k5srx3n-2-gap", "8-16-32-gap"])
+def test_no_step_writes_over_what_is_still_read(text):
+    steps = Example(parse(text, Task(17, 5, 4))).steps
+    arena, starts = _arena(steps)
+    places = [
+        range(start, start + math.prod(it.output_shape)) for start, it in zip(starts, steps, strict=False)
+    ]
+    assert max(place.stop for place in places) == arena
+    for number, place in enumerate(places):
+        later = steps[number:]  # which read what was there before, and what this one gives
+        read = {number - 1, *(it.source for it in later if it.source is not None and it.source < number)}
+        for other in (places[i] for i in read if i >= 0):
+            assert place.stop <= other.start or other.stop <= place.start

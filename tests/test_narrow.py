@@ -30,3 +30,12 @@ def test_no_table_where_no_narrow_design_was_trained_again_or_the_recipe_is_unkn
     assert narrow_designs(replace(tables, settings=None)) is None
     wide = tables.designs[tables.designs["name"] == "LightCNN"]
     assert narrow_designs(replace(tables, trials=tables.trials[:0], designs=wide)) is None
+
+
+def test_the_pooled_rates_are_not_those_of_other_blocks():
+    tables = read_study(STUDY)
+    one = tables.trials[tables.trials["num_seeds"] > 0][:1]
+    for text, is_told in (("3-4-gap", True), ("3b-4s-gap", False), ("3k5-4-gap", False)):
+        trials = one.assign(architecture=text)
+        table = narrow_designs(replace(tables, trials=trials, designs=tables.designs[:0]))
+        assert (table is not None) == is_told

@@ -18,11 +18,13 @@ constexpr int WINDOW_CHANNELS = 4;  // times the 4 pixels of a pooling window
 constexpr int STRIP_CHANNELS = 4;   // times STRIP neighbouring pixels
 constexpr int STRIP = 4;
 constexpr int GRADIENT_CHANNELS = 6;  // times 3 taps
+constexpr int POINTWISE_CHANNELS = 4;  // times as many channels in
 #else
 constexpr int WINDOW_CHANNELS = 2;
 constexpr int STRIP_CHANNELS = 4;
 constexpr int STRIP = 3;
 constexpr int GRADIENT_CHANNELS = 4;
+constexpr int POINTWISE_CHANNELS = 3;
 #endif
 
 // Square or not, with a border of zeros that is never written. Strides are in vectors.
@@ -155,22 +157,22 @@ void pooled_row(Convolution& layer, const float* biases, int first, int y, int p
 }
 
 // `emit(channel, y, x, part, values)` takes the results of neighbouring pixels.
-template <int CHANNELS, int PIXELS, int KERNEL, class Emit>
+template <int CHANNELS, int PIXELS, int KERNEL, int STRIDE, class Emit>
 INLINE void strip(const Maps& in, const Filter& filter, const float* biases, int border, int first,
                   int y, int x, int part, Emit emit) {
     Vector sums[CHANNELS][PIXELS];
     int steps[PIXELS];
     UNROLL for (int p = 0; p < PIXELS; p++)
-        steps[p] = p * PARTS;
+        steps[p] = p * STRIDE * PARTS;
     UNROLL for (int c = 0; c < CHANNELS; c++)
         UNROLL for (int p = 0; p < PIXELS; p++) sums[c][p] = all(biases ? biases[first + c] : 0.0f);
-    correlate<CHANNELS, PIXELS, KERNEL>(sums, in, in.at(0, y - border, x - border) + part, steps, filter,
-                                        first);
+    correlate<CHANNELS, PIXELS, KERNEL>(
+        sums, in, in.at(0, y * STRIDE - border, x * STRIDE - border) + part, steps, filter, first);
     UNROLL for (int c = 0; c < CHANNELS; c++)
         emit(first + c, y, x, part, sums[c]);
 }
 
-template <int CHANNELS, int KERNEL, class Emit>
+template <int CHANNELS, int KERNEL, int STRIDE, class Emit>
 void row_in_strips(const Maps& in, const Filter& filter, const float* biases, int width, int first,
                    int y, int part, Emit emit) {
     const int border = in.border, strips = (width + STRIP - 1) / STRIP;
@@ -179,29 +181,29 @@ void row_in_strips(const Maps& in, const Filter& filter, const float* biases, in
         switch (width * (i + 1) / strips - x) {
             case 4:
                 if constexpr (STRIP >= 4)
-                    strip<CHANNELS, 4, KERNEL>(in, filter, biases, border, first, y, x, part, emit);
+                    strip<CHANNELS, 4, KERNEL, STRIDE>(in, filter, biases, border, first, y, x, part, emit);
                 break;
             case 3:
-                strip<CHANNELS, 3, KERNEL>(in, filter, biases, border, first, y, x, part, emit);
+                strip<CHANNELS, 3, KERNEL, STRIDE>(in, filter, biases, border, first, y, x, part, emit);
                 break;
             case 2:
-                strip<CHANNELS, 2, KERNEL>(in, filter, biases, border, first, y, x, part, emit);
+                strip<CHANNELS, 2, KERNEL, STRIDE>(in, filter, biases, border, first, y, x, part, emit);
                 break;
             default:
-                strip<CHANNELS, 1, KERNEL>(in, filter, biases, border, first, y, x, part, emit);
+                strip<CHANNELS, 1, KERNEL, STRIDE>(in, filter, biases, border, first, y, x, part, emit);
                 break;
         }
     }
 }
 
 // Rows [from, to) of a convolution without pooling; `biases` may be null.
-template <int KERNEL, class Emit>
+template <int KERNEL, int STRIDE, class Emit>
 void rows_in_strips(const Maps& in, const Filter& filter, const float* biases, int width, int from,
                     int to, Emit emit) {
     for (int y = from; y < to; y++)
         for (int part = 0; part < PARTS; part++)
             in_blocks<STRIP_CHANNELS>(filter.channels_out, [&](int first, auto size) {
-                row_in_strips<size.value, KERNEL>(in, filter, biases, width, first, y, part, emit);
+                row_in_strips<size.value, KERNEL, STRIDE>(in, filter, biases, width, first, y, part, emit);
             });
 }
 
@@ -214,7 +216,7 @@ void forward(Convolution& layer, const float* biases) {
                     pooled_row<size.value, KERNEL>(layer, biases, first, y, part);
                 });
     else
-        rows_in_strips<KERNEL>(*layer.input, layer.forward, biases, layer.side, 0, layer.side,
+        rows_in_strips<KERNEL, 1>(*layer.input, layer.forward, biases, layer.side, 0, layer.side,
                                [&out = layer.output](int channel, int y, int x, int part, auto& values)
                                    __attribute__((always_inline)) {
                                        Vector* at = out.at(channel, y, x) + part;
@@ -263,7 +265,7 @@ public:
 // From the gradient of `layer` to that of the layer before it, for rows [from, to) of that one's output.
 template <int KERNEL>
 void data_gradient(const Convolution& layer, Convolution& before, int from, int to) {
-    rows_in_strips<KERNEL>(layer.gradient, layer.backward, nullptr, before.output.width, from, to,
+    rows_in_strips<KERNEL, 1>(layer.gradient, layer.backward, nullptr, before.output.width, from, to,
                            [&before](int channel, int y, int x, int part, auto& values)
                                __attribute__((always_inline)) {
                                    Vector sum = before.bias_sums[channel].part[part];

@@ -2,13 +2,15 @@
 //
 // 16 images at a time go through the whole network, forward and backward; see convolution.h for how
 // their maps lie in memory. The maps of the widest layer are never all there at once on the way back:
-// bands of rows are made and used while they are in the caches.
+// bands of rows are made and used while they are in the caches. So it is with plain convolutions, each with
+// ReLU; any other network goes layer by layer (layers.h), as far as a batch norm lets it.
 #include <cmath>
 #include <cstddef>
 #include <memory>
 #include <new>
 
 #include "convolution.h"
+#include "layers.h"
 
 namespace {
 
@@ -42,7 +44,10 @@ struct Network {
     int classes = 0;
     size_t num_parameters = 0;
     Maps input;
-    std::vector<Convolution> convolutions;
+    std::vector<Convolution> convolutions;  // or, in other networks:
+    std::vector<Layer> layers;
+    std::vector<Maps> inputs;  // of each group
+    size_t num_statistics = 0;
     AveragePool pool;
     std::vector<Lanes> features, features_gradient;
     std::vector<Linear> linears;
@@ -58,7 +63,12 @@ enum Kind {
     AVERAGE_POOL = 4,  // grid, then start and stop of each window
     FLATTEN = 5,
     LINEAR = 6,  // units
+    LAYER = 7,   // channels, kernel size, padding, stride, depthwise, biased, owner: a layer's number
+    BATCH_NORM = 8,
+    ADD = 9,  // number of the layer whose output is added, or IMAGE
+    LEAKY_RELU = 10,
 };
+constexpr float LEAK = 0.1f;
 
 class PlanReader {
     const int32_t *at, *end;
@@ -106,8 +116,78 @@ bool add_convolution(Network& network, PlanReader& plan, int channels_in, int si
     return true;
 }
 
-bool add_head(Network& network, PlanReader& plan) {
-    const Maps& maps = network.convolutions.back().output;
+// Reads one layer with what follows it.
+bool add_layer(Network& network, PlanReader& plan, int channels_in, int side_in) {
+    Layer layer;
+    layer.channels_in = channels_in, layer.side_in = side_in;
+    layer.channels = plan.next(), layer.kernel = plan.next(), layer.padding = plan.next();
+    layer.stride = plan.next(), layer.depthwise = plan.next() == 1, layer.biased = plan.next() == 1;
+    layer.owner = plan.next();
+    layer.normed = plan.skip(BATCH_NORM);
+    if (plan.skip(ADD)) layer.source = plan.next();
+    layer.pools = plan.skip(MAX_POOL);
+    layer.slope = plan.skip(RELU) ? 0.0f : plan.skip(LEAKY_RELU) ? LEAK : 1.0f;
+    const int number = int(network.layers.size());
+    if (layer.channels < 1 || layer.kernel < 1 || layer.padding < 0 || layer.padding >= layer.kernel ||
+        layer.stride < 1 || layer.stride > 2 || layer.owner < 0 || layer.owner > number ||
+        layer.source < NO_SUM || layer.source >= number || (layer.biased && layer.normed) ||
+        (layer.depthwise && (layer.channels != channels_in || layer.biased)) ||
+        side_in + 2 * layer.padding < layer.kernel)
+        return false;
+    layer.side = (side_in + 2 * layer.padding - layer.kernel) / layer.stride + 1;
+    if (layer.side_out() < 1) return false;
+    const size_t weights = size_t(layer.channels) * (layer.depthwise ? 1 : channels_in) * layer.taps();
+    if (layer.owner < number) {
+        const Layer& owner = network.layers[layer.owner];
+        if (owner.weight_sums.size() != weights || owner.kernel != layer.kernel ||
+            owner.channels != layer.channels || owner.biased != layer.biased ||
+            owner.normed != layer.normed || owner.depthwise != layer.depthwise)
+            return false;
+        layer.weights_at = owner.weights_at, layer.biases_at = owner.biases_at;
+    } else {
+        layer.weights_at = network.num_parameters, layer.biases_at = layer.weights_at + weights;
+        network.num_parameters = layer.biases_at + (layer.biased || layer.normed ? layer.channels : 0);
+        const int in = layer.depthwise ? layer.channels : channels_in;
+        layer.forward = {in, layer.channels, layer.kernel, std::vector<float>(weights)};
+        layer.backward = {layer.channels, in, layer.kernel, std::vector<float>(weights)};
+        layer.weight_sums.resize(weights), layer.bias_sums.resize(layer.channels);
+    }
+    if (layer.normed) {
+        layer.statistics_at = network.num_statistics, network.num_statistics += 2 * layer.channels;
+        for (auto* values : {&layer.origin, &layer.mean, &layer.inverse, &layer.share, &layer.slant})
+            values->resize(layer.channels);
+        for (auto* values :
+             {&layer.first, &layer.second, &layer.settled_first, &layer.settled_second})
+            values->resize(layer.channels);
+    }
+    if (layer.source >= 0) network.layers[layer.source].is_source = true;
+    network.layers.push_back(std::move(layer));
+    return true;
+}
+
+// Memory for so many groups, which have the same maps.
+void hold_groups(Network& network, int number) {
+    auto& layers = network.layers;
+    while (int(network.inputs.size()) < number)
+        network.inputs.emplace_back(network.input.channels, network.input.height, network.input.width,
+                                    layers[0].padding);
+    for (size_t i = 0; i < layers.size(); i++)
+        while (int(layers[i].groups.size()) < number) {
+            const Layer& layer = layers[i];
+            const int side = layer.side, out = layer.side_out();
+            const int padding = i + 1 < layers.size() ? layers[i + 1].padding : 0;
+            GroupMaps maps;
+            maps.output = Maps(layer.channels, out, out, padding);
+            maps.output_gradient = Maps(layer.channels, out, out, 0);
+            if (!layer.is_one_pass()) maps.raw = Maps(layer.channels, side, side, 0);
+            const int undivided = layer.side_in + 2 * layer.padding - layer.kernel + 1;
+            maps.gradient = Maps(layer.channels, undivided, undivided, layer.kernel - 1 - layer.padding);
+            if (layer.pools) maps.winners.resize(size_t(layer.channels) * out * out * IMAGES);
+            layers[i].groups.push_back(std::move(maps));
+        }
+}
+
+bool add_head(Network& network, PlanReader& plan, const Maps& maps) {
     if (plan.skip(AVERAGE_POOL)) {
         network.pool.windows.resize(std::max(0, plan.next()));
         for (Window& window : network.pool.windows) {
@@ -147,8 +227,8 @@ bool add_head(Network& network, PlanReader& plan) {
     return plan.done() && !network.linears.empty();
 }
 
-// Convolutions, each perhaps with max pooling and always with ReLU; average pooling or not; flatten;
-// linear layers with ReLU between them. Null: another form.
+// Convolutions, each perhaps with max pooling and always with ReLU, or layers; average pooling or not;
+// flatten; linear layers with ReLU between them. Null: another form.
 std::unique_ptr<Network> read_plan(PlanReader plan) {
     auto network = std::make_unique<Network>();
     if (!plan.skip(INPUT)) return nullptr;
@@ -160,7 +240,22 @@ std::unique_ptr<Network> read_plan(PlanReader plan) {
         const Maps& output = network->convolutions.back().output;
         channels = output.channels, side = output.width;
     }
-    if (network->convolutions.empty() || !add_head(*network, plan)) return nullptr;
+    while (network->convolutions.empty() && plan.skip(LAYER)) {
+        if (!add_layer(*network, plan, channels, side)) return nullptr;
+        channels = network->layers.back().channels, side = network->layers.back().side_out();
+    }
+    if (!network->layers.empty()) {
+        network->input = Maps(image_channels, image_side, image_side, 0);
+        hold_groups(*network, 1);
+        if (!add_head(*network, plan, network->layers.back().groups[0].output)) return nullptr;
+        for (size_t i = 0; i < network->linears.size(); i++)
+            network->linears[i].input =
+                i > 0 ? network->linears[i - 1].output.data() : network->features.data();
+        network->gradient.resize(network->num_parameters);
+        return network;
+    }
+    if (network->convolutions.empty()) return nullptr;
+    if (!add_head(*network, plan, network->convolutions.back().output)) return nullptr;
 
     // Only now that nothing moves any more: where each layer reads, with the border that it wants.
     auto& layers = network->convolutions;
@@ -371,10 +466,8 @@ double cross_entropy(Network& network, const Group& group, int64_t batch, int64_
 
 // ---- forward and backward ------------------------------------------------------------
 
-// Images into the network's input. Those that a group lacks are copies of its first, whose gradient is
-// zero.
-void gather(Network& network, const Group& group) {
-    Maps& maps = network.input;
+// Images into `maps`. Those that a group lacks are copies of its first, whose gradient is zero.
+void gather(Maps& maps, const Group& group) {
     const size_t pixels = size_t(maps.height) * maps.width, size = maps.channels * pixels;
     const float* image[IMAGES];
     for (int i = 0; i < IMAGES; i++)
@@ -397,15 +490,19 @@ void gather(Network& network, const Group& group) {
         }
 }
 
-void forward(Network& network, const float* parameters) {
-    for (Convolution& layer : network.convolutions) forward(layer, parameters);
-    if (!network.features.empty())
-        pool_forward(network.pool, network.convolutions.back().output, network.features);
+void head_forward(Network& network, const Maps& maps, const float* parameters) {
+    if (!network.features.empty()) pool_forward(network.pool, maps, network.features);
     for (Linear& layer : network.linears)
         linear_forward(layer, parameters, &layer != &network.linears.back());
 }
 
-void backward(Network& network, const float* parameters) {
+void forward(Network& network, const float* parameters) {
+    for (Convolution& layer : network.convolutions) forward(layer, parameters);
+    head_forward(network, network.convolutions.back().output, parameters);
+}
+
+// To the gradient of the features, which those of the maps are shares of.
+void head_backward(Network& network, const float* parameters) {
     for (size_t i = network.linears.size(); i-- > 0;) {
         linear_weight_gradient(network.linears[i]);
         Lanes* gradient =
@@ -419,6 +516,10 @@ void backward(Network& network, const float* parameters) {
                     before.output[u].part[part] > 0.0f ? gradient[u].part[part] : Vector{};
     }
     if (!network.pool.windows.empty()) scale_by_shares(network.pool, network.features_gradient);
+}
+
+void backward(Network& network, const float* parameters) {
+    head_backward(network, parameters);
     auto& layers = network.convolutions;
     for (size_t i = layers.size(); i-- > 0;)
         for (int from = 0; from < layers[i].output.height; from += layers[i].band) {
@@ -432,18 +533,31 @@ void backward(Network& network, const float* parameters) {
         }
 }
 
+void arrange(Filter& forward, Filter& backward, const float* weight) {
+    const int in = forward.channels_in, out = forward.channels_out, taps = forward.kernel * forward.kernel;
+    for (int o = 0; o < out; o++)
+        for (int i = 0; i < in; i++)
+            for (int tap = 0; tap < taps; tap++, weight++) {
+                forward.weights[(size_t(i) * taps + tap) * out + o] = *weight;
+                backward.weights[(size_t(o) * taps + taps - 1 - tap) * in + i] = *weight;
+            }
+}
+
 // Weights as the inner loops read them.
 void arrange_filters(Network& network, const float* parameters) {
-    for (Convolution& layer : network.convolutions) {
-        const float* weight = parameters + layer.weights_at;
-        const int in = layer.forward.channels_in, out = layer.forward.channels_out;
-        const int taps = layer.kernel * layer.kernel;
-        for (int o = 0; o < out; o++)
-            for (int i = 0; i < in; i++)
-                for (int tap = 0; tap < taps; tap++, weight++) {
-                    layer.forward.weights[(size_t(i) * taps + tap) * out + o] = *weight;
-                    layer.backward.weights[(size_t(o) * taps + taps - 1 - tap) * in + i] = *weight;
-                }
+    for (Convolution& layer : network.convolutions)
+        arrange(layer.forward, layer.backward, parameters + layer.weights_at);
+    for (Layer& layer : network.layers) {
+        const float* weights = parameters + layer.weights_at;
+        if (!layer.depthwise) {
+            arrange(layer.forward, layer.backward, weights);
+            continue;
+        }
+        const size_t taps = layer.taps(), count = layer.forward.weights.size();  // none but of an owner
+        for (size_t i = 0; i < count; i++) {
+            layer.forward.weights[i] = weights[i];
+            layer.backward.weights[i / taps * taps + taps - 1 - i % taps] = weights[i];
+        }
     }
 }
 
@@ -465,6 +579,15 @@ void collect_gradient(Network& network) {
         std::fill(layer.weight_sums.begin(), layer.weight_sums.end(), Lanes{});
         std::fill(layer.bias_sums.begin(), layer.bias_sums.end(), Lanes{});
     }
+    for (Layer& layer : network.layers) {
+        for (size_t i = 0; i < layer.weight_sums.size(); i++)
+            network.gradient[layer.weights_at + i] = sum_of_images(layer.weight_sums[i]);
+        if (layer.biased || layer.normed)
+            for (size_t i = 0; i < layer.bias_sums.size(); i++)
+                network.gradient[layer.biases_at + i] = float(layer.bias_sums[i]);
+        std::fill(layer.weight_sums.begin(), layer.weight_sums.end(), Lanes{});
+        std::fill(layer.bias_sums.begin(), layer.bias_sums.end(), 0.0);
+    }
     for (Linear& layer : network.linears) {
         float* out = &network.gradient[layer.weights_at];
         for (int u = 0; u < layer.units; u++)
@@ -474,16 +597,200 @@ void collect_gradient(Network& network) {
     }
 }
 
+// ---- layer by layer ------------------------------------------------------------------
+
+// Where a batch norm stands, all groups wait for the last of them; up to there, one goes as far as it can.
+
+const Maps* added_maps(const Network& network, const Layer& layer, int group) {
+    if (layer.source == NO_SUM) return nullptr;
+    return layer.source == IMAGE ? &network.inputs[group]
+                                 : &network.layers[layer.source].groups[group].output;
+}
+
+// A group from layer `from` on, whose input is there: to the first batch norm, where it waits for the others,
+// or to the end, where `waits` is null or there is none.
+void forward_group(Network& network, const float* parameters, int from, int group, const Valid* waits) {
+    for (int i = from; i < int(network.layers.size()); i++) {
+        Layer& layer = network.layers[i];
+        const Maps& in = i > 0 ? network.layers[i - 1].groups[group].output : network.inputs[group];
+        const Maps* added = added_maps(network, layer, group);
+        convolve(layer, network.layers[layer.owner], in, parameters, group);
+        if (layer.normed && waits) return add_moments(layer, group, *waits);
+        finish(layer, added, parameters, group);
+    }
+}
+
+// A group from the gradient of layer `from`'s output back to the next layer whose norm waits; or, where that
+// of `from` has `waited`, from there on. Returns that layer, or -1 when the first is done.
+int backward_group(Network& network, const float* parameters, int from, int group, const Valid& valid,
+                   bool waited) {
+    for (int i = from; i >= 0; i--, waited = false) {
+        Layer& layer = network.layers[i];
+        Layer& owner = network.layers[layer.owner];
+        if (!waited) {
+            Maps* source =
+                layer.source < 0 ? nullptr : &network.layers[layer.source].groups[group].output_gradient;
+            if (i == from || !layer.is_bare()) unfinish(layer, owner, source, parameters, group, valid);
+            if (layer.normed) return i;
+        } else {
+            pass_norm_back(layer, group, valid);
+        }
+        const Maps& in = i > 0 ? network.layers[i - 1].groups[group].output : network.inputs[group];
+        add_weight_gradient(layer, owner, in, group);
+        if (i > 0) pass_back(layer, owner, network.layers[i - 1], group);
+    }
+    return -1;
+}
+
+// From the gradient of the features to that of the last layer's output.
+void spread_gradient(const Network& network, Maps& maps) {
+    const AveragePool& pool = network.pool;
+    const bool flattened = pool.windows.empty();
+    const int grid = flattened ? maps.width : pool.grid();
+    for (int channel = 0; channel < maps.channels; channel++) {
+        const Lanes* gradient = &network.features_gradient[size_t(channel) * grid * grid];
+        for (int y = 0; y < maps.height; y++)
+            for (int x = 0; x < maps.width; x++) {
+                const Window rows = flattened ? Window{y, y + 1} : pool.covering[y];
+                const Window columns = flattened ? Window{x, x + 1} : pool.covering[x];
+                for (int part = 0; part < PARTS; part++) {
+                    Vector value = {};
+                    for (int i = rows.start; i < rows.stop; i++)
+                        for (int j = columns.start; j < columns.stop; j++)
+                            value += gradient[i * grid + j].part[part];
+                    maps.at(channel, y, x)[part] = value;
+                }
+            }
+    }
+}
+
+// A group from the last layer's output to the gradient of it. Returns the sum of the losses.
+double turn_group(Network& network, const Group& group, int number, int batch, const float* parameters) {
+    GroupMaps& last = network.layers.back().groups[number];
+    if (network.features.empty()) network.linears[0].input = last.output.values.data();
+    head_forward(network, last.output, parameters);
+    const double loss = cross_entropy(network, group, batch, nullptr);
+    head_backward(network, parameters);
+    for (Linear& layer : network.linears)
+        for (int u = 0; u < layer.units; u++)
+            network.gradient[layer.biases_at + u] += sum_of_images(layer.gradient[u]);
+    spread_gradient(network, last.output_gradient);
+    return loss;
+}
+
+// The group that is there, through layers and head.
+void measure_group(Network& network, const float* parameters) {
+    forward_group(network, parameters, 0, 0, nullptr);
+    const Maps& last = network.layers.back().groups[0].output;
+    if (network.features.empty()) network.linears[0].input = last.values.data();
+    head_forward(network, last, parameters);
+}
+
+Group part_of(const Group& batch, int number) {
+    Group group = batch;
+    group.at += number * IMAGES, group.count = std::min(IMAGES, batch.count - number * IMAGES);
+    return group;
+}
+
+// A group that has waited at layer `waiting`, from there on.
+void resume_group(Network& network, const float* parameters, int waiting, int group, const Valid* waits) {
+    if (waiting >= 0) {
+        Layer& layer = network.layers[waiting];
+        finish(layer, added_maps(network, layer, group), parameters, group);
+    }
+    forward_group(network, parameters, waiting + 1, group, waits);
+}
+
+// All groups of a batch to the last batch norm, whose layer is returned; they still wait there.
+int forward_norms(Network& network, const Group& batch, const float* parameters) {
+    const int num_groups = (batch.count + IMAGES - 1) / IMAGES;
+    for (int g = 0; g < num_groups; g++) gather(network.inputs[g], part_of(batch, g));
+    int waiting = -1;
+    for (int i = 0; i < int(network.layers.size()); i++) {
+        if (!network.layers[i].normed) continue;
+        for (int g = 0; g < num_groups; g++) {
+            const Valid valid(part_of(batch, g).count);
+            resume_group(network, parameters, waiting, g, &valid);
+        }
+        take_moments(network.layers[i], batch.count);
+        waiting = i;
+    }
+    return waiting;
+}
+
+// Sum of the losses of a batch.
+double turn_batch(Network& network, const Group& batch, const float* parameters) {
+    const int num_groups = (batch.count + IMAGES - 1) / IMAGES;
+    const bool waits = network.num_statistics > 0;  // else one group after the other, in the same memory
+    hold_groups(network, waits ? num_groups : 1);
+    int waiting = waits ? forward_norms(network, batch, parameters) : -1;
+    const int last = int(network.layers.size()) - 1, last_norm = waiting;
+    double total = 0;
+    for (int g = 0; g < num_groups; g++) {
+        const Group group = part_of(batch, g);
+        const Valid valid(group.count);
+        const int held = waits ? g : 0;
+        if (!waits) gather(network.inputs[held], group);
+        resume_group(network, parameters, last_norm, held, nullptr);
+        total += turn_group(network, group, held, batch.count, parameters);
+        waiting = backward_group(network, parameters, last, held, valid, false);
+    }
+    while (waiting >= 0) {
+        const int from = waiting;
+        take_gradient_moments(network.layers[from], batch.count);
+        for (int g = 0; g < num_groups; g++)
+            waiting = backward_group(network, parameters, from, g, Valid(part_of(batch, g).count), true);
+    }
+    return total;
+}
+
+// What batch norms measure with: the mean of the statistics of `num_batches` batches, as each is normed by its
+// own.
+void settle(Network& network, const Group& images, int batch, int64_t num_batches, const float* parameters,
+            float* statistics) {
+    arrange_filters(network, parameters);
+    const auto clear = [&network] {
+        for (Layer& layer : network.layers)
+            for (auto* values : {&layer.settled_first, &layer.settled_second})
+                std::fill(values->begin(), values->end(), 0.0);
+    };
+    clear();
+    for (int64_t i = 0; i < num_batches; i++) {
+        Group group = images;
+        group.at += i * batch, group.count = int(std::min<int64_t>(batch, images.count - i * batch));
+        hold_groups(network, (group.count + IMAGES - 1) / IMAGES);
+        forward_norms(network, group, parameters);
+    }
+    for (const Layer& layer : network.layers)
+        for (int channel = 0; layer.normed && channel < layer.channels; channel++) {
+            const double mean = layer.settled_first[channel] / num_batches;
+            const double square = layer.settled_second[channel] / num_batches;
+            statistics[layer.statistics_at + channel] = float(mean);
+            statistics[layer.statistics_at + layer.channels + channel] =
+                float(std::max(square - mean * mean, 0.0));
+        }
+}
+
+// Makes batch norms measure with `statistics`.
+void use_statistics(Network& network, const float* statistics) {
+    for (Layer& layer : network.layers)
+        for (int channel = 0; layer.normed && channel < layer.channels; channel++) {
+            const float* mean = statistics + layer.statistics_at + channel;
+            layer.mean[channel] = mean[0];
+            layer.inverse[channel] = float(1 / std::sqrt(double(mean[layer.channels]) + EPSILON));
+        }
+}
+
 // Mean loss of a batch, given as a group of any size; leaves the gradient in network.gradient.
 double loss_and_gradient(Network& network, Group batch, const float* parameters) {
     arrange_filters(network, parameters);
     for (Linear& layer : network.linears)
         std::fill_n(&network.gradient[layer.biases_at], layer.units, 0.0f);
-    double total = 0;
-    for (int done = 0; done < batch.count; done += IMAGES) {
+    double total = network.layers.empty() ? 0 : turn_batch(network, batch, parameters);
+    for (int done = 0; network.layers.empty() && done < batch.count; done += IMAGES) {
         Group group = batch;
         group.at += done, group.count = std::min(IMAGES, batch.count - done);
-        gather(network, group);
+        gather(network.input, group);
         forward(network, parameters);
         total += cross_entropy(network, group, batch.count, nullptr);
         backward(network, parameters);
@@ -515,7 +822,7 @@ void adam_step(const std::vector<float>& gradient, double rate, int64_t step,
 // ---- what Python calls --------------------------------------------------------------
 // images: [image][channel][row][column]; labels: from 0 to the number of classes less 1, which is not looked
 // at again. Parameters, moments and gradients lie one after the other as in PyTorch: of each layer its
-// weights, then its biases.
+// weights, then its biases, or its batch norm's shifts. Statistics: of each batch norm means, then variances.
 
 #pragma GCC visibility push(default)
 extern "C" {
@@ -533,6 +840,10 @@ int64_t network_num_parameters(void* network) {
     return int64_t(static_cast<Network*>(network)->num_parameters);
 }
 
+int64_t network_num_statistics(void* network) {
+    return int64_t(static_cast<Network*>(network)->num_statistics);
+}
+
 // Returns the mean loss of the first `count` images.
 double network_gradient(void* handle, const float* images, const int64_t* labels, int32_t count,
                         const float* parameters, float* gradient) {
@@ -544,10 +855,12 @@ double network_gradient(void* handle, const float* images, const int64_t* labels
 }
 
 // One epoch: Adam over the images of `order`, `batch` at a time, with a rate for each step. Returns the
-// mean of the batches' losses, as they were met.
+// mean of the batches' losses, as they were met. Batch norms' statistics are those of the first
+// `settling_batches` with the parameters at the end.
 double network_train(void* handle, const float* images, const int64_t* labels, const int64_t* order,
                      int64_t count, int32_t batch, const double* rates, int64_t steps_before,
-                     float* parameters, float* first_moments, float* second_moments) {
+                     int64_t settling_batches, float* parameters, float* first_moments,
+                     float* second_moments, float* statistics) {
     FlushDenormals flush;
     Network& network = *static_cast<Network*>(handle);
     double total = 0;
@@ -558,21 +871,28 @@ double network_train(void* handle, const float* images, const int64_t* labels, c
         adam_step(network.gradient, rates[steps], steps_before + steps + 1, parameters, first_moments,
                   second_moments);
     }
+    if (network.num_statistics > 0)
+        settle(network, {images, labels, order, 0, int(count)}, batch, settling_batches, parameters,
+               statistics);
     return total / steps;
 }
 
 // Returns how many of the images are classified correctly; *loss: their mean cross-entropy.
 int64_t network_measure(void* handle, const float* images, const int64_t* labels, int64_t count,
-                        const float* parameters, double* loss) {
+                        const float* parameters, const float* statistics, double* loss) {
     FlushDenormals flush;
     Network& network = *static_cast<Network*>(handle);
     arrange_filters(network, parameters);
+    use_statistics(network, statistics);
     int64_t correct = 0;
     double total = 0;
     for (int64_t at = 0; at < count; at += IMAGES) {
         const Group group{images, labels, nullptr, at, int(std::min<int64_t>(IMAGES, count - at))};
-        gather(network, group);
-        forward(network, parameters);
+        gather(network.layers.empty() ? network.input : network.inputs[0], group);
+        if (network.layers.empty())
+            forward(network, parameters);
+        else
+            measure_group(network, parameters);
         total += cross_entropy(network, group, group.count, &correct);
     }
     *loss = total / count;

@@ -13,17 +13,32 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from lightcnn.architecture import Architecture, plan
+from lightcnn.batch_norm import ShiftedNorm, settled_batches
 from lightcnn.data import LabelledImages
-from lightcnn.operations import AveragePool, Convolution, Flatten, Input, Linear, MaxPool, Operation, Relu
+from lightcnn.operations import (
+    Add,
+    AveragePool,
+    BatchNorm,
+    Convolution,
+    Flatten,
+    Input,
+    LeakyRelu,
+    Linear,
+    MaxPool,
+    Operation,
+    Relu,
+)
 
+IMAGE = -1  # as the layer whose output is added
 _POINTER, _INT, _LONG, _DOUBLE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_double
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "network_create": (_POINTER, [_POINTER, _INT]),
     "network_free": (None, [_POINTER]),
     "network_num_parameters": (_LONG, [_POINTER]),
+    "network_num_statistics": (_LONG, [_POINTER]),
     "network_gradient": (_DOUBLE, [_POINTER, _POINTER, _POINTER, _INT, _POINTER, _POINTER]),
-    "network_train": (_DOUBLE, [*[_POINTER] * 4, _LONG, _INT, _POINTER, _LONG, _POINTER, _POINTER, _POINTER]),
-    "network_measure": (_LONG, [_POINTER, _POINTER, _POINTER, _LONG, _POINTER, _POINTER]),
+    "network_train": (_DOUBLE, [*[_POINTER] * 4, _LONG, _INT, _POINTER, _LONG, _LONG, *[_POINTER] * 4]),
+    "network_measure": (_LONG, [_POINTER, _POINTER, _POINTER, _LONG, *[_POINTER] * 3]),
 }
 
 
@@ -39,7 +54,8 @@ class NativeNetwork:
     """A network in the memory of the compiled engine. Parameters and moments stay with the caller.
 
     Parameters, their gradients and Adam's moments are flat float32 tensors, (num_parameters,), in the order
-    of `torch.nn.utils.parameters_to_vector` of the module that `lightcnn.network.build` makes. A call
+    of `torch.nn.utils.parameters_to_vector` of the module that `lightcnn.network.build` makes. Statistics of
+    batch norms are one as well, (num_statistics,), of each norm the means and then the variances. A call
     releases the interpreter's lock; one network serves one thread at a time.
 
     Raises:
@@ -54,6 +70,7 @@ class NativeNetwork:
         if not self._handle:
             raise ValueError(f"the engine trains networks with convolutions, but got {architecture}")
         self.num_parameters: int = library.network_num_parameters(self._handle)
+        self.num_statistics: int = library.network_num_statistics(self._handle)
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
@@ -76,14 +93,16 @@ class NativeNetwork:
         steps_before: int,
         parameters: Tensor,
         moments: tuple[Tensor, Tensor],
+        statistics: Tensor,
     ) -> float:
-        """Train one epoch; `parameters` and `moments` are changed in place.
+        """Train one epoch; `parameters`, `moments` and `statistics` are changed in place.
 
         Args:
             order: (num_images,), int64, indices of the images in the order in which they are met.
             rates: learning rate of each batch.
             steps_before: batches of the epochs before.
             moments: Adam's running means of the gradient and of its square.
+            statistics: with which batch norms measure, as `lightcnn.batch_norm.settle` takes them.
 
         Returns:
             Mean cross-entropy over the batches, as they were met.
@@ -104,16 +123,23 @@ class NativeNetwork:
             batch_size,
             schedule.ctypes.data,
             steps_before,
+            settled_batches(len(order), batch_size),
             self._flat(parameters),
             *map(self._flat, moments),
+            self._flat(statistics, self.num_statistics),
         )
         return float(loss)
 
-    def measure(self, data: LabelledImages, parameters: Tensor) -> tuple[float, float]:
+    def measure(self, data: LabelledImages, parameters: Tensor, statistics: Tensor) -> tuple[float, float]:
         """Accuracy (fraction) and mean cross-entropy on `data`."""
         loss = _DOUBLE()
         correct = self._library.network_measure(
-            self._handle, *self._pointers(data), len(data), self._flat(parameters), ctypes.byref(loss)
+            self._handle,
+            *self._pointers(data),
+            len(data),
+            self._flat(parameters),
+            self._flat(statistics, self.num_statistics),
+            ctypes.byref(loss),
         )
         return correct / len(data), loss.value
 
@@ -139,8 +165,9 @@ class NativeNetwork:
             )
         return images.data_ptr(), labels.data_ptr()
 
-    def _flat(self, values: Tensor) -> int:
-        assert values.shape == (self.num_parameters,) and values.dtype == torch.float32
+    def _flat(self, values: Tensor, number: int | None = None) -> int:
+        number = self.num_parameters if number is None else number
+        assert values.shape == (number,) and values.dtype == torch.float32
         assert values.is_contiguous()
         return values.data_ptr()
 
@@ -163,6 +190,8 @@ class NativeRun:
         self._network = network
         self._native = NativeNetwork(architecture, library)
         self._parameters = parameters_to_vector(network.parameters()).detach().clone()
+        self._norms = [layer for layer in network.modules() if isinstance(layer, ShiftedNorm)]
+        self._statistics = torch.cat([torch.empty(0), *(it for norm in self._norms for it in norm.buffers())])
         self._steps = 0
         self._moments = (torch.zeros_like(self._parameters), torch.zeros_like(self._parameters))
         if optimizer is not None:
@@ -174,18 +203,30 @@ class NativeRun:
     ) -> float:
         """Mean loss over the batches."""
         loss = self._native.train(
-            training, order, batch_size, rates, self._steps, self._parameters, self._moments
+            training,
+            order,
+            batch_size,
+            rates,
+            self._steps,
+            self._parameters,
+            self._moments,
+            self._statistics,
         )
         self._steps += len(rates)
         return loss
 
     def measure(self, data: LabelledImages) -> tuple[float, float]:
         """Accuracy (fraction) and mean cross-entropy."""
-        return self._native.measure(data, self._parameters)
+        return self._native.measure(data, self._parameters, self._statistics)
 
     def content(self) -> dict[str, Any]:
         """Weights, as PyTorch names them, and the optimiser."""
         vector_to_parameters(self._parameters, self._network.parameters())
+        buffers = [buffer for norm in self._norms for buffer in norm.buffers()]
+        for buffer, values in zip(
+            buffers, torch.split(self._statistics, [len(it) for it in buffers]), strict=True
+        ):
+            buffer.copy_(values)
         first, second = self._moments
         optimizer = {"steps": self._steps, "first_moments": first, "second_moments": second}
         return {"network": self._network.state_dict(), "optimizer": optimizer}
@@ -206,8 +247,33 @@ def open_library(path: Path) -> ctypes.CDLL:
 
 
 def encode(architecture: Architecture) -> list[int]:
-    """The plan as engine.cpp reads it."""
-    return [number for operation in plan(architecture) for number in _numbers(operation)]
+    """The plan as engine.cpp reads it, convolutions alone where each is plain and followed by ReLU."""
+    operations = plan(architecture)
+    by_layers = not all(map(_is_plain, operations))
+    layers: dict[
+        int, int
+    ] = {}  # by position in the plan, the number of the layer that an operation belongs to
+    numbers: list[int] = []
+    for position, operation in enumerate(operations):
+        layers[position] = layers.get(position - 1, IMAGE) + isinstance(operation, Convolution)
+        match operation:
+            case Convolution() if by_layers:
+                owner = position if operation.shares is None else operation.shares
+                numbers += (7, operation.channels, operation.kernel_size, operation.padding, operation.stride)
+                numbers += (int(operation.depthwise), int(operation.bias), layers[owner])
+            case Add():
+                numbers += (9, layers[operation.source])
+            case _:
+                numbers += _numbers(operation)
+    return numbers
+
+
+def _is_plain(operation: Operation) -> bool:
+    if isinstance(operation, Convolution):
+        return operation == Convolution(
+            operation.input_shape, operation.channels, operation.kernel_size, operation.padding
+        )
+    return not isinstance(operation, BatchNorm | Add | LeakyRelu)
 
 
 def _numbers(operation: Operation) -> tuple[int, ...]:
@@ -227,4 +293,8 @@ def _numbers(operation: Operation) -> tuple[int, ...]:
             return (5,)
         case Linear():
             return (6, operation.units)
+        case BatchNorm():
+            return (8,)
+        case LeakyRelu():
+            return (10,)
     raise AssertionError(f"no numbers for {operation}")

@@ -18,7 +18,7 @@ from lightcnn.architecture import Architecture, Task
 from lightcnn.operations import AveragePool, Convolution, Linear
 from search.export.quantization import QuantizedStep, integer_scores
 from search.export.runner import TOLERANCE
-from search.export.steps import Step
+from search.export.steps import Step, outputs
 from search.export.templates import template
 
 C_TYPES = {np.dtype(np.float32): "float", np.dtype(np.int8): "int8_t", np.dtype(np.int32): "int32_t"}
@@ -59,18 +59,19 @@ def to_c(
         quantized: the steps in 8 bits, to be written instead.
     """
     name, task = c_name(stem), architecture.task
-    sizes = [prod(step.output_shape) for step in steps[:-1]]  # of what lies between the steps
-    # A step reads from one end of the arena and writes to the other, so that the largest pair is enough.
-    arena = max([1, *sizes[:1], *(before + after for before, after in pairwise(sizes))])
-    starts = [arena - size if number % 2 else 0 for number, size in enumerate(sizes)]
+    arena, starts = _arena(steps)
     places = ["image", *(f"arena + {start}" if start else "arena" for start in starts)]
     layers: list[dict[str, Any]] = []
     tables: dict[str, NDArray[Any]] = {}
+    shared: dict[tuple[str, str, bytes], str] = {}  # by layer, what it is, and its values
     for number, step in enumerate(steps):
-        constants = _constants(step, quantized[number] if quantized else None)
-        names = {what: f"{name}_{what}_{number}" for what in constants}
-        tables |= {names[what]: values for what, values in constants.items()}
-        layers.append(_layer(step, names) | {"places": places[number : number + 2]})
+        integers = quantized[number] if quantized else None
+        names = {}
+        for what, values in _constants(step, integers).items():
+            names[what] = shared.setdefault((step.name, what, values.tobytes()), f"{name}_{what}_{number}")
+            tables[names[what]] = values
+        added = "0" if step.source is None else places[step.source + 1]
+        layers.append(_layer(step, integers, names, added) | {"places": places[number : number + 2]})
     expected = _expected(task, steps, quantized)
     shown = {
         "name": name,
@@ -99,30 +100,80 @@ def to_c(
     )
 
 
+def _arena(steps: Sequence[Step]) -> tuple[int, list[int]]:
+    """How many values the arena holds, and where in it the output of each step but the last begins."""
+    sizes = [prod(step.output_shape) for step in steps[:-1]]
+    if all(step.source is None for step in steps):
+        # A step reads from one end and writes to the other, so that the largest pair is enough.
+        arena = max([1, *sizes[:1], *(before + after for before, after in pairwise(sizes))])
+        return arena, [arena - size if number % 2 else 0 for number, size in enumerate(sizes)]
+    last_read = [number + 1 for number in range(len(sizes))]
+    for number, step in enumerate(steps):
+        if step.source is not None and step.source >= 0:
+            last_read[step.source] = number
+    starts: list[int] = []
+    for number, size in enumerate(sizes):  # the first gap between what is still to be read
+        start = 0
+        for other in sorted((it for it in range(number) if last_read[it] >= number), key=starts.__getitem__):
+            if start + size > starts[other]:
+                start = max(start, starts[other] + sizes[other])
+        starts.append(start)
+    return max(start + size for start, size in zip(starts, sizes, strict=True)), starts
+
+
 def _constants(step: Step, integers: QuantizedStep | None) -> dict[str, NDArray[Any]]:
     """The tables of a step, in the order of the arguments of the function that takes them."""
     weights, biases = (integers.weight, integers.bias) if integers else (step.weight, step.bias)
     tables = {"multipliers": integers.multiplier} if integers else {}
-    if biases is None:  # a pooling
+    if isinstance(step.operation, AveragePool):
         return tables
     assert weights is not None
+    if biases is None:
+        return {"weights": weights, **tables}
+    if integers and integers.bias is not None and isinstance(step.operation, Linear):
+        # It reads every input, so what the zero point takes from each can be taken from the sum.
+        biases = integers.bias - integers.input.zero * integers.weight.sum(axis=1, dtype=np.int32)
     return {"weights": weights, "biases": biases, **tables}
 
 
-def _layer(step: Step, tables: Mapping[str, str]) -> dict[str, Any]:
+def _layer(
+    step: Step, integers: QuantizedStep | None, tables: Mapping[str, str], added: str
+) -> dict[str, Any]:
     """What the template needs of a step: the function that computes it, its arguments, and what they mean."""
+    pool = 2 if step.max_pool else 1
+    zeros = [integers.input.zero, integers.output.zero] if integers and integers.output else []
+    sizes: list[Any]
     match step.operation:
         case Convolution(input_shape=(channels, side, _), kernel_size=kernel, padding=padding) as it:
-            kind, sizes = (
-                "convolution",
-                [channels, side, it.channels, kernel, padding, 2 if step.max_pool else 1],
-            )
+            kind, sizes = "convolution", [channels, side, it.channels, kernel, padding, pool]
+            is_summed = step.source is not None
+            if it.depthwise or it.stride > 1 or step.slope or is_summed or any(zeros):
+                tables = {"weights": tables["weights"], "biases": "0", **tables}
+                how = [
+                    added,
+                    *_bytes(integers),
+                    _number(np.float32(step.slope)),
+                    int(it.depthwise),
+                    it.stride,
+                ]
+                kind, sizes = "block", [*how, *sizes]
         case AveragePool(input_shape=(channels, side, _), grid=grid):
             kind, sizes = "average", [channels, side, grid]
+            if any(zeros):
+                kind, sizes = "average_of_signed", [*zeros, *sizes]
         case Linear(input_shape=(length,), units=units):
             kind, sizes = "linear", [length, units]
     comment = step.operation.name + ", max pooling 2x2" * step.max_pool
     return {"kind": kind, "sizes": sizes, "tables": tables, "comment": comment}
+
+
+def _bytes(integers: QuantizedStep | None) -> list[Any]:
+    """What the bytes of a block stand for: those that are added, then its input's and its output's zero."""
+    if integers is None or integers.output is None:
+        return []
+    added = integers.added
+    of_added = ["0.0f", 0] if added is None else [_number(integers.added_multiplier), added.zero]
+    return [*of_added, integers.input.zero, integers.output.zero]
 
 
 def _expected(
@@ -133,9 +184,8 @@ def _expected(
     image = (37 * torch.arange(prod(shape)) % 256).reshape(shape).float() / 255
     if quantized:
         return integer_scores(quantized, image)[0].numpy()
-    for step in steps:
-        image = step(image)
-    scores: NDArray[np.float32] = image[0].numpy()
+    *_, last = outputs(steps, image)
+    scores: NDArray[np.float32] = last[0].numpy()
     return scores
 
 

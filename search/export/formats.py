@@ -119,7 +119,8 @@ def _written_onnx(exported: Exported, name: str, content: bytes, what: str, runn
 def _safetensors(exported: Exported, name: str) -> Written:
     from safetensors.torch import save
 
-    weights = {key: weight.contiguous() for key, weight in exported.network.state_dict().items()}
+    # Copies, as a block that is applied several times names its weights as often.
+    weights = {key: weight.contiguous().clone() for key, weight in exported.network.state_dict().items()}
     text, task = str(exported.architecture), exported.architecture.task
     usage = (
         f"`build(parse({text!r}, Task({task.image_size}, {task.in_channels}, {task.num_classes})))`, of "

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightcnn.architecture import Architecture, plan
-from lightcnn.cost import num_biases, num_macs, num_parameters, peak_activation_bytes, weight_bytes
+from lightcnn.cost import deployed, num_macs, num_parameters, peak_activation_bytes, weight_bytes
 from lightcnn.data import Dataset
 from lightcnn.initialisation import INITIALISATIONS
-from lightcnn.operations import Relu
+from lightcnn.operations import Add, BatchNorm, Convolution, LeakyRelu, Operation, Relu
 from lightcnn.training import Recipe
 from search.cells import Row, absent, counted, interval, intervals, percent
 from search.export.c_compiled import Sizes
@@ -52,6 +52,8 @@ class Card:
 def model_card(card: Card) -> str:
     """The page, in Markdown."""
     architecture = card.architecture
+    layers = plan(architecture)
+    relu_alone = all(_goes_without_saying(it) for it in layers)
     preprocessing, onnx = (
         preprocessing_of(card.dataset),
         [it[0] for it in card.files if it[0].endswith(".onnx")],
@@ -61,11 +63,14 @@ def model_card(card: Card) -> str:
         title=title_of(card.dataset),
         task=architecture.task,
         num_parameters=num_parameters(architecture),
-        num_biases=num_biases(architecture),
+        deployed=deployed(architecture),
         num_macs=num_macs(architecture),
+        float32_bytes=weight_bytes(architecture),
         int8_bytes=weight_bytes(architecture, "int8"),
         peak_activation_bytes=peak_activation_bytes(architecture),
-        layers=[it for it in plan(architecture) if not isinstance(it, Relu)],
+        layers=[it for it in layers if not (relu_alone and isinstance(it, Relu))],
+        relu_alone=relu_alone,
+        has_norm=any(isinstance(it, BatchNorm) for it in layers),
         accuracies=[f"The design: {design_accuracy(card.figures)}.", *own_accuracies(card.right)],
         preprocessing=preprocessing,
         classes=classes_json(card.dataset),
@@ -75,6 +80,12 @@ def model_card(card: Card) -> str:
         initialisation=INITIALISATIONS[card.recipe.initialisation],
         thousands="{:,}".format,
     )
+
+
+def _goes_without_saying(operation: Operation) -> bool:
+    """Whether a ReLU behind each layer with weights is all that there is to say of activations."""
+    odd = isinstance(operation, BatchNorm | Add | LeakyRelu)
+    return not odd and not (isinstance(operation, Convolution) and operation.depthwise)
 
 
 def design_accuracy(figures: Row | None) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightcnn.architecture import Task
 from lightcnn.operations import AveragePool, Convolution, Linear
-from search.export.quantization import QuantizedStep, window_matrix
+from search.export.quantization import Grid, QuantizedStep, window_matrix
 from search.export.runner import Runner
 from search.export.steps import Step
 
@@ -38,7 +38,7 @@ def to_onnx(
     graph = _Graph()
     for number, step in enumerate(steps):
         is_map = number == 0 or len(steps[number - 1].output_shape) == 3
-        graph.append(step, quantized[number] if quantized else None, is_first=number == 0, is_map=is_map)
+        graph.append(step, quantized[number] if quantized else None, is_map=is_map)
     graph.nodes[-1].output[0] = "scores"
     shape = ("num_images", task.in_channels, task.image_size, task.image_size)
     model = helper.make_model(
@@ -65,16 +65,19 @@ class _Graph:
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self._held: dict[str, NDArray[Any]] = {}  # their values, by name
         self.last = "images"
+        self.given = ["images"]  # at IMAGE + 1, and then of each step, for sums
 
-    def append(self, step: Step, integers: QuantizedStep | None, is_first: bool, is_map: bool) -> None:
+    def append(self, step: Step, integers: QuantizedStep | None, is_map: bool) -> None:
         """The nodes of `step`, in float32 or, if given, in `integers`.
 
         Args:
             is_map: whether its input is (num_images, channels, side, side) and not yet flat.
         """
-        if integers and is_first:
-            self.chain("QuantizeLinear", *self.scale(f"{step.name}.input", integers.input_scale, np.uint8))
+        if integers and self.last == "images":
+            self.chain("QuantizeLinear", *self.grid(f"{step.name}.input", integers.input))
+            self.given = [self.last]
         pool = step.operation if isinstance(step.operation, AveragePool) else None
         uniform = _uniform_windows(pool) if pool and not integers else None
         if isinstance(step.operation, Linear) and is_map:
@@ -83,25 +86,35 @@ class _Graph:
             pixels = np.array([0, pool.input_shape[0], pool.input_shape[1] ** 2])
             self.chain("Reshape", self.constant(f"{step.name}.shape", pixels))
         if integers:
-            self.chain("DequantizeLinear", *self.scale(f"{step.name}.input", integers.input_scale, np.uint8))
+            self.chain("DequantizeLinear", *self.grid(f"{step.name}.input", integers.input))
         weights = self.integer_weights(integers) if integers else self.weights(step)
         match step.operation:
-            case Convolution(kernel_size=side, padding=padding):
-                self.chain("Conv", *weights, kernel_shape=[side, side], pads=[padding] * 4)
+            case Convolution(kernel_size=side, padding=padding) as it:
+                more: dict[str, Any] = {"group": it.channels} if it.depthwise else {}
+                more |= {"strides": [it.stride] * 2} if it.stride > 1 else {}
+                self.chain("Conv", *weights, kernel_shape=[side, side], pads=[padding] * 4, **more)
             case Linear():
                 self.chain("Gemm", *weights, transB=1)
             case AveragePool() if uniform:
                 self.chain("AveragePool", kernel_shape=[uniform[0]] * 2, strides=[uniform[1]] * 2)
             case AveragePool():
                 self.chain("MatMul", *weights)
-        if (
-            integers and integers.output_scale is not None
-        ):  # without ReLU: unsigned bytes hold nothing negative
-            self.chain("QuantizeLinear", *self.scale(f"{step.name}.output", integers.output_scale, np.uint8))
-        elif step.relu:
+        if step.source is not None:
+            added = self.given[step.source + 1]
+            if integers and integers.added:
+                scale = self.grid(f"{step.name}.added", integers.added)
+                added = self.node("DequantizeLinear", added, *scale)
+            self.chain("Add", added)
+        rounded = integers.output if integers else None
+        if step.slope == 0 and rounded is None:  # else rounding to bytes leaves nothing negative
             self.chain("Relu")
+        elif 0 < step.slope < 1:
+            self.chain("LeakyRelu", alpha=step.slope)
+        if rounded is not None:
+            self.chain("QuantizeLinear", *self.grid(f"{step.name}.output", rounded))
         if step.max_pool:
             self.chain("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+        self.given.append(self.last)
 
     def weights(self, step: Step) -> list[str]:
         """The names of the constants of a step in float32."""
@@ -110,37 +123,44 @@ class _Graph:
                 return []
             matrix = window_matrix(step.operation)
             return [self.constant(f"{step.name}.windows", (matrix / matrix.sum(axis=0)).astype(np.float32))]
-        assert step.weight is not None and step.bias is not None
-        return [
-            self.constant(f"{step.name}.weight", step.weight),
-            self.constant(f"{step.name}.bias", step.bias),
-        ]
+        held = {"weight": step.weight, "bias": step.bias}
+        return [self.constant(f"{step.name}.{what}", it) for what, it in held.items() if it is not None]
 
     def integer_weights(self, it: QuantizedStep) -> list[str]:
         """The names of what DequantizeLinear makes of a step's integers."""
         tables: dict[str, tuple[NDArray[Any], NDArray[np.float32]]] = {"weight": (it.weight, it.weight_scale)}
         if it.bias is not None:
-            tables["bias"] = (it.bias, it.input_scale * it.weight_scale)
+            tables["bias"] = (it.bias, it.input.scale * it.weight_scale)
         names = []
         for what, (values, scale) in tables.items():
-            name, axis = f"{it.step.name}.{what}", 1 if it.bias is None else 0
+            name, axis = f"{it.step.name}.{what}", 1 if isinstance(it.step.operation, AveragePool) else 0
             inputs = [self.constant(name, values), *self.scale(name, scale, values.dtype.type)]
             names.append(self.node("DequantizeLinear", *inputs, axis=axis))
         return names
 
-    def scale(self, name: str, scale: NDArray[np.float32] | np.float32, dtype: type[np.generic]) -> list[str]:
+    def grid(self, name: str, grid: Grid) -> list[str]:
+        """The names of the scale and the zero point of bytes."""
+        return [
+            self.constant(f"{name}_scale", np.asarray(grid.scale)),
+            self.constant(f"{name}_zero_point", np.asarray(grid.zero, np.uint8)),
+        ]
+
+    def scale(self, name: str, scale: NDArray[np.float32], dtype: type[np.generic]) -> list[str]:
         """The names of a scale and of its zero point, which is 0 and says which integers are meant."""
         return [
-            self.constant(f"{name}_scale", np.asarray(scale)),
+            self.constant(f"{name}_scale", scale),
             self.constant(f"{name}_zero_point", np.zeros(np.shape(scale), dtype)),
         ]
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
-        """The name of a constant; of equal names there is one."""
+        """The name of a constant: `name`, but for a block applied again, whose values are others there."""
         from onnx import numpy_helper
 
-        if name not in {it.name for it in self.constants}:
-            self.constants.append(numpy_helper.from_array(values, name))
+        while (held := self._held.setdefault(name, values)) is not values:
+            if np.array_equal(held, values):
+                return name
+            name += "_again"
+        self.constants.append(numpy_helper.from_array(values, name))
         return name
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:

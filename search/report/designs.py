@@ -10,7 +10,7 @@ import numpy as np
 
 from lightcnn.architecture import Architecture, parse, plan
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes, weight_bytes
-from lightcnn.operations import Operation, Relu
+from lightcnn.operations import LeakyRelu, Operation, Relu
 from search.cells import STATES, Row, absent, intervals, rows
 from search.execution.runs import RunState
 from search.moderation import MNIST, moderated, one_error_below
@@ -97,7 +97,7 @@ def _add(found: dict[str, Design], row: Row, name: str | None, state: str, setti
             intervals=intervals(row),
             one_error_below=_one_error_below(row, settings) if is_whole else None,
             num_seeds=None if seeds is None else int(seeds),
-            layers=tuple(it for it in plan(architecture) if not isinstance(it, Relu)),
+            layers=tuple(it for it in plan(architecture) if not isinstance(it, Relu | LeakyRelu)),
         ),
     )
 

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
 from search.cells import rows
+from search.dimensions import Dimension
 from search.execution.runs import RunState
-from search.space import Dimension, Space
+from search.space import Space
 from search.surrogate import GaussianProcess, features, final_log_errors, log_error
 from search.tables import Tables
 
@@ -39,6 +40,7 @@ NUM_HALVES = 30  # refits
 PATIENCE = 20  # draws of one parameter, the others kept, for a candidate of that size
 SAME_SIZE = 1.3  # times the reference's parameters, or one in so many: what counts as equal
 NUM_DRAWN = 600  # at a value, for candidates of that size
+FEW = 12  # parameters; of more, each value has fewer draws
 LEAST_OF_A_VALUE = 10
 
 
@@ -189,10 +191,11 @@ def _at(model: GaussianProcess, dimension: Dimension, space: Space, sizes: Sizes
     """Expected accuracy at values of one parameter, over candidates of such sizes that use it."""
     rng = np.random.default_rng(1)
     expected = {}
+    num_drawn = NUM_DRAWN * FEW // max(FEW, len(space.dimensions))
     for value in dimension.shown:
         drawn = (
             _within(space, sizes, space.draw_parameters(rng) | {dimension.name: value})
-            for _ in range(NUM_DRAWN)
+            for _ in range(num_drawn)
         )
         used = [candidate for candidate in drawn if candidate is not None and dimension.is_active(candidate)]
         if len(used) >= LEAST_OF_A_VALUE:

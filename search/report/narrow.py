@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lightcnn.architecture import parse
+from lightcnn.block import Block
 from search.cells import absent, counted, interval, percent, rows
 from search.deaths import LEAST_WIDTHS, Deaths, pooled
 from search.tables import Tables
@@ -33,6 +34,8 @@ def narrow_designs(tables: Tables) -> dict[str, Any] | None:
         if absent(row.get("num_seeds")) or not row["num_seeds"]:
             continue
         blocks = parse(row["architecture"], tables.settings.task).blocks
+        if any(block != Block(block.channels, max_pool=block.max_pool) for block in blocks):
+            continue  # all runs of the kind are of plain 3x3 blocks
         width = min((block.channels for block in blocks), default=LEAST_WIDTHS[-1])
         if width < LEAST_WIDTHS[-1]:
             num_dead = 0 if absent(row.get("num_dead")) else int(row["num_dead"])

@@ -129,6 +129,7 @@ def _parts(tables: Tables) -> dict[str, dict[str, Any]]:
             "summary": words,
             "figure": importance_figure(mattered),
             "effects": effects,
+            "height": max(24, 6 + 3 * len(effects) // 2),
             "sizes": " to ".join(f"{size:,.0f}" for size in mattered.sizes),
         }
     if (found := progress(tables)) is not None:

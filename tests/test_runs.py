@@ -190,7 +190,7 @@ def test_runs_are_thought_of_ahead_more_of_them_where_there_are_more_slots(num_s
             thought.append(seed)
             yield seed, run(seed, epochs=1)
 
-    def waiting(futures, return_when):
+    def waiting(*_):
         assert len(slots.futures) == num_slots and len(thought) == num_slots + ahead
         raise KeyboardInterrupt
 

@@ -108,9 +108,9 @@ class ClusterSlots:
 
     def shutdown(self) -> None:
         """Leave the cluster, and give up what its workers are at."""
-        if self._thread.is_alive():
+        with suppress(RuntimeError):  # the loop has ended by itself
             self._loop.call_soon_threadsafe(self._task.cancel)
-            self._thread.join()
+        self._thread.join()
 
     def _turn_loop(self) -> None:
         async def until_the_end() -> None:
@@ -203,7 +203,7 @@ class ClusterSlots:
             await asyncio.sleep(3 * POLL_SECONDS)
             raise NotFit("it lost its job") from None
         except TimeoutError:
-            job.answer.set_exception(TimeoutError(f"no answer within {self._time_limit:g} seconds"))
+            job.answer.set_exception(TimeoutError(f"no answer within {self._time_limit} seconds"))
             await self._begin_anew(connection, address, "it gave no answer in time")
         except Exception as error:
             try:  # what raised may have left the process unfit, as a CUDA error does

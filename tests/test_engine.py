@@ -8,7 +8,7 @@ from drawn import architectures
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
-from torch.nn.utils import parameters_to_vector
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from lightcnn.architecture import Task, parse
 from lightcnn.data import LabelledImages
@@ -82,9 +82,13 @@ def test_gradients_are_as_exact_as_those_of_pytorch(engine, architecture, num_im
     def error(found):
         return (found.double() - expected).abs().max().item() / largest
 
-    assert loss == pytest.approx(expected_loss, rel=1e-6)
-    # Where little is left of large sums, float32 has few digits, whoever adds; a fault is larger.
-    assert error(gradient) < max(3e-5, 4 * error(single))
+    # Where little is left of large sums, as where a norm divides by next to nothing, float32 has few digits,
+    # whoever adds: a change of the weights in their last digit changes as much. A fault is larger.
+    rounded = parameters.double() * (1 + 2.0**-23 * torch.randn(len(parameters), dtype=torch.float64))
+    vector_to_parameters(rounded, network.parameters())
+    rounded_loss, rounded_gradient = gradient_by_torch(network, data)
+    assert loss == pytest.approx(expected_loss, rel=1e-6, abs=20 * abs(rounded_loss - expected_loss))
+    assert error(gradient) < max(3e-5, 4 * error(single), 20 * error(rounded_gradient))
 
 
 def test_of_equal_pixels_the_first_gets_the_gradient(engine):

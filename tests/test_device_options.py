@@ -22,6 +22,7 @@ ENGINE = Path("engine.so")
 def two_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     for name in ("require", "prepare"):
         monkeypatch.setattr(device_options, name, lambda say: ENGINE)
 

@@ -198,7 +198,6 @@ def kill_workers(out: Path, rng: random.Random, number: int) -> str:
 
 def undisturbed(trial) -> list[float]:
     """The validation accuracies of the same run, epoch by epoch, in this process."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     data = TrainingData(DATASETS["mnist"], find_files("mnist"), num_train_images=NUM_TRAIN_IMAGES)
     images = images_of(data, "cpu")
     piece = train(parse(trial.architecture, MNIST), replace(FAST, epochs=3), *images, int(trial.seed))

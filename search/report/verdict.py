@@ -283,8 +283,8 @@ def _trust(tables: Tables, stand: Standing) -> str:
         f"Accuracies are means over {seeds} on {tables.images.num_test:,} test images{_longer(tables)}. "
         "Their 95 % intervals over seeds, on these same images, by which designs are compared, are from how "
         f"far seeds move designs of such an error{_level(tables, tested)}; those for new images take the "
-        f"test set for a sample, too. {_small(tables.images)}Probabilities and the ranges of sizes (90 %) are of "
-        "all runs together. "
+        f"test set for a sample, too. {_small(tables.images)}Probabilities and the ranges of sizes (90 %) "
+        "are of all runs together. "
     )
     # What is exported is measured when all is chosen, and chooses nothing.
     times = [row["read_at"] for row in rows(tables.test_readings) if absent(row.get("exported"))]

@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from search.cells import STATES, percent, written
+from search.columns import GAPS, PAPER, RETRAINED
 from search.execution.runs import RunState
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
@@ -29,7 +30,7 @@ from search.report.pareto_plot import pareto_figure
 from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.storage import write_whole
-from search.tables import GAPS, PAPER, RETRAINED, Tables, read_study
+from search.tables import Tables, read_study
 
 
 def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ()) -> Path:

@@ -85,6 +85,7 @@ COLUMNS = {
         Column("accuracy", "accuracy", "fraction"),
         Column("protocol", "how it was measured", "text"),
         Column("source", "source", "text"),
+        Column("best_here", "this study's front at this size", "fraction"),
         Column("claim", "claim", "text"),
         Column("measured", "measured here", "text"),
     )

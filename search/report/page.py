@@ -28,6 +28,7 @@ from search.report.narrow import narrow_designs
 from search.report.pareto_data import COSTS
 from search.report.pareto_plot import pareto_figure
 from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
+from search.report.published import beside_the_front
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.storage import write_whole
 from search.tables import Tables, read_study
@@ -80,6 +81,7 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
             with_majority(tables).drop(columns=[*GAPS, *([] if claimed else PAPER)], errors="ignore"), "name"
         ),
         claimed=claimed,
+        published=html_table(beside_the_front(tables), "num_parameters"),
         trials=html_table(tables.trials.drop(columns=RETRAINED, errors="ignore"), "trial"),
         readings=html_table(tables.test_readings, "read_at"),
         test_set=summaries.readings(tables),

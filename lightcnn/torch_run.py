@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -11,10 +12,12 @@ from torch.nn import functional
 
 from lightcnn.batch_norm import settle, settled_batches
 from lightcnn.data import LabelledImages
+from lightcnn.update import Update
 
 # Bounds memory. Maps of 250 images are about what a cache holds: 1,000 take twice as long with wide networks.
 EVALUATION_BATCH = 250
 EVALUATION_BATCH_GPU = 2_500  # where a batch takes as long, however few its images are
+PLAIN = Update()
 WARM_UP_STEPS = 3  # before a step is captured: cuDNN, cuBLAS and Adam make what they keep
 
 
@@ -44,11 +47,16 @@ class CpuRun:
     Args:
         network: with the initial weights.
         optimizer: of the state that `network` comes from; None at the start.
+        update: how it is trained.
     """
 
-    def __init__(self, network: nn.Module, optimizer: dict[str, Any] | None) -> None:
+    def __init__(self, network: nn.Module, optimizer: dict[str, Any] | None, update: Update = PLAIN) -> None:
+        self._update = update
         self._network = network.to(memory_format=torch.channels_last)
-        self._adam = torch.optim.Adam(self._network.parameters(), fused=True)
+        self._measured = _measured(self._network, update)
+        self._adam = torch.optim.AdamW(
+            self._network.parameters(), weight_decay=update.weight_decay, fused=True
+        )
         if optimizer is not None:
             _load(self._adam, optimizer, capturable=False)
 
@@ -60,17 +68,18 @@ class CpuRun:
         losses = []
         for batch, rate in zip(torch.split(order, batch_size), rates, strict=True):
             self._adam.param_groups[0]["lr"] = rate
-            losses.append(_step(self._network, self._adam, training.subset(batch)))
-        _settle(self._network, training, order, batch_size)
+            losses.append(_step(self._network, self._adam, training.subset(batch), self._update))
+            _average(self._measured, self._network, self._update)
+        _settle(self._measured, training, order, batch_size)
         return torch.stack(losses).mean().item()
 
     def measure(self, data: LabelledImages) -> tuple[float, float]:
         """See `EpochRun`."""
-        return measure(self._network, data)
+        return measure(self._measured, data)
 
     def content(self) -> dict[str, Any]:
         """See `EpochRun`."""
-        return {"network": self._network.state_dict(), "optimizer": self._adam.state_dict()}
+        return _content(self._measured, self._network, self._adam)
 
 
 class GpuRun:
@@ -86,13 +95,28 @@ class GpuRun:
     Args:
         network, optimizer: as for `CpuRun`.
         captured: False takes every step plainly: the reference of what the graph computes.
+        update: as for `CpuRun`.
     """
 
-    def __init__(self, network: nn.Module, optimizer: dict[str, Any] | None, captured: bool = True) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: dict[str, Any] | None,
+        captured: bool = True,
+        update: Update = PLAIN,
+    ) -> None:
+        self._update = update
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         self._network = network.to("cuda")
+        self._measured = _measured(self._network, update)
         self._rate = torch.zeros((), device="cuda")
-        self._adam = torch.optim.Adam(self._network.parameters(), lr=self._rate, fused=True, capturable=True)
+        self._adam = torch.optim.AdamW(
+            self._network.parameters(),
+            lr=self._rate,
+            weight_decay=update.weight_decay,
+            fused=True,
+            capturable=True,
+        )
         if optimizer is not None:
             _load(self._adam, optimizer, lr=self._rate, capturable=True)
         self._captured = captured
@@ -107,7 +131,7 @@ class GpuRun:
     def train_epoch(
         self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
     ) -> float:
-        """See `EpochRun`; all epochs of a run have the same images, on the GPU, and the same batch size."""
+        """See `EpochRun`; all epochs of a run have as many images, on the GPU, and the same batch size."""
         self.begin_epoch(training, order, batch_size, rates)
         for _ in rates:
             self.take_step()
@@ -118,9 +142,17 @@ class GpuRun:
     ) -> None:
         """Make ready for the epoch's steps, which may be taken in turns with those of other runs."""
         self._network.train()
-        self._training, self._batch_size, self._taken = training, batch_size, 0
+        self._batch_size, self._taken = batch_size, 0
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
+            if self._training is None:
+                self._training = training
+            for held, new in (
+                (self._training.images, training.images),
+                (self._training.targets, training.targets),
+            ):
+                if held is not None and new is not None and held is not new:
+                    held.copy_(new)
             if not len(self._order):
                 self._order = torch.empty_like(order, device="cuda")
                 self._rates, self._losses = torch.empty(2, len(rates), device="cuda")
@@ -150,7 +182,7 @@ class GpuRun:
         """Over the batches of the epoch, once all its steps are taken, and batch norms settled."""
         assert self._training is not None
         with torch.cuda.stream(self._stream):
-            _settle(self._network, self._training, self._order, self._batch_size)
+            _settle(self._measured, self._training, self._order, self._batch_size)
             return self._losses.mean().item()
 
     def _step(self, num_images: int) -> None:
@@ -158,17 +190,18 @@ class GpuRun:
         first = self._position * self._batch_size
         batch = self._order[first + torch.arange(num_images, device="cuda")]
         self._rate.copy_(self._rates[self._position].squeeze())
-        loss = _step(self._network, self._adam, self._training.subset(batch))
+        loss = _step(self._network, self._adam, self._training.subset(batch), self._update)
+        _average(self._measured, self._network, self._update)
         self._losses.index_copy_(0, self._position, loss[None])
         self._position += 1
 
     def measure(self, data: LabelledImages) -> tuple[float, float]:
         """See `EpochRun`."""
-        return measure(self._network, data)
+        return measure(self._measured, data)
 
     def content(self) -> dict[str, Any]:
         """See `EpochRun`."""
-        return {"network": self._network.state_dict(), "optimizer": self._adam.state_dict()}
+        return _content(self._measured, self._network, self._adam)
 
 
 def measure(network: nn.Module, data: LabelledImages) -> tuple[float, float]:
@@ -207,19 +240,57 @@ def _scored(network: nn.Module, data: LabelledImages) -> list[tuple[Tensor, Tens
     return scored
 
 
+def loss_of(scores: Tensor, batch: LabelledImages, temperature: float) -> Tensor:
+    """The loss that is trained on: mean cross-entropy with the labels, or with targets where there are some.
+
+    Args:
+        scores: (num_images, num_classes).
+        temperature: T, of targets alone: the loss is T^2 times the cross-entropy of softmax(scores / T), so
+            that gradients are as large with any. Source: Hinton, Vinyals and Dean (2015), Distilling the
+            knowledge in a neural network, section 2.
+    """
+    if batch.targets is None:
+        return functional.cross_entropy(scores, batch.labels)
+    return temperature**2 * functional.cross_entropy(scores / temperature, batch.targets)
+
+
+def _measured(network: nn.Module, update: Update) -> nn.Module:
+    """The network that is the result of training `network`: it, or one that holds its running means."""
+    return copy.deepcopy(network) if update.averaging else network
+
+
+def _average(measured: nn.Module, network: nn.Module, update: Update) -> None:
+    """Move the running means in `measured` on by a step."""
+    if update.averaging:
+        with torch.no_grad():
+            for mean, weight in zip(measured.parameters(), network.parameters(), strict=True):
+                mean.lerp_(weight, 1 - update.averaging)
+
+
+def _content(measured: nn.Module, network: nn.Module, adam: torch.optim.Adam) -> dict[str, Any]:
+    optimizer = adam.state_dict()
+    if measured is not network:
+        optimizer["parameters"] = [weight.detach() for weight in network.parameters()]
+    return {"network": measured.state_dict(), "optimizer": optimizer}
+
+
 def _load(adam: torch.optim.Adam, state: dict[str, Any], **options: Any) -> None:
     """Have `adam` go on from `state`, with these `options`, whichever device the state was made on."""
-    adam.load_state_dict(state)
+    weights = state.get("parameters", [])  # those that the network's are the running means of
+    adam.load_state_dict({name: state[name] for name in ("state", "param_groups")})
     adam.param_groups[0] |= options
+    with torch.no_grad():
+        for weight, own in zip(adam.param_groups[0]["params"], weights, strict=bool(weights)):
+            weight.copy_(own)
     for weight, kept in adam.state.items():
         for name in ("exp_avg", "exp_avg_sq"):
             kept[name] = torch.empty_like(weight).copy_(kept[name])  # laid out as the weight is
 
 
-def _step(network: nn.Module, adam: torch.optim.Adam, batch: LabelledImages) -> Tensor:
+def _step(network: nn.Module, adam: torch.optim.Adam, batch: LabelledImages, update: Update) -> Tensor:
     """Take one step of `adam`; the loss before it, without its graph."""
     adam.zero_grad()
-    loss = functional.cross_entropy(network(_laid_out(batch.images)), batch.labels)
+    loss = loss_of(network(_laid_out(batch.images)), batch, update.temperature)
     loss.backward()  # type: ignore[no-untyped-call]
     adam.step()
     return loss.detach()

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from lightcnn.batch_norm import settle, settled_batches
 from lightcnn.data import LabelledImages
-from lightcnn.update import Update
+from lightcnn.update import Update, loss_of
 
 # Bounds memory. Maps of 250 images are about what a cache holds: 1,000 take twice as long with wide networks.
 EVALUATION_BATCH = 250
@@ -69,7 +69,7 @@ class CpuRun:
         for batch, rate in zip(torch.split(order, batch_size), rates, strict=True):
             self._adam.param_groups[0]["lr"] = rate
             losses.append(_step(self._network, self._adam, training.subset(batch), self._update))
-            _average(self._measured, self._network, self._update)
+            self._update.average(self._measured, self._network)
         _settle(self._measured, training, order, batch_size)
         return torch.stack(losses).mean().item()
 
@@ -191,7 +191,7 @@ class GpuRun:
         batch = self._order[first + torch.arange(num_images, device="cuda")]
         self._rate.copy_(self._rates[self._position].squeeze())
         loss = _step(self._network, self._adam, self._training.subset(batch), self._update)
-        _average(self._measured, self._network, self._update)
+        self._update.average(self._measured, self._network)
         self._losses.index_copy_(0, self._position, loss[None])
         self._position += 1
 
@@ -216,13 +216,18 @@ def measure(network: nn.Module, data: LabelledImages) -> tuple[float, float]:
     return correct.item() / len(data), loss.item() / len(data)
 
 
+def scores_of(network: nn.Module, data: LabelledImages) -> Tensor:
+    """Of `network`, in evaluation mode, before softmax, (num_images, num_classes)."""
+    return torch.cat([scores for scores, _ in _scored(network, data)])
+
+
 def classified(network: nn.Module, data: LabelledImages) -> tuple[Tensor, Tensor]:
     """What `network`, in evaluation mode, takes each image for, and the softmax of that class, on the CPU.
 
     Returns:
         (num_images,), int64, and (num_images,), float32; 0 where the scores are not finite.
     """
-    scores = torch.cat([scores for scores, _ in _scored(network, data)])
+    scores = scores_of(network, data)
     classes = scores.argmax(1)
     confidence = scores.softmax(1).gather(1, classes[:, None]).flatten()
     return classes.cpu(), confidence.nan_to_num(0).cpu()
@@ -240,31 +245,9 @@ def _scored(network: nn.Module, data: LabelledImages) -> list[tuple[Tensor, Tens
     return scored
 
 
-def loss_of(scores: Tensor, batch: LabelledImages, temperature: float) -> Tensor:
-    """The loss that is trained on: mean cross-entropy with the labels, or with targets where there are some.
-
-    Args:
-        scores: (num_images, num_classes).
-        temperature: T, of targets alone: the loss is T^2 times the cross-entropy of softmax(scores / T), so
-            that gradients are as large with any. Source: Hinton, Vinyals and Dean (2015), Distilling the
-            knowledge in a neural network, section 2.
-    """
-    if batch.targets is None:
-        return functional.cross_entropy(scores, batch.labels)
-    return temperature**2 * functional.cross_entropy(scores / temperature, batch.targets)
-
-
 def _measured(network: nn.Module, update: Update) -> nn.Module:
     """The network that is the result of training `network`: it, or one that holds its running means."""
     return copy.deepcopy(network) if update.averaging else network
-
-
-def _average(measured: nn.Module, network: nn.Module, update: Update) -> None:
-    """Move the running means in `measured` on by a step."""
-    if update.averaging:
-        with torch.no_grad():
-            for mean, weight in zip(measured.parameters(), network.parameters(), strict=True):
-                mean.lerp_(weight, 1 - update.averaging)
 
 
 def _content(measured: nn.Module, network: nn.Module, adam: torch.optim.Adam) -> dict[str, Any]:

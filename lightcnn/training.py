@@ -19,7 +19,7 @@ from lightcnn.engine.build import load
 from lightcnn.engine.native import NativeRun, supports
 from lightcnn.initialisation import INITIALISATIONS, Initialisation, initial_network
 from lightcnn.network import build
-from lightcnn.torch_run import CpuRun, EpochRun, GpuRun
+from lightcnn.torch_run import CpuRun, EpochRun, GpuRun, scores_of
 from lightcnn.update import Update
 
 
@@ -205,6 +205,26 @@ def trained_network(architecture: Architecture, state: bytes) -> nn.Sequential:
     network = build(architecture).to(memory_format=torch.channels_last)
     network.load_state_dict(torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)["network"])
     return network
+
+
+def scores(
+    architecture: Architecture,
+    state: bytes,
+    images: LabelledImages,
+    device: str = "cpu",
+    engine: Path | None = None,
+) -> Tensor:
+    """Of the network with the weights of a piece's `state`, before softmax, (num_images, num_classes).
+
+    Args:
+        images: on `device`.
+        engine: as for `train`, whichever has made the state.
+    """
+    network = build(architecture)
+    network.load_state_dict(torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)["network"])
+    if engine is not None and device == "cpu" and supports(architecture):
+        return NativeRun(architecture, network, load(engine), None, Update()).scores(images)
+    return scores_of(network.to(device), images)
 
 
 def weights_alone(state: bytes) -> bytes:

@@ -14,9 +14,9 @@ from lightcnn.data import LabelledImages
 from lightcnn.engine import build
 from lightcnn.engine.native import NativeNetwork, supports
 from lightcnn.network import build as build_network
-from lightcnn.torch_run import loss_of, measure
+from lightcnn.torch_run import measure
 from lightcnn.training import FAST, Recipe, train, trained_network, weights_alone
-from lightcnn.update import Update
+from lightcnn.update import Update, loss_of
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 SMALL = parse("4-6-gap", Task(image_size=14, in_channels=1, num_classes=10))

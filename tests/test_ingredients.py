@@ -14,9 +14,9 @@ from lightcnn.engine.build import load
 from lightcnn.engine.native import NativeNetwork
 from lightcnn.initialisation import initial_network
 from lightcnn.network import build
-from lightcnn.torch_run import CpuRun, loss_of
+from lightcnn.torch_run import CpuRun
 from lightcnn.training import Recipe, smoothed, train, trained_network
-from lightcnn.update import Update
+from lightcnn.update import Update, loss_of
 
 TASK = Task(image_size=14, in_channels=3, num_classes=7)
 TEXTS = ("4-6-gap", "4bn-6svbl-6brx2-gap")

@@ -77,7 +77,7 @@ class NativeNetwork:
     def gradient(
         self, data: LabelledImages, parameters: Tensor, temperature: float = 1.0
     ) -> tuple[float, Tensor]:
-        """Loss of `data` as one batch, `lightcnn.torch_run.loss_of`, and its gradient, (num_parameters,)."""
+        """Loss of `data` as one batch, `lightcnn.update.loss_of`, and its gradient, (num_parameters,)."""
         gradient = torch.empty(self.num_parameters)
         loss = self._library.network_gradient(
             self._handle,
@@ -259,6 +259,12 @@ class NativeRun:
     def measure(self, data: LabelledImages) -> tuple[float, float]:
         """Accuracy (fraction) and mean cross-entropy."""
         return self._native.measure(data, self._measured, self._statistics)
+
+    def scores(self, data: LabelledImages) -> Tensor:
+        """Before softmax, (num_images, num_classes)."""
+        scores = torch.empty(len(data), self._native.architecture.task.num_classes)
+        self._native.measure(data, self._measured, self._statistics, scores)
+        return scores
 
     def content(self) -> dict[str, Any]:
         """Weights, as PyTorch names them, and the optimiser."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import math
 import time
@@ -173,13 +174,12 @@ def train(
     for epoch in range(start, stop):
         first = epoch * steps_per_epoch
         rates = [recipe.rate(first + i, recipe.epochs * steps_per_epoch) for i in range(steps_per_epoch)]
-        seen = training
-        if recipe.augmentation:
-            seen = replace(seen, images=augmented(seen.images, recipe.augmentation, epoch, library))
-        if targets is not None:
-            taught = torch.tensor(targets[epoch % len(targets)], device=device)
-            seen = replace(seen, targets=taught)
-        train_loss = run.train_epoch(seen, _order(len(training), seed, epoch), recipe.batch_size, rates)
+        train_loss = run.train_epoch(
+            _shown(training, targets, recipe.augmentation, epoch, library),
+            _order(len(training), seed, epoch),
+            recipe.batch_size,
+            rates,
+        )
         measured = (None, None) if validation is None else run.measure(validation)
         epochs.append(Epoch(epoch + 1, train_loss, *measured))
         if not all(math.isfinite(loss) for loss in (train_loss, measured[1]) if loss is not None):
@@ -233,6 +233,22 @@ def weights_alone(state: bytes) -> bytes:
     buffer = io.BytesIO()
     torch.save({"network": content["network"]}, buffer)
     return buffer.getvalue()
+
+
+def _shown(
+    training: LabelledImages,
+    targets: np.ndarray | None,
+    augmentation: float,
+    epoch: int,
+    library: ctypes.CDLL | None,
+) -> LabelledImages:
+    """What is learnt in a 0-based `epoch`: the images or their copies, with what a teacher makes of them."""
+    if targets is not None:
+        taught = torch.tensor(targets[epoch % len(targets)], device=training.labels.device)
+        training = replace(training, targets=taught)
+    if augmentation:
+        training = replace(training, images=augmented(training.images, augmentation, epoch, library))
+    return training
 
 
 def _order(num_images: int, seed: int, epoch: int) -> Tensor:

@@ -8,15 +8,12 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lightcnn.batch_norm import settle, settled_batches
 from lightcnn.data import LabelledImages
+from lightcnn.measurement import laid_out, measure
 from lightcnn.update import Update, loss_of
 
-# Bounds memory. Maps of 250 images are about what a cache holds: 1,000 take twice as long with wide networks.
-EVALUATION_BATCH = 250
-EVALUATION_BATCH_GPU = 2_500  # where a batch takes as long, however few its images are
 PLAIN = Update()
 WARM_UP_STEPS = 3  # before a step is captured: cuDNN, cuBLAS and Adam make what they keep
 
@@ -25,13 +22,20 @@ class EpochRun(Protocol):
     """A network under training, an epoch at a time, with its optimiser."""
 
     def train_epoch(
-        self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
+        self,
+        training: LabelledImages,
+        order: Tensor,
+        batch_size: int,
+        rates: Sequence[float],
+        originals: Tensor | None = None,
     ) -> float:
         """Train one epoch; the mean loss over its batches. What batch norms measure with is settled then.
 
         Args:
             order: (num_images,), int64, indices of the images in the order in which they are met.
             rates: learning rate of each batch.
+            originals: where images are augmented, those without, (num_images, C, H, W): batch norms settle
+                on them, as a network is measured on such images.
         """
 
     def measure(self, data: LabelledImages) -> tuple[float, float]:
@@ -61,7 +65,12 @@ class CpuRun:
             _load(self._adam, optimizer, capturable=False)
 
     def train_epoch(
-        self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
+        self,
+        training: LabelledImages,
+        order: Tensor,
+        batch_size: int,
+        rates: Sequence[float],
+        originals: Tensor | None = None,
     ) -> float:
         """See `EpochRun`."""
         self._network.train()
@@ -70,7 +79,7 @@ class CpuRun:
             self._adam.param_groups[0]["lr"] = rate
             losses.append(_step(self._network, self._adam, training.subset(batch), self._update))
             self._update.average(self._measured, self._network)
-        _settle(self._measured, training, order, batch_size)
+        _settle(self._measured, training.images if originals is None else originals, order, batch_size)
         return torch.stack(losses).mean().item()
 
     def measure(self, data: LabelledImages) -> tuple[float, float]:
@@ -129,13 +138,18 @@ class GpuRun:
         self._position = torch.zeros(1, dtype=torch.int64, device="cuda")  # of the batch that comes next
 
     def train_epoch(
-        self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
+        self,
+        training: LabelledImages,
+        order: Tensor,
+        batch_size: int,
+        rates: Sequence[float],
+        originals: Tensor | None = None,
     ) -> float:
         """See `EpochRun`; all epochs of a run have as many images, on the GPU, and the same batch size."""
         self.begin_epoch(training, order, batch_size, rates)
         for _ in rates:
             self.take_step()
-        return self.mean_loss()
+        return self.mean_loss(originals)
 
     def begin_epoch(
         self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
@@ -178,11 +192,12 @@ class GpuRun:
                 self._graph.replay()
         self._taken += 1
 
-    def mean_loss(self) -> float:
+    def mean_loss(self, originals: Tensor | None = None) -> float:
         """Over the batches of the epoch, once all its steps are taken, and batch norms settled."""
         assert self._training is not None
         with torch.cuda.stream(self._stream):
-            _settle(self._measured, self._training, self._order, self._batch_size)
+            images = self._training.images if originals is None else originals
+            _settle(self._measured, images, self._order, self._batch_size)
             return self._losses.mean().item()
 
     def _step(self, num_images: int) -> None:
@@ -202,47 +217,6 @@ class GpuRun:
     def content(self) -> dict[str, Any]:
         """See `EpochRun`."""
         return _content(self._measured, self._network, self._adam)
-
-
-def measure(network: nn.Module, data: LabelledImages) -> tuple[float, float]:
-    """Accuracy (fraction) and mean cross-entropy of `network`, in evaluation mode, on `data`."""
-    device = data.labels.device
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    loss = torch.zeros((), dtype=torch.float64, device=device)
-    for scores, labels in _scored(network, data):
-        correct += (scores.argmax(1) == labels).sum()
-        loss += functional.cross_entropy(scores, labels, reduction="sum")
-    # One look at the end: a look at every batch would make a GPU wait for each.
-    return correct.item() / len(data), loss.item() / len(data)
-
-
-def scores_of(network: nn.Module, data: LabelledImages) -> Tensor:
-    """Of `network`, in evaluation mode, before softmax, (num_images, num_classes)."""
-    return torch.cat([scores for scores, _ in _scored(network, data)])
-
-
-def classified(network: nn.Module, data: LabelledImages) -> tuple[Tensor, Tensor]:
-    """What `network`, in evaluation mode, takes each image for, and the softmax of that class, on the CPU.
-
-    Returns:
-        (num_images,), int64, and (num_images,), float32; 0 where the scores are not finite.
-    """
-    scores = scores_of(network, data)
-    classes = scores.argmax(1)
-    confidence = scores.softmax(1).gather(1, classes[:, None]).flatten()
-    return classes.cpu(), confidence.nan_to_num(0).cpu()
-
-
-def _scored(network: nn.Module, data: LabelledImages) -> list[tuple[Tensor, Tensor]]:
-    """Scores, (num_images, num_classes), and labels of a batch each."""
-    was_training = network.training
-    network.eval()
-    size = EVALUATION_BATCH if data.labels.device.type == "cpu" else EVALUATION_BATCH_GPU
-    batches = zip(torch.split(data.images, size), torch.split(data.labels, size), strict=True)
-    with torch.inference_mode():
-        scored = [(network(_laid_out(images)), labels) for images, labels in batches]
-    network.train(was_training)
-    return scored
 
 
 def _measured(network: nn.Module, update: Update) -> nn.Module:
@@ -273,18 +247,13 @@ def _load(adam: torch.optim.Adam, state: dict[str, Any], **options: Any) -> None
 def _step(network: nn.Module, adam: torch.optim.Adam, batch: LabelledImages, update: Update) -> Tensor:
     """Take one step of `adam`; the loss before it, without its graph."""
     adam.zero_grad()
-    loss = loss_of(network(_laid_out(batch.images)), batch, update.temperature)
+    loss = loss_of(network(laid_out(batch.images)), batch, update.temperature)
     loss.backward()  # type: ignore[no-untyped-call]
     adam.step()
     return loss.detach()
 
 
-def _settle(network: nn.Module, training: LabelledImages, order: Tensor, batch_size: int) -> None:
+def _settle(network: nn.Module, images: Tensor, order: Tensor, batch_size: int) -> None:
     """Settle the batch norms of `network`, which is in training mode, on the first batches of `order`."""
     batches = torch.split(order, batch_size)[: settled_batches(len(order), batch_size)]
-    settle(network, (_laid_out(training.images[batch]) for batch in batches))
-
-
-def _laid_out(images: Tensor) -> Tensor:
-    """As convolutions are fastest: channels innermost on a CPU; on a GPU they are 10 % slower with that."""
-    return images.contiguous(memory_format=torch.channels_last) if images.device.type == "cpu" else images
+    settle(network, (laid_out(images[batch]) for batch in batches))

@@ -17,10 +17,12 @@ from lightcnn.architecture import Architecture
 from lightcnn.augmentation import augmented
 from lightcnn.data import LabelledImages
 from lightcnn.engine.build import load
-from lightcnn.engine.native import NativeRun, supports
+from lightcnn.engine.native import supports
+from lightcnn.engine.native_run import NativeRun
 from lightcnn.initialisation import INITIALISATIONS, Initialisation, initial_network
+from lightcnn.measurement import scores_of
 from lightcnn.network import build
-from lightcnn.torch_run import CpuRun, EpochRun, GpuRun, scores_of
+from lightcnn.torch_run import CpuRun, EpochRun, GpuRun
 from lightcnn.update import Update
 
 
@@ -179,6 +181,7 @@ def train(
             _order(len(training), seed, epoch),
             recipe.batch_size,
             rates,
+            training.images,
         )
         measured = (None, None) if validation is None else run.measure(validation)
         epochs.append(Epoch(epoch + 1, train_loss, *measured))

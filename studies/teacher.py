@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lightcnn.architecture import parse
+from lightcnn.architecture import Architecture, parse
 from lightcnn.augmentation import NUM_COPIES, augmented
 from lightcnn.cost import num_parameters
 from lightcnn.data import LabelledImages
@@ -53,8 +53,11 @@ def taught(
         num_copies = min(recipe.epochs, NUM_COPIES) if lesson.augmentation else 1
         file = folder / "weights" / "targets-{:g}-{:g}-{}.npy".format(*lesson, num_copies)
         if not file.exists():
+            network = parse(NETWORK, data.dataset.task)
             states = _networks(folder, recipe, data, slots)
-            jobs = [slots.submit(targets_of, data, states, *lesson, copy) for copy in range(num_copies)]
+            jobs = [
+                slots.submit(targets_of, network, states, data, *lesson, copy) for copy in range(num_copies)
+            ]
             targets = np.stack([job.result() for job in jobs])
             unfinished = file.with_suffix(".unfinished")
             with unfinished.open("wb") as stream:
@@ -65,7 +68,12 @@ def taught(
 
 
 def targets_of(
-    data: TrainingData, states: Sequence[bytes], augmentation: float, temperature: float, copy: int
+    network: Architecture,
+    states: Sequence[bytes],
+    data: TrainingData,
+    augmentation: float,
+    temperature: float,
+    copy: int,
 ) -> np.ndarray:
     """In a worker: the mean softmax of the networks, (num_images, num_classes), float32.
 
@@ -79,7 +87,6 @@ def targets_of(
         library = None if engine is None else load(engine)
         images = augmented(training.images, augmentation, copy, library)
         training = LabelledImages(images, training.labels)
-    network = parse(NETWORK, data.dataset.task)
     each = [scores(network, state, training, device, engine) / temperature for state in states]
     mean = sum(own.double().softmax(1) for own in each) / len(each)
     found: np.ndarray = mean.float().cpu().numpy()  # type: ignore[union-attr]  # there are states

@@ -13,8 +13,8 @@ from lightcnn.architecture import Task, parse
 from lightcnn.data import LabelledImages
 from lightcnn.engine import build
 from lightcnn.engine.native import NativeNetwork, supports
+from lightcnn.measurement import measure
 from lightcnn.network import build as build_network
-from lightcnn.torch_run import measure
 from lightcnn.training import FAST, Recipe, train, trained_network, weights_alone
 from lightcnn.update import Update, loss_of
 

@@ -250,9 +250,9 @@ static void drive(std::vector<int32_t> plan, int channels, int side, int classes
     double loss = 0;
     for (float* learnt : {static_cast<float*>(nullptr), targets.data()})
         loss = network_train(network, copies.data(), labels.data(), learnt, learnt ? 2 : 1, order.data(),
-                             count, batch, rates.data(), 0.1, 0.9, 0, count / batch, weights.data(),
-                             first.data(), second.data(), learnt ? averages.data() : nullptr,
-                             statistics.data());
+                             count, batch, rates.data(), 0.1, 0.9, 0, images.data(), count / batch,
+                             weights.data(), first.data(), second.data(),
+                             learnt ? averages.data() : nullptr, statistics.data());
     network_measure(network, images.data(), labels.data(), count, weights.data(), statistics.data(), &loss,
                     scores.data());
     std::vector<float> gradient(parameters);

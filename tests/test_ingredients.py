@@ -15,7 +15,7 @@ from lightcnn.engine.native import NativeNetwork
 from lightcnn.initialisation import initial_network
 from lightcnn.network import build
 from lightcnn.torch_run import CpuRun
-from lightcnn.training import Recipe, smoothed, train, trained_network
+from lightcnn.training import Recipe, scores, smoothed, train, trained_network
 from lightcnn.update import Update, loss_of
 
 TASK = Task(image_size=14, in_channels=3, num_classes=7)
@@ -201,3 +201,30 @@ def test_a_teacher_and_smoothed_labels_are_one_too_many():
             0,
             targets=teaching("teacher", len(data)),
         )
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "3k5v-5-pool2-7"])
+def test_scores_are_those_of_pytorch(text, engine):  # noqa: F811
+    architecture = parse(text, TASK)
+    data, validation = images_of(architecture)
+    state = train(architecture, replace(STEPS, epochs=1), data, None, 0, engine=engine).state
+    ours, theirs = (scores(architecture, state, validation, engine=it) for it in (engine, None))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    with torch.no_grad():
+        expected = trained_network(architecture, state).eval()(validation.images)
+    torch.testing.assert_close(theirs, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("by_engine", [True, False])
+def test_batch_norms_settle_on_images_that_are_not_augmented(by_engine, engine):  # noqa: F811
+    """At a rate of zero the weights stay, so that augmentation changes nothing that is measured."""
+    architecture = parse("4bn-6svbl-6brx2-gap", TASK)
+    still = replace(STEPS, epochs=1, learning_rate=0.0)
+    plain, turned = (
+        train(architecture, recipe, *images_of(architecture), 0, engine=engine if by_engine else None).epochs[
+            0
+        ]
+        for recipe in (still, replace(still, augmentation=3.0))
+    )
+    assert plain.train_loss != turned.train_loss
+    assert plain.val_loss == turned.val_loss

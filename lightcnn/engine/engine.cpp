@@ -874,13 +874,13 @@ double network_gradient(void* handle, const float* images, const int64_t* labels
 
 // One epoch: Adam over the images of `order`, `batch` at a time, with a rate for each step. Returns the
 // mean of the batches' losses, as they were met. `averages`, or null: running means of the parameters, of
-// which each step keeps `averaging`. Batch norms' statistics are those of the first `settling_batches` with
-// the parameters at the end, or with their running means.
+// which each step keeps `averaging`. Batch norms' statistics are those of the first `settling_batches` of
+// `settling_images` with the parameters at the end, or with their running means.
 double network_train(void* handle, const float* images, const int64_t* labels, const float* targets,
                      float temperature, const int64_t* order, int64_t count, int32_t batch,
                      const double* rates, double weight_decay, double averaging, int64_t steps_before,
-                     int64_t settling_batches, float* parameters, float* first_moments,
-                     float* second_moments, float* averages, float* statistics) {
+                     const float* settling_images, int64_t settling_batches, float* parameters,
+                     float* first_moments, float* second_moments, float* averages, float* statistics) {
     FlushDenormals flush;
     Network& network = *static_cast<Network*>(handle);
     const float share = float(1 - averaging);
@@ -896,7 +896,7 @@ double network_train(void* handle, const float* images, const int64_t* labels, c
             averages[i] += share * (parameters[i] - averages[i]);
     }
     if (network.num_statistics > 0)
-        settle(network, {images, labels, order, 0, int(count)}, batch, settling_batches,
+        settle(network, {settling_images, labels, order, 0, int(count)}, batch, settling_batches,
                averages ? averages : parameters, statistics);
     return total / steps;
 }

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch import Tensor
 
 from lightcnn.architecture import Architecture, plan
-from lightcnn.batch_norm import ShiftedNorm, settled_batches
+from lightcnn.batch_norm import settled_batches
 from lightcnn.data import LabelledImages
 from lightcnn.engine.encoding import encode
 from lightcnn.operations import Convolution
@@ -31,8 +31,8 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
         _DOUBLE,
         [
             *(*[_POINTER] * 4, _FLOAT),
-            *(_POINTER, _LONG, _INT, _POINTER, _DOUBLE, _DOUBLE, _LONG, _LONG),
-            *[_POINTER] * 5,
+            *(_POINTER, _LONG, _INT, _POINTER, _DOUBLE, _DOUBLE, _LONG),
+            *(_POINTER, _LONG, *[_POINTER] * 5),
         ],
     ),
     "network_measure": (_LONG, [*[_POINTER] * 3, _LONG, *[_POINTER] * 4]),
@@ -102,6 +102,7 @@ class NativeNetwork:
         statistics: Tensor,
         update: Update,
         averages: Tensor | None = None,
+        originals: Tensor | None = None,
     ) -> float:
         """Train one epoch; `parameters`, `moments`, `statistics` and `averages` are changed in place.
 
@@ -112,6 +113,7 @@ class NativeNetwork:
             moments: Adam's running means of the gradient and of its square.
             statistics: with which batch norms measure, as `lightcnn.batch_norm.settle` takes them.
             averages: running means of the parameters, for which the statistics then are.
+            originals: the images for the statistics, where those of `data` are augmented.
 
         Returns:
             Mean loss over the batches, as they were met.
@@ -136,6 +138,7 @@ class NativeNetwork:
             update.weight_decay,
             update.averaging,
             steps_before,
+            self._pointers(data if originals is None else replace(data, images=originals))[0],
             settled_batches(len(order), batch_size),
             self._flat(parameters),
             *map(self._flat, moments),
@@ -205,85 +208,6 @@ class NativeNetwork:
         assert values.shape == (number,) and values.dtype == torch.float32
         assert values.is_contiguous()
         return values.data_ptr()
-
-
-class NativeRun:
-    """A network under training by the compiled engine, with its optimiser.
-
-    Args:
-        network: with the initial weights.
-        optimizer: of the state that `network` comes from; None at the start.
-        update: how it is trained.
-    """
-
-    def __init__(
-        self,
-        architecture: Architecture,
-        network: nn.Module,
-        library: ctypes.CDLL,
-        optimizer: dict[str, Any] | None,
-        update: Update,
-    ) -> None:
-        self._network, self._update = network, update
-        self._native = NativeNetwork(architecture, library)
-        self._parameters = parameters_to_vector(network.parameters()).detach().clone()
-        self._norms = [layer for layer in network.modules() if isinstance(layer, ShiftedNorm)]
-        self._statistics = torch.cat([torch.empty(0), *(it for norm in self._norms for it in norm.buffers())])
-        self._steps = 0
-        self._moments = (torch.zeros_like(self._parameters), torch.zeros_like(self._parameters))
-        self._averages = self._parameters.clone() if update.averaging else None
-        if optimizer is not None:
-            self._steps = optimizer["steps"]
-            self._moments = (optimizer["first_moments"], optimizer["second_moments"])
-            self._parameters = optimizer.get("parameters", self._parameters)
-
-    def train_epoch(
-        self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
-    ) -> float:
-        """Mean loss over the batches."""
-        loss = self._native.train(
-            training,
-            order,
-            batch_size,
-            rates,
-            self._steps,
-            self._parameters,
-            self._moments,
-            self._statistics,
-            self._update,
-            self._averages,
-        )
-        self._steps += len(rates)
-        return loss
-
-    def measure(self, data: LabelledImages) -> tuple[float, float]:
-        """Accuracy (fraction) and mean cross-entropy."""
-        return self._native.measure(data, self._measured, self._statistics)
-
-    def scores(self, data: LabelledImages) -> Tensor:
-        """Before softmax, (num_images, num_classes)."""
-        scores = torch.empty(len(data), self._native.architecture.task.num_classes)
-        self._native.measure(data, self._measured, self._statistics, scores)
-        return scores
-
-    def content(self) -> dict[str, Any]:
-        """Weights, as PyTorch names them, and the optimiser."""
-        vector_to_parameters(self._measured, self._network.parameters())
-        buffers = [buffer for norm in self._norms for buffer in norm.buffers()]
-        for buffer, values in zip(
-            buffers, torch.split(self._statistics, [len(it) for it in buffers]), strict=True
-        ):
-            buffer.copy_(values)
-        first, second = self._moments
-        optimizer = {"steps": self._steps, "first_moments": first, "second_moments": second}
-        if self._averages is not None:
-            optimizer["parameters"] = self._parameters  # the network's are their running means
-        return {"network": self._network.state_dict(), "optimizer": optimizer}
-
-    @property
-    def _measured(self) -> Tensor:
-        """The parameters that are the result."""
-        return self._parameters if self._averages is None else self._averages
 
 
 def open_library(path: Path) -> ctypes.CDLL:

@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from search.cells import STATES, percent, written
+from search.columns import GAPS, PAPER, RETRAINED
 from search.execution.runs import RunState
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
@@ -27,9 +28,10 @@ from search.report.narrow import narrow_designs
 from search.report.pareto_data import COSTS
 from search.report.pareto_plot import pareto_figure
 from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
+from search.report.published import beside_the_front
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.storage import write_whole
-from search.tables import GAPS, PAPER, RETRAINED, Tables, read_study
+from search.tables import Tables, read_study
 
 
 def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ()) -> Path:
@@ -79,6 +81,7 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
             with_majority(tables).drop(columns=[*GAPS, *([] if claimed else PAPER)], errors="ignore"), "name"
         ),
         claimed=claimed,
+        published=html_table(beside_the_front(tables), "num_parameters"),
         trials=html_table(tables.trials.drop(columns=RETRAINED, errors="ignore"), "trial"),
         readings=html_table(tables.test_readings, "read_at"),
         test_set=summaries.readings(tables),

@@ -46,7 +46,7 @@ from studies.teacher import Lesson, taught
 
 DATASET = DATASETS["mnist"]
 DESIGNS = (
-    "4vbln-6svbl-8svbln-8svbl-pool2",
+    "4vbln-6svbl-8svbln-8svblp-pool2",
     "8vbln-10svbl-16svbln-16svbl-18sbln-20svbl-gap",
     "12vbln-16svbl-26svbln-30svbl-38sbln-44svbl-gap",
 )

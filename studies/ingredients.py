@@ -24,11 +24,11 @@ from search.command import Parser
 from search.evaluation import Arm
 
 TASK = DATASETS["mnist"].task
-BASELINES = (
-    "4vbln-6svbl-8svbln-8svblp-pool2",
-    "8vbln-10svbl-16svbln-16svbl-18sbln-20svbl-gap",
-    "12vbln-16svbl-26svbln-30svbl-38sbln-44svbl-gap",
-)
+BASELINES = {  # by their numbers of parameters
+    "690": "4vbln-6svbl-8svbln-8svblp-pool2",
+    "2126": "8vbln-10svbl-16svbln-16svbl-18sbln-20svbl-gap",
+    "6022": "12vbln-16svbl-26svbln-30svbl-38sbln-44svbl-gap",
+}
 
 
 def changed(network: Architecture, change: Callable[[Block], Block]) -> Architecture:
@@ -71,18 +71,13 @@ def ablation(baseline: Architecture) -> Ablation:
     )
 
 
-STUDIES = {
-    str(num_parameters(network)): ablation(network) for network in (parse(it, TASK) for it in BASELINES)
-}
-
-
 def run(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     program = "python -m studies.ingredients"
     parser = Parser(program, (__doc__ or "").partition("\n")[0])
-    parser.add_argument("parameters", choices=STUDIES, help="of the network that is ablated")
+    parser.add_argument("parameters", choices=BASELINES, help="of the network that is ablated")
     size = parser.parse_args(argv[:1]).parameters
-    return main(STUDIES[size], __doc__, argv=argv[1:], program=f"{program} {size}")
+    return main(ablation(parse(BASELINES[size], TASK)), __doc__, argv=argv[1:], program=f"{program} {size}")
 
 
 if __name__ == "__main__":

@@ -42,14 +42,11 @@ from search.settings import AblationSettings, SettingsFile, engine_name, held_st
 from search.statistics import holm
 from search.storage import write_table
 from studies.filling import filled, lacking
+from studies.ingredients import BASELINES
 from studies.teacher import Lesson, taught
 
 DATASET = DATASETS["mnist"]
-DESIGNS = (
-    "4vbln-6svbl-8svbln-8svblp-pool2",
-    "8vbln-10svbl-16svbln-16svbl-18sbln-20svbl-gap",
-    "12vbln-16svbl-26svbln-30svbl-38sbln-44svbl-gap",
-)
+DESIGNS = tuple(BASELINES.values())
 Changes = Mapping[str, Any]
 # What differs from the base recipe, by its fields; where a temperature is named there is a teacher.
 RECIPES: tuple[Changes, ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from lightcnn.training import Recipe, scores
 from search.cells import rows
 from search.execution.runs import Run, RunProgress, TrainingData, images_of, slot_device, slot_engine
 from search.execution.slots import Slots
-from search.storage import write_table
+from search.storage import write_table, write_whole
 from search.weights import keep_weights, weights_file, weights_of
 from studies.filling import filled
 
@@ -59,10 +60,9 @@ def taught(
                 slots.submit(targets_of, network, states, data, *lesson, copy) for copy in range(num_copies)
             ]
             targets = np.stack([job.result() for job in jobs])
-            unfinished = file.with_suffix(".unfinished")
-            with unfinished.open("wb") as stream:
-                np.save(stream, targets)
-            unfinished.replace(file)
+            content = io.BytesIO()
+            np.save(content, targets)
+            write_whole(file, content.getvalue())
         files[lesson] = file
     return files
 
@@ -97,8 +97,8 @@ def _networks(folder: Path, recipe: Recipe, data: TrainingData, slots: Slots) ->
     """The weights of the teacher's networks, trained unless they are there."""
     path = folder / "teacher.csv"
     if path.exists():  # weights are not kept with the tables, so a line may be there without them
-        kept = [row for row in rows(pd.read_csv(path)) if weights_of(folder, row).exists()]
-        write_table(pd.DataFrame(kept, columns=list(pd.read_csv(path).columns)), path)
+        table = pd.read_csv(path)
+        write_table(table.loc[[weights_of(folder, row).exists() for row in rows(table)]], path)
 
     def run_of(cell: _Cell) -> Run:
         own = replace(recipe, augmentation=AUGMENTATION)

@@ -314,9 +314,9 @@ def test_a_resumed_study_keeps_its_initialisation(tmp_path, mnist_folder, capsys
     check(0, "he")
 
 
-@pytest.mark.parametrize("size", ingredients.STUDIES)
+@pytest.mark.parametrize("size", ingredients.BASELINES)
 def test_ingredients_are_taken_away_at_equal_size(size):
-    study = ingredients.STUDIES[size]
+    study = ingredients.ablation(parse(ingredients.BASELINES[size], ingredients.TASK))
     sizes = [num_parameters(arm.architecture) for arm in study.arms]
     assert len(study.variants) == 9 and sizes[0] == int(size)
     assert max(abs(own / sizes[0] - 1) for own in sizes) < 0.015

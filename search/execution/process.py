@@ -18,9 +18,9 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f
 
 
 def start_process(environment: dict[str, str]) -> ProcessPoolExecutor:
-    """A single-worker process with `environment`, begun at its first job. OSError: the system denies one."""
+    """A single-worker process with `environment`. OSError: the system denies one."""
     try:
-        return ProcessPoolExecutor(
+        process = ProcessPoolExecutor(
             max_workers=1,
             timeout=None,
             env=environment,
@@ -33,15 +33,11 @@ def start_process(environment: dict[str, str]) -> ProcessPoolExecutor:
         # Of a semaphore that cannot be made the system names neither place nor purpose.
         where = " in /dev/shm" if sys.platform == "linux" else ""
         raise OSError(error.errno, f"{error.strerror}, where a worker needs semaphores{where}") from None
-
-
-def leave_answers_to(process: ProcessPoolExecutor) -> None:
-    """Once it has begun: its worker alone can write answers.
-
-    loky keeps the pipe's writing end open here as well. Of a worker that was killed while it answered, it
-    would then wait for the rest of the answer for ever: so the pipe ends with the worker.
-    """
+    process._ensure_executor_running()
+    # The worker alone writes answers, so that their pipe ends with it. loky keeps the writing end open here
+    # too: of a worker that was killed while it answered, it would wait for the rest of the answer for ever.
     process._result_queue._writer.close()
+    return process
 
 
 def kill_process(process: ProcessPoolExecutor) -> None:

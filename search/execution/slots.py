@@ -23,7 +23,7 @@ from joblib.externals.loky.process_executor import (
 from threadpoolctl import threadpool_limits
 
 from lightcnn.errors import Failure, UserError
-from search.execution.process import KEEP_MEMORY, kill_process, leave_answers_to, start_process
+from search.execution.process import KEEP_MEMORY, kill_process, start_process
 
 if TYPE_CHECKING:
     from search.execution.cluster import Cluster
@@ -263,7 +263,6 @@ class SlotExecutor(Executor):
             if index not in self._processes:
                 self._processes[index] = start_process(slot.environment() | self._engine)
             future: Future[Any] = self._processes[index].submit(fn, *args, **kwargs)
-            leave_answers_to(self._processes[index])
             return future
 
 

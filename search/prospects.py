@@ -23,19 +23,24 @@ GONE = -1.0  # improvement of a candidate that was taken or is not wanted; all o
 class Prospects:
     """The candidates of a pool, those first that promise most hypervolume, given what was trained so far.
 
-    What is under way, and each candidate that is taken, is believed to come out as the model expects, so that
-    the next is not its neighbour, suggested for what is about to be known.
+    Where something is under way, or a candidate was taken, the model is as sure as it will be when that has
+    ended, so that the next is not its neighbour, suggested for what is about to be known. What it will come
+    to is no part of the front until it has: a front of expectations turns later suggestions to what is left
+    beside it, which costs more than it brings (`python -m studies.parallel`).
+
+    Source: Desautels, Krause and Burdick (2014), Parallelizing exploration-exploitation tradeoffs in Gaussian
+    process bandit optimization.
 
     Args:
         trained: what was trained; of its features the latest are enough, from which the model learns.
         curves: validation accuracies of each of `trained`, one an epoch; shorter where a run was stopped.
             What that would have come to is taken from how the others went on from there, with a variance
             of its own.
-        running: what is under way. None: nothing.
+        running: features of what is under way, (num_running, num_features). None: nothing is.
     """
 
     def __init__(
-        self, pool: Pool, trained: Pool, curves: Sequence[Sequence[float]], running: Pool | None = None
+        self, pool: Pool, trained: Pool, curves: Sequence[Sequence[float]], running: Array | None = None
     ) -> None:
         values, variances = final_log_errors(curves)
         learnt = trained.features[-MAX_LEARNT:]
@@ -43,10 +48,10 @@ class Prospects:
         # A single run's luck is no part of the front to be improved: the best of many is the luckiest too.
         values[-len(learnt) :] = self._model.predict(learnt)[0]
         self._pool, self._sizes, self._known = pool, trained.sizes, 1 - np.exp(values)
-        if running is not None and len(running.sizes):
-            self._believe(running)
+        if running is not None:
+            self._suppose(running)
         self._improvements = self._promised(np.arange(len(pool.sizes)))
-        self._latest: int | None = None  # that was taken, and is not believed yet
+        self._latest: int | None = None  # that was taken; not yet supposed
         self._is_stale = np.zeros(len(pool.sizes), dtype=bool)  # computed before that
 
     def take(self, is_wanted: Callable[[int], bool]) -> int | None:
@@ -55,7 +60,7 @@ class Prospects:
         One that is not wanted is not asked about again.
         """
         if self._latest is not None:
-            self._believe(Pool(self._pool.features[[self._latest]], self._pool.sizes[[self._latest]]))
+            self._suppose(self._pool.features[[self._latest]])
             self._latest, self._is_stale = None, self._improvements >= 0
         while self._improvements[best := int(np.argmax(self._improvements))] >= 0:
             if self._is_stale[best]:
@@ -82,9 +87,6 @@ class Prospects:
             float(self._pool.sizes.max()),
         )
 
-    def _believe(self, candidates: Pool) -> None:
-        """That these come out as the model expects."""
-        expected = 1 - np.exp(self._model.predict(candidates.features)[0])
-        self._sizes = np.concatenate([self._sizes, candidates.sizes])
-        self._known = np.concatenate([self._known, expected])
-        self._model = self._model.believing(candidates.features)
+    def _suppose(self, inputs: Array) -> None:
+        """That runs of candidates with such features have come out as the model expects."""
+        self._model = self._model.supposing(inputs)

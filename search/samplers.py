@@ -144,12 +144,12 @@ class SurrogateSampler(BaseSampler):
         sizes = np.array([record.num_parameters for record in records], dtype=float)
         return Pool(seen, sizes), [record.accuracies for record in records]
 
-    def _running(self, under_way: Sequence[FrozenTrial]) -> Pool | None:
-        """Those under way as the model sees them, but for the one that is to be suggested."""
+    def _running(self, under_way: Sequence[FrozenTrial]) -> Array | None:
+        """Features of those under way, but for the one that is to be suggested."""
         names = self._space.distributions().keys()
         begun = (self._space.architecture(it.params) for it in under_way if it.params.keys() == names)
         running = [candidate for candidate in begun if candidate is not None]
-        return Pool.of(running, self._space) if running else None
+        return features(running, self._space) if running else None
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

@@ -127,24 +127,20 @@ class GaussianProcess:
         correlations: Array = (1 + scaled + scaled**2 / 3) * np.exp(-scaled)
         return correlations
 
-    def believing(self, inputs: Array) -> GaussianProcess:
-        """This model with values at `inputs` that came out as it expects: it expects the same, but is surer.
-
-        Source: the Kriging believer of Ginsbourger, Le Riche and Carraro (2010), Kriging is well-suited to
-        parallelize optimization.
-        """
+    def supposing(self, inputs: Array) -> GaussianProcess:
+        """This model with values at `inputs` as it expects them: it expects the same, and is surer."""
         standard = (inputs - self._centre) / self._scale
         across = solve_triangular(self._lower, self._kernel(standard).T, lower=True, check_finite=False)
         own = self.correlation(_squared_distances(standard, standard), self._length_scale)
         own += self.trend * standard @ standard.T + self._noise * np.eye(len(standard)) - across.T @ across
-        believer = copy(self)
-        believer._inputs = np.concatenate([self._inputs, standard])
-        believer._weights = np.concatenate([self._weights, np.zeros(len(standard))])
+        surer = copy(self)
+        surer._inputs = np.concatenate([self._inputs, standard])
+        surer._weights = np.concatenate([self._weights, np.zeros(len(standard))])
         corner = np.zeros((len(self._lower), len(standard)))
-        believer._lower = np.block(
+        surer._lower = np.block(
             [[self._lower, corner], [across.T, cholesky(own, lower=True, check_finite=False)]]
         )
-        return believer
+        return surer
 
     def _kernel(self, standard: Array) -> Array:
         """Covariance of standardised inputs with those learnt from."""

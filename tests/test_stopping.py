@@ -33,6 +33,18 @@ def test_the_rule_by_hand(size, curve, better):
     assert RULE.num_better_than(size, curve, Rivals(OTHERS)) == better
 
 
+def test_a_rival_that_comes_further_takes_the_place_of_what_was_known_of_it():
+    rivals = Rivals()
+    for number in (5, 0, 12):  # with gaps, as others are under way
+        rivals.put(number, 100, [0.9])
+    assert RULE.num_better_than(100, [0.5], rivals) == 3
+    rivals.put(5, 100, [0.9, 0.9, 0.9])
+    assert RULE.num_better_than(100, [0.5, 0.5, 0.5], rivals) == 1
+    rivals.put(5, 100, [])  # it begins again
+    assert RULE.num_better_than(100, [0.5, 0.5, 0.5], rivals) == 0
+    assert RULE.num_better_than(100, [0.5], rivals) == 2
+
+
 ACCURACY = st.floats(0, 1)
 RUNS = st.lists(st.tuples(st.integers(1, 1_000), st.lists(ACCURACY, max_size=3)), max_size=8)
 

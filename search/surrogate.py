@@ -19,6 +19,7 @@ from lightcnn.architecture import Architecture
 from lightcnn.cost import num_parameters
 from search.pareto import front
 from search.space import Space
+from search.statistics import centre_and_scale
 
 Array = NDArray[np.float64]
 
@@ -84,8 +85,7 @@ class GaussianProcess:
     trend = 1.0  # variance of the linear part for one standard deviation of a feature; the other part has 1
 
     def __init__(self, inputs: Array, values: Array, variances: Array | None = None) -> None:
-        self._centre, self._scale = inputs.mean(axis=0), inputs.std(axis=0)
-        self._scale[self._scale == 0] = 1
+        self._centre, self._scale = centre_and_scale(inputs)
         self._mean, self._deviation = float(values.mean()), float(values.std()) or 1.0
         self._inputs = (inputs - self._centre) / self._scale
         targets = (values - self._mean) / self._deviation
@@ -212,7 +212,8 @@ def expected_hypervolume_improvement(
     floor = max(1 - REFERENCE_ERROR * (1 - float(known.max())), 0)
     edges = np.log([1, *known_sizes[members], max(sizes.max(), known_sizes.max(), largest)])
     levels = np.maximum([floor, *known[members]], floor)
-    values = 1 - np.exp(means[:, None] + deviations[:, None] * NODES)  # (candidates, nodes)
+    log_errors = np.minimum(means[:, None] + deviations[:, None] * NODES, 0)  # (candidates, nodes)
+    values = 1 - np.exp(log_errors)
     improvements = np.zeros(len(sizes))
     for left, right, level in zip(edges[:-1], edges[1:], levels, strict=True):
         width = np.maximum(right - np.maximum(left, np.log(sizes)), 0)

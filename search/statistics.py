@@ -98,7 +98,7 @@ def matched_difference(lost: int, won: int, num_images: int) -> Interval:
 
 
 def centre_and_scale(columns: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of each column, (num_columns,); 1 for one that is constant but for rounding.
+    """Mean and standard deviation of each column, (num_columns,); 1 for one that varies by rounding alone.
 
     The mean of equal numbers may miss them by their last digit, and what is divided by that miss is anything.
     """

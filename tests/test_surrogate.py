@@ -41,9 +41,10 @@ def test_the_model_follows_the_trend_to_where_nothing_was_trained():
 def test_what_was_the_same_in_all_that_was_trained_says_nothing():
     inputs = np.column_stack([np.linspace(-1, 1, 10), np.full(10, np.log(392))])
     model = GaussianProcess(inputs, 3 * inputs[:, 0])
-    mean, deviation = model.predict(inputs + [0, 1])
+    elsewhere = inputs + np.array([0, 1])
+    mean, deviation = model.predict(elsewhere)
     assert mean == pytest.approx(3 * inputs[:, 0], abs=0.5) and (deviation < 10).all()
-    assert np.isfinite(model.supposing(inputs + [0, 1]).predict(inputs)[1]).all()
+    assert np.isfinite(model.supposing(elsewhere).predict(inputs)[1]).all()
 
 
 def test_what_varies_more_is_believed_less():

@@ -55,8 +55,10 @@ def test_how_sure_it_is_follows_from_where_runs_are_alone():
 
 def test_suggestions_spread_while_runs_are_under_way(trained):
     pool, known, curves = trained
-    first = all_taken(Prospects(pool, known, curves), 12)
-    assert len(set(first)) == 12
+    found = Prospects(pool, known, curves)
+    ranking = np.argsort(-found._improvements)[:12].tolist()  # as if nothing were taken
+    first = all_taken(found, 12)
+    assert len(set(first)) == 12 and first[0] == ranking[0] and {*first} != {*ranking}
     best, *_ = first
     again = Prospects(pool, known, curves, running=np.repeat(pool.features[[best]], 5, axis=0))
     assert all_taken(again, 1) != [best]

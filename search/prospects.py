@@ -16,7 +16,7 @@ from search.surrogate import (
     final_log_errors,
 )
 
-RENEWED = 64  # candidates whose improvements are computed anew at a time
+RENEWED = 16  # candidates whose improvements are computed anew at a time
 GONE = -1.0  # improvement of a candidate that was taken or is not wanted; all others have 0 or more
 
 

@@ -127,7 +127,9 @@ class SurrogateSampler(BaseSampler):
         is_old = num_over - memory.num_over > len(under_way) // RUNNING_A_RANKING
         if self._pool or memory.prospects is None or is_old:
             memory.candidates, pool = self._pool or _drawn_pool(self._space, len(known))
-            memory.prospects = Prospects(pool, *self._trained(memory, known), self._running(under_way))
+            memory.prospects = Prospects(
+                pool, *self._trained(memory, known), self._running(memory, under_way)
+            )
             memory.num_over = num_over
         best = memory.prospects.take(lambda i: self._is_wanted(memory.candidates[i]))
         return {} if best is None else self._space.parameters(memory.candidates[best])
@@ -144,12 +146,17 @@ class SurrogateSampler(BaseSampler):
         sizes = np.array([record.num_parameters for record in records], dtype=float)
         return Pool(seen, sizes), [record.accuracies for record in records]
 
-    def _running(self, under_way: Sequence[FrozenTrial]) -> Array | None:
+    def _running(self, memory: _Memory, under_way: Sequence[FrozenTrial]) -> Array | None:
         """Features of those under way, but for the one that is to be suggested."""
-        names = self._space.distributions().keys()
-        begun = (self._space.architecture(it.params) for it in under_way if it.params.keys() == names)
-        running = [candidate for candidate in begun if candidate is not None]
-        return features(running, self._space) if running else None
+        seen: dict[int, Array] = {}
+        for trial in under_way:
+            if trial.number in memory.running:
+                seen[trial.number] = memory.running[trial.number]
+            elif trial.params.keys() == self._space.distributions().keys():
+                if (candidate := self._space.architecture(trial.params)) is not None:
+                    seen[trial.number] = features([candidate], self._space)
+        memory.running = seen
+        return np.concatenate([*seen.values()]) if seen else None
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -165,6 +172,9 @@ class _Memory:
     num_over: int = 0  # trials that were when the prospects were made
     candidates: Sequence[Architecture] = ()
     prospects: Prospects | None = None
+    running: dict[int, Array] = field(
+        default_factory=dict
+    )  # features of what is under way, by Optuna's number
     num_earlier: int = 0  # finished trials before the latest
     best: list[RunRecord] = field(default_factory=list)  # of those
 

@@ -90,11 +90,15 @@ def only_driver(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
+def uninterrupted(is_lasting: bool = True) -> Iterator[None]:
     """Ctrl-C and SIGTERM within the block are taken when it is done; what it tells the journal is one step.
 
     Its entries are handed to the disk together: Optuna does so with each, nine times a trial, and a disk
     takes milliseconds. Main thread only, as all signal handling.
+
+    Args:
+        is_lasting: whether they outlive a machine that loses its power at once; if not, from the next step on
+            that does, as the journal is one file.
     """
     taken: list[int] = []
     handlers = {
@@ -105,7 +109,7 @@ def uninterrupted() -> Iterator[None]:
     for number in handlers:
         signal.signal(number, lambda received, _: taken.append(received))
     try:
-        with _Journal.in_one_step():
+        with _Journal.in_one_step(is_lasting):
             yield
     finally:
         for number, handler in handlers.items():
@@ -181,8 +185,8 @@ class _Journal(JournalFileBackend):
 
     @classmethod
     @contextmanager
-    def in_one_step(cls) -> Iterator[None]:
-        """What is appended within the block is on the disk when it is left."""
+    def in_one_step(cls, is_lasting: bool) -> Iterator[None]:
+        """What is appended within the block is on the disk when it is left, if it is to be lasting."""
         if cls._waiting is not None:  # part of a larger step
             yield
             return
@@ -191,7 +195,7 @@ class _Journal(JournalFileBackend):
             yield
         finally:
             grown, cls._waiting = cls._waiting, None
-            for path in grown:
+            for path in grown if is_lasting else ():
                 with path.open("ab") as file:
                     os.fsync(file.fileno())
 

@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,7 @@ class SimulatedSlots(Executor):
         return filled / (self.num_slots * (end - begin))
 
 
+@lru_cache(maxsize=1_000)
 def _error(architecture: Architecture) -> float:
     """Made up: falls with the parameters, and scatters as designs do."""
     scatter = np.random.default_rng(list(str(architecture).encode())).normal()

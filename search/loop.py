@@ -209,7 +209,7 @@ def _candidates(
         fallback = draw_wanted(seed, space, is_wanted)
         if fallback is None:
             return None
-        with uninterrupted(is_lasting=False):  # a suggestion is made again, a result is not
+        with uninterrupted():
             study.sampler = OnlyWanted(settings.sampler, seed, space, is_wanted, fallback)
             trial = begin()
             return trial, space.suggest(trial)

@@ -152,9 +152,11 @@ class SurrogateSampler(BaseSampler):
         for trial in under_way:
             if trial.number in memory.running:
                 seen[trial.number] = memory.running[trial.number]
-            elif trial.params.keys() == self._space.distributions().keys():
-                if (candidate := self._space.architecture(trial.params)) is not None:
-                    seen[trial.number] = features([candidate], self._space)
+                continue
+            is_whole = trial.params.keys() == self._space.distributions().keys()
+            candidate = self._space.architecture(trial.params) if is_whole else None
+            if candidate is not None:
+                seen[trial.number] = features([candidate], self._space)
         memory.running = seen
         return np.concatenate([*seen.values()]) if seen else None
 

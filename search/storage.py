@@ -7,9 +7,10 @@ import json
 import os
 import signal
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,7 @@ from lightcnn.errors import UserError
 
 SETTINGS = "settings.json"
 JOURNAL = "study.journal"
+FLUSH_SECONDS = 0.1  # between two waits for the disk, of steps that follow one another
 PARTIAL = ".partial"  # ends the name of a file that is being written
 
 
@@ -86,19 +88,18 @@ def only_driver(folder: Path) -> Iterator[None]:
             partial.unlink(missing_ok=True)
         yield
     finally:
+        _Journal.flush()
         lock.release()
 
 
 @contextmanager
-def uninterrupted(is_lasting: bool = True) -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Ctrl-C and SIGTERM within the block are taken when it is done; what it tells the journal is one step.
 
-    Its entries are handed to the disk together: Optuna does so with each, nine times a trial, and a disk
-    takes milliseconds. Main thread only, as all signal handling.
-
-    Args:
-        is_lasting: whether they outlive a machine that loses its power at once; if not, from the next step on
-            that does, as the journal is one file.
+    Its entries are handed to the disk together, or with those of the next step where steps follow one another
+    within FLUSH_SECONDS: Optuna does so with each, nine times a trial, and a disk takes milliseconds. Until
+    then a machine that loses its power loses them, a process that is killed does not. Main thread only, as
+    all signal handling.
     """
     taken: list[int] = []
     handlers = {
@@ -109,7 +110,7 @@ def uninterrupted(is_lasting: bool = True) -> Iterator[None]:
     for number in handlers:
         signal.signal(number, lambda received, _: taken.append(received))
     try:
-        with _Journal.in_one_step(is_lasting):
+        with _Journal.in_one_step():
             yield
     finally:
         for number, handler in handlers.items():
@@ -171,6 +172,8 @@ class _Journal(JournalFileBackend):
     """Optuna's journal with one writer: no lock is needed, and a step's entries reach the disk at once."""
 
     _waiting: ClassVar[set[Path] | None] = None  # within a step: the journals that have grown
+    _unflushed: ClassVar[set[Path]] = set()  # those that have grown since they were flushed
+    _flushed_at: ClassVar[float] = -float("inf")  # on the monotonic clock
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Part of JournalFileBackend."""
@@ -185,8 +188,8 @@ class _Journal(JournalFileBackend):
 
     @classmethod
     @contextmanager
-    def in_one_step(cls, is_lasting: bool) -> Iterator[None]:
-        """What is appended within the block is on the disk when it is left, if it is to be lasting."""
+    def in_one_step(cls) -> Iterator[None]:
+        """What is appended within the block reaches the disk when it is left, or with a later step."""
         if cls._waiting is not None:  # part of a larger step
             yield
             return
@@ -194,10 +197,19 @@ class _Journal(JournalFileBackend):
         try:
             yield
         finally:
-            grown, cls._waiting = cls._waiting, None
-            for path in grown if is_lasting else ():
-                with path.open("ab") as file:
-                    os.fsync(file.fileno())
+            cls._unflushed |= cls._waiting
+            cls._waiting = None
+            if time.monotonic() >= cls._flushed_at + FLUSH_SECONDS:
+                cls.flush()
+
+    @classmethod
+    def flush(cls) -> None:
+        """Everything that was appended is on the disk."""
+        for path in cls._unflushed:
+            with suppress(FileNotFoundError), path.open("r+b") as file:  # it may have been moved aside
+                os.fsync(file.fileno())
+        cls._unflushed.clear()
+        cls._flushed_at = time.monotonic()
 
 
 class _Storage(JournalStorage):

@@ -17,6 +17,7 @@ from optuna.storages.journal._storage import JournalStorageReplayResult
 from optuna.trial import TrialState
 
 from lightcnn.errors import UserError
+from search import storage
 from search.storage import (
     look_at_study,
     move_aside,
@@ -136,6 +137,7 @@ def test_what_a_step_tells_the_journal_is_synced_once_when_it_ends(tmp_path, mon
     journal = tmp_path / "study.journal"
     synced = []  # size of the journal whenever it was handed to the disk
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+    monkeypatch.setattr(storage, "FLUSH_SECONDS", 0)
     with pytest.raises(ZeroDivisionError), uninterrupted():
         with uninterrupted():
             trial = study.ask()
@@ -240,3 +242,21 @@ def test_a_trial_that_is_over_is_not_looked_at_again(tmp_path, monkeypatch):
         study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         study.get_trials(deepcopy=False)
         assert len(looks) <= 2
+
+
+def test_steps_that_follow_one_another_wait_for_the_disk_together(tmp_path, monkeypatch):
+    synced, clock = [], [1_000.0]
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+    monkeypatch.setattr(storage.time, "monotonic", lambda: clock[-1])
+    monkeypatch.setattr(storage._Journal, "_flushed_at", 0.0)
+    (folder := tmp_path / "study").mkdir()
+    with only_driver(folder):
+        study = open_study(folder, print)
+        synced.clear()
+        for seconds in (1_001.0, 1_001.04, 1_001.08, 1_001.12, 1_001.16):
+            clock.append(seconds)
+            with uninterrupted():
+                study.tell(study.ask(), [0, 1])
+        journal = folder / "study.journal"
+        assert len(synced) == 2 and synced[0] < synced[1] < journal.stat().st_size
+    assert synced[2:] == [journal.stat().st_size]  # when the driver lets go of the folder

@@ -150,7 +150,7 @@ def _measured(folder: Path) -> tuple[list[Line], list[Line]]:
     study, checkpoints = open_study(folder, print), Checkpoints(folder, print)
     growth: list[Line] = []
     cells: list[Line] = []
-    with Display("", 0, num_slots=1, console=Console(quiet=True)) as display:
+    with Display("", 0, num_slots=1, console=Console(quiet=True, highlight=False)) as display:
 
         def bring_to(num_trials: int, slots: SimulatedSlots) -> None:
             with threadpool_limits(1):  # as in `open_slots`

@@ -156,20 +156,16 @@ def _measured(folder: Path) -> tuple[list[Line], list[Line]]:
             with threadpool_limits(1):  # as in `open_slots`
                 search(study, SETTINGS, DATA, num_trials, False, slots, display, checkpoints)
 
-        reached = 0  # without the trials of the cells
-        for size in STUDY_SIZES:
-            num_cells = len(finished(study)) - reached
-            bring_to(num_cells + size - NUM_TIMED, SimulatedSlots(INSTANT_SLOTS, 0.0))
+        for size in STUDY_SIZES:  # larger than what the cells of the one before have made of it
+            bring_to(size - NUM_TIMED, SimulatedSlots(INSTANT_SLOTS, 0.0))
             began = time.perf_counter()
-            bring_to(num_cells + size, SimulatedSlots(INSTANT_SLOTS, 0.0))
+            bring_to(size, SimulatedSlots(INSTANT_SLOTS, 0.0))
             own = 1_000 * (time.perf_counter() - began) / NUM_TIMED
-            reached = size
-            num_trials = num_cells + size
             write_tables(folder, study, read(folder / SETTINGS_FILE, SearchSettings))
             began = time.perf_counter()
             page = write_report(folder).stat().st_size
             page_seconds = time.perf_counter() - began
-            growth.append((num_trials, own, (folder / JOURNAL).stat().st_size, page, page_seconds))
+            growth.append((size, own, (folder / JOURNAL).stat().st_size, page, page_seconds))
             print("{} trials: {:.1f} ms a trial, journal {:,}, page {:,} bytes, {:.1f} s".format(*growth[-1]))
             for at, num_slots, seconds in CELLS:
                 if at == size:
@@ -182,7 +178,7 @@ def _measured(folder: Path) -> tuple[list[Line], list[Line]]:
 
 
 def measure(out: Path) -> None:
-    """Measure, print, and keep it in `out`/scaling: cells.csv, growth.csv, and a plot of both."""
+    """Measure, print, and keep it in `out`/scaling: scaling.csv, growth.csv, and a plot of both."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with (
         tempfile.TemporaryDirectory() as name,
@@ -194,12 +190,12 @@ def measure(out: Path) -> None:
     machine = about_this_run()["machine"]
     tables = {
         "growth": pd.DataFrame(growth, columns=growth_columns).round(2),
-        "cells": pd.DataFrame(cells, columns=cell_columns).round(4),
+        "scaling": pd.DataFrame(cells, columns=cell_columns).round(4),
     }
     target = study_folder(out, "scaling")
     for kind, table in tables.items():
         write_table(table.assign(machine=machine), target / f"{kind}.csv")
-    write_whole(target / "scaling.svg", pictures_of(_figure(**tables), ["svg"])["svg"])
+    write_whole(target / "scaling.svg", pictures_of(_figure(*tables.values()), ["svg"])["svg"])
 
 
 def _figure(growth: pd.DataFrame, cells: pd.DataFrame) -> go.Figure:

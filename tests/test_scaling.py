@@ -14,16 +14,16 @@ from studies.replay import Bench
 @pytest.mark.slow
 def test_the_scaling_study_writes_its_tables(tmp_path, monkeypatch):
     for name, value in (
-        ("STUDY_SIZES", (30, 40)),
+        ("STUDY_SIZES", (30, 60)),
         ("NUM_TIMED", 10),
-        ("CELLS", ((30, 2, 0.02), (40, 4, 0.05))),
+        ("CELLS", ((30, 2, 0.02), (60, 4, 0.05))),
         ("RUNS_A_SLOT", 5),
         ("pictures_of", lambda figure, kinds: {kind: figure.to_json().encode() for kind in kinds}),
     ):
         monkeypatch.setattr(scaling, name, value)
     scaling.measure(tmp_path)
-    growth, cells = (pd.read_csv(tmp_path / "scaling" / f"{name}.csv") for name in ("growth", "cells"))
-    assert growth["num_trials"].tolist() == [30, 50] and cells["num_trials"].tolist() == [30, 50]
+    growth, cells = (pd.read_csv(tmp_path / "scaling" / f"{name}.csv") for name in ("growth", "scaling"))
+    assert growth["num_trials"].tolist() == cells["num_trials"].tolist() == [30, 60]
     assert (growth["driver_ms_per_trial"] > 0).all()
     assert growth["journal_bytes"].is_monotonic_increasing and (growth["page_bytes"] > 10_000).all()
     assert cells["share_busy"].between(0, 1).all() and (cells["runs_per_second"] > 0).all()

@@ -54,8 +54,8 @@ class Display:
 
     In a terminal: how many runs are over, what follows them, a bar, and the time left of all of it, a line
     that stays within 80 columns; then a note, the best so far say, and a line for each slot with what it
-    trains. Elsewhere, in a log file say: one line for each run that ended. Everything goes to stderr; results
-    belong to stdout.
+    trains, as many as there is room for. Elsewhere, in a log file say: one line for each run that ended.
+    Everything goes to stderr; results belong to stdout.
 
     Args:
         num_slots: how many runs are trained at a time.
@@ -155,9 +155,13 @@ class Display:
             Column(no_wrap=True, justify="right"),
             padding=(0, 2),
         )
-        for progress in running:
+        room = self.console.height - 2 - bool(self._note)  # a terminal shows no more, however many are drawn
+        shown = running if len(running) <= room else running[: max(room - 1, 0)]
+        for progress in shown:
             epochs = f"{len(progress.epochs)} of {progress.run.recipe.epochs} epochs"
             slots.add_row(Text(f"  {_name(progress.run)}"), Text(epochs), Text(_accuracy(progress)))
+        if len(shown) < len(running):
+            slots.add_row(Text(f"  and {len(running) - len(shown):,} more"))
         note = [Text(self._note, no_wrap=True, overflow="ellipsis")] if self._note else []
         return Group(total, *note, slots)
 

@@ -53,6 +53,6 @@ def pictures_of(figure: go.Figure, kinds: Sequence[str]) -> dict[str, bytes]:
         return {kind: figure.to_image(kind, scale=2, **SIZE) for kind in kinds}
     except (ValueError, RuntimeError) as error:  # Plotly's, without kaleido; kaleido's, without a browser
         raise Failure(
-            f"a picture ({', '.join(kinds)}) needs kaleido and an installed Chrome or Chromium "
+            "pictures need kaleido and an installed Chrome or Chromium "
             f"(pip install 'lightcnn-search[pictures]', BROWSER_PATH): {str(error).strip().splitlines()[0]}"
         ) from None

@@ -107,19 +107,26 @@ class LabelledImages:
 
     images: (num_images, channels, height, width), float32 in [0, 1].
     labels: (num_images,), int64.
+    targets: (num_images, num_classes), float32, probabilities that are learnt instead of the labels; None:
+        the labels are.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
+    targets: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, indices: torch.Tensor) -> "LabelledImages":
-        return LabelledImages(self.images[indices], self.labels[indices])
+        return self._each(lambda entries: entries[indices])
 
     def to(self, device: str) -> "LabelledImages":
-        return LabelledImages(self.images.to(device), self.labels.to(device))
+        return self._each(lambda entries: entries.to(device))
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "LabelledImages":
+        targets = None if self.targets is None else change(self.targets)
+        return LabelledImages(change(self.images), change(self.labels), targets)
 
 
 def load_training_images(dataset: Dataset, folder: Path) -> LabelledImages:

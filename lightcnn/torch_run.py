@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lightcnn.batch_norm import settle, settled_batches
 from lightcnn.data import LabelledImages
+from lightcnn.measurement import laid_out, measure
+from lightcnn.update import Update, loss_of
 
-# Bounds memory. Maps of 250 images are about what a cache holds: 1,000 take twice as long with wide networks.
-EVALUATION_BATCH = 250
-EVALUATION_BATCH_GPU = 2_500  # where a batch takes as long, however few its images are
+PLAIN = Update()
 WARM_UP_STEPS = 3  # before a step is captured: cuDNN, cuBLAS and Adam make what they keep
 
 
@@ -22,13 +22,20 @@ class EpochRun(Protocol):
     """A network under training, an epoch at a time, with its optimiser."""
 
     def train_epoch(
-        self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
+        self,
+        training: LabelledImages,
+        order: Tensor,
+        batch_size: int,
+        rates: Sequence[float],
+        originals: Tensor | None = None,
     ) -> float:
         """Train one epoch; the mean loss over its batches. What batch norms measure with is settled then.
 
         Args:
             order: (num_images,), int64, indices of the images in the order in which they are met.
             rates: learning rate of each batch.
+            originals: where images are augmented, those without, (num_images, C, H, W): batch norms settle
+                on them, as a network is measured on such images.
         """
 
     def measure(self, data: LabelledImages) -> tuple[float, float]:
@@ -44,33 +51,44 @@ class CpuRun:
     Args:
         network: with the initial weights.
         optimizer: of the state that `network` comes from; None at the start.
+        update: how it is trained.
     """
 
-    def __init__(self, network: nn.Module, optimizer: dict[str, Any] | None) -> None:
+    def __init__(self, network: nn.Module, optimizer: dict[str, Any] | None, update: Update = PLAIN) -> None:
+        self._update = update
         self._network = network.to(memory_format=torch.channels_last)
-        self._adam = torch.optim.Adam(self._network.parameters(), fused=True)
+        self._measured = _measured(self._network, update)
+        self._adam = torch.optim.AdamW(
+            self._network.parameters(), weight_decay=update.weight_decay, fused=True
+        )
         if optimizer is not None:
             _load(self._adam, optimizer, capturable=False)
 
     def train_epoch(
-        self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
+        self,
+        training: LabelledImages,
+        order: Tensor,
+        batch_size: int,
+        rates: Sequence[float],
+        originals: Tensor | None = None,
     ) -> float:
         """See `EpochRun`."""
         self._network.train()
         losses = []
         for batch, rate in zip(torch.split(order, batch_size), rates, strict=True):
             self._adam.param_groups[0]["lr"] = rate
-            losses.append(_step(self._network, self._adam, training.subset(batch)))
-        _settle(self._network, training, order, batch_size)
+            losses.append(_step(self._network, self._adam, training.subset(batch), self._update))
+            self._update.average(self._measured, self._network)
+        _settle(self._measured, training.images if originals is None else originals, order, batch_size)
         return torch.stack(losses).mean().item()
 
     def measure(self, data: LabelledImages) -> tuple[float, float]:
         """See `EpochRun`."""
-        return measure(self._network, data)
+        return measure(self._measured, data)
 
     def content(self) -> dict[str, Any]:
         """See `EpochRun`."""
-        return {"network": self._network.state_dict(), "optimizer": self._adam.state_dict()}
+        return _content(self._measured, self._network, self._adam)
 
 
 class GpuRun:
@@ -86,13 +104,28 @@ class GpuRun:
     Args:
         network, optimizer: as for `CpuRun`.
         captured: False takes every step plainly: the reference of what the graph computes.
+        update: as for `CpuRun`.
     """
 
-    def __init__(self, network: nn.Module, optimizer: dict[str, Any] | None, captured: bool = True) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: dict[str, Any] | None,
+        captured: bool = True,
+        update: Update = PLAIN,
+    ) -> None:
+        self._update = update
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         self._network = network.to("cuda")
+        self._measured = _measured(self._network, update)
         self._rate = torch.zeros((), device="cuda")
-        self._adam = torch.optim.Adam(self._network.parameters(), lr=self._rate, fused=True, capturable=True)
+        self._adam = torch.optim.AdamW(
+            self._network.parameters(),
+            lr=self._rate,
+            weight_decay=update.weight_decay,
+            fused=True,
+            capturable=True,
+        )
         if optimizer is not None:
             _load(self._adam, optimizer, lr=self._rate, capturable=True)
         self._captured = captured
@@ -105,22 +138,35 @@ class GpuRun:
         self._position = torch.zeros(1, dtype=torch.int64, device="cuda")  # of the batch that comes next
 
     def train_epoch(
-        self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
+        self,
+        training: LabelledImages,
+        order: Tensor,
+        batch_size: int,
+        rates: Sequence[float],
+        originals: Tensor | None = None,
     ) -> float:
-        """See `EpochRun`; all epochs of a run have the same images, on the GPU, and the same batch size."""
+        """See `EpochRun`; all epochs of a run have as many images, on the GPU, and the same batch size."""
         self.begin_epoch(training, order, batch_size, rates)
         for _ in rates:
             self.take_step()
-        return self.mean_loss()
+        return self.mean_loss(originals)
 
     def begin_epoch(
         self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
     ) -> None:
         """Make ready for the epoch's steps, which may be taken in turns with those of other runs."""
         self._network.train()
-        self._training, self._batch_size, self._taken = training, batch_size, 0
+        self._batch_size, self._taken = batch_size, 0
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
+            if self._training is None:
+                self._training = training
+            for held, new in (
+                (self._training.images, training.images),
+                (self._training.targets, training.targets),
+            ):
+                if held is not None and new is not None and held is not new:
+                    held.copy_(new)
             if not len(self._order):
                 self._order = torch.empty_like(order, device="cuda")
                 self._rates, self._losses = torch.empty(2, len(rates), device="cuda")
@@ -146,11 +192,12 @@ class GpuRun:
                 self._graph.replay()
         self._taken += 1
 
-    def mean_loss(self) -> float:
+    def mean_loss(self, originals: Tensor | None = None) -> float:
         """Over the batches of the epoch, once all its steps are taken, and batch norms settled."""
         assert self._training is not None
         with torch.cuda.stream(self._stream):
-            _settle(self._network, self._training, self._order, self._batch_size)
+            images = self._training.images if originals is None else originals
+            _settle(self._measured, images, self._order, self._batch_size)
             return self._losses.mean().item()
 
     def _step(self, num_images: int) -> None:
@@ -158,79 +205,55 @@ class GpuRun:
         first = self._position * self._batch_size
         batch = self._order[first + torch.arange(num_images, device="cuda")]
         self._rate.copy_(self._rates[self._position].squeeze())
-        loss = _step(self._network, self._adam, self._training.subset(batch))
+        loss = _step(self._network, self._adam, self._training.subset(batch), self._update)
+        self._update.average(self._measured, self._network)
         self._losses.index_copy_(0, self._position, loss[None])
         self._position += 1
 
     def measure(self, data: LabelledImages) -> tuple[float, float]:
         """See `EpochRun`."""
-        return measure(self._network, data)
+        return measure(self._measured, data)
 
     def content(self) -> dict[str, Any]:
         """See `EpochRun`."""
-        return {"network": self._network.state_dict(), "optimizer": self._adam.state_dict()}
+        return _content(self._measured, self._network, self._adam)
 
 
-def measure(network: nn.Module, data: LabelledImages) -> tuple[float, float]:
-    """Accuracy (fraction) and mean cross-entropy of `network`, in evaluation mode, on `data`."""
-    device = data.labels.device
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    loss = torch.zeros((), dtype=torch.float64, device=device)
-    for scores, labels in _scored(network, data):
-        correct += (scores.argmax(1) == labels).sum()
-        loss += functional.cross_entropy(scores, labels, reduction="sum")
-    # One look at the end: a look at every batch would make a GPU wait for each.
-    return correct.item() / len(data), loss.item() / len(data)
+def _measured(network: nn.Module, update: Update) -> nn.Module:
+    """The network that is the result of training `network`: it, or one that holds its running means."""
+    return copy.deepcopy(network) if update.averaging else network
 
 
-def classified(network: nn.Module, data: LabelledImages) -> tuple[Tensor, Tensor]:
-    """What `network`, in evaluation mode, takes each image for, and the softmax of that class, on the CPU.
-
-    Returns:
-        (num_images,), int64, and (num_images,), float32; 0 where the scores are not finite.
-    """
-    scores = torch.cat([scores for scores, _ in _scored(network, data)])
-    classes = scores.argmax(1)
-    confidence = scores.softmax(1).gather(1, classes[:, None]).flatten()
-    return classes.cpu(), confidence.nan_to_num(0).cpu()
-
-
-def _scored(network: nn.Module, data: LabelledImages) -> list[tuple[Tensor, Tensor]]:
-    """Scores, (num_images, num_classes), and labels of a batch each."""
-    was_training = network.training
-    network.eval()
-    size = EVALUATION_BATCH if data.labels.device.type == "cpu" else EVALUATION_BATCH_GPU
-    batches = zip(torch.split(data.images, size), torch.split(data.labels, size), strict=True)
-    with torch.inference_mode():
-        scored = [(network(_laid_out(images)), labels) for images, labels in batches]
-    network.train(was_training)
-    return scored
+def _content(measured: nn.Module, network: nn.Module, adam: torch.optim.Adam) -> dict[str, Any]:
+    optimizer = adam.state_dict()
+    if measured is not network:
+        optimizer["parameters"] = [weight.detach() for weight in network.parameters()]
+    return {"network": measured.state_dict(), "optimizer": optimizer}
 
 
 def _load(adam: torch.optim.Adam, state: dict[str, Any], **options: Any) -> None:
     """Have `adam` go on from `state`, with these `options`, whichever device the state was made on."""
-    adam.load_state_dict(state)
+    weights = state.get("parameters", [])  # those that the network's are the running means of
+    adam.load_state_dict({name: state[name] for name in ("state", "param_groups")})
     adam.param_groups[0] |= options
+    with torch.no_grad():
+        for weight, own in zip(adam.param_groups[0]["params"], weights, strict=bool(weights)):
+            weight.copy_(own)
     for weight, kept in adam.state.items():
         for name in ("exp_avg", "exp_avg_sq"):
             kept[name] = torch.empty_like(weight).copy_(kept[name])  # laid out as the weight is
 
 
-def _step(network: nn.Module, adam: torch.optim.Adam, batch: LabelledImages) -> Tensor:
+def _step(network: nn.Module, adam: torch.optim.Adam, batch: LabelledImages, update: Update) -> Tensor:
     """Take one step of `adam`; the loss before it, without its graph."""
     adam.zero_grad()
-    loss = functional.cross_entropy(network(_laid_out(batch.images)), batch.labels)
+    loss = loss_of(network(laid_out(batch.images)), batch, update.temperature)
     loss.backward()  # type: ignore[no-untyped-call]
     adam.step()
     return loss.detach()
 
 
-def _settle(network: nn.Module, training: LabelledImages, order: Tensor, batch_size: int) -> None:
+def _settle(network: nn.Module, images: Tensor, order: Tensor, batch_size: int) -> None:
     """Settle the batch norms of `network`, which is in training mode, on the first batches of `order`."""
     batches = torch.split(order, batch_size)[: settled_batches(len(order), batch_size)]
-    settle(network, (_laid_out(training.images[batch]) for batch in batches))
-
-
-def _laid_out(images: Tensor) -> Tensor:
-    """As convolutions are fastest: channels innermost on a CPU; on a GPU they are 10 % slower with that."""
-    return images.contiguous(memory_format=torch.channels_last) if images.device.type == "cpu" else images
+    settle(network, (laid_out(images[batch]) for batch in batches))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,23 +14,35 @@ import torch
 from torch import Tensor, nn
 
 from lightcnn.architecture import Architecture
+from lightcnn.augmentation import augmented
 from lightcnn.data import LabelledImages
 from lightcnn.engine.build import load
-from lightcnn.engine.native import NativeRun, supports
+from lightcnn.engine.native import supports
+from lightcnn.engine.native_run import NativeRun
 from lightcnn.initialisation import INITIALISATIONS, Initialisation, initial_network
+from lightcnn.measurement import scores_of
 from lightcnn.network import build
 from lightcnn.torch_run import CpuRun, EpochRun, GpuRun
+from lightcnn.update import Update
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Adam on cross-entropy, the learning rate constant or rising to a peak and falling to zero, linearly."""
+    """Adam on cross-entropy, the learning rate constant or rising to a peak and falling to zero, linearly.
+
+    The fields that earlier versions did not have are absent by default.
+    """
 
     epochs: int
     learning_rate: float  # the peak, where there is a warm-up
     batch_size: int
     warmup: float | None = None  # share of all steps over which the rate rises; None: constant rate
     initialisation: Initialisation = "pytorch"  # earlier versions had nothing else
+    weight_decay: float = 0.0  # decoupled, of all parameters: AdamW's
+    averaging: float = 0.0  # what each step keeps of a running mean of the weights, which is the result
+    label_smoothing: float = 0.0  # share of each label that all classes have alike
+    augmentation: float = 0.0  # strength of `lightcnn.augmentation`
+    temperature: float = 1.0  # of softmax, a teacher's and the network's; without a teacher it has no say
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
@@ -42,6 +55,15 @@ class Recipe:
                 f"an initialisation is one of {', '.join(INITIALISATIONS)}, "
                 f"but got initialisation={self.initialisation!r}"
             )
+        for name, low, high in (
+            ("weight_decay", 0, math.inf),
+            ("averaging", 0, 1),
+            ("label_smoothing", 0, 1),
+            ("augmentation", 0, 5),
+            ("temperature", 0.1, 100),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must be from {low} to {high}, but got {getattr(self, name)}")
 
     def rate(self, step: int, num_steps: int) -> float:
         """Learning rate of 0-based `step` among the `num_steps` of the whole run."""
@@ -92,6 +114,7 @@ def train(
     device: str = "cpu",
     engine: Path | None = None,
     enough_seconds: float = math.inf,
+    targets: np.ndarray | None = None,
 ) -> Piece:
     """Train epochs [start, stop) of a run of `recipe.epochs`, or the first of them.
 
@@ -108,10 +131,12 @@ def train(
         engine: the compiled one, as `lightcnn.engine.build.prepare` gives it. None: PyTorch, which also
             serves GPUs and the networks that the engine does not train.
         enough_seconds: no further epoch is begun once the piece has taken so long.
+        targets: a teacher's softmax with the recipe's temperature, (num_copies, num_images, num_classes),
+            float32, learnt instead of the labels: of the images of each epoch, over and over.
 
     Raises:
-        ValueError: an epoch range outside the recipe, a start without its state, or the state of the other
-            engine.
+        ValueError: an epoch range outside the recipe, a start without its state, the state of the other
+            engine, or a teacher as well as smoothed labels.
         EngineError: `engine` is damaged or computes something else than PyTorch.
     """
     stop = recipe.epochs if stop is None else stop
@@ -120,8 +145,10 @@ def train(
             f"a piece needs 0 <= start < stop <= {recipe.epochs} epochs and a state unless it is the first, "
             f"but got start={start}, stop={stop}, state={'none' if state is None else 'given'}"
         )
+    if targets is not None and recipe.label_smoothing:
+        raise ValueError(f"a teacher needs label_smoothing=0, but got {recipe.label_smoothing}")
     began = time.perf_counter()
-    library = engine if device == "cpu" and supports(architecture) else None
+    library = load(engine) if engine is not None and device == "cpu" and supports(architecture) else None
     network, optimizer = initial_network(architecture, recipe.initialisation, seed), None
     name = "PyTorch" if library is None else "the compiled engine"
     if state is not None:
@@ -130,13 +157,18 @@ def train(
             raise ValueError(f"{name} cannot go on from a state that was made by {content['engine']}")
         network.load_state_dict(content["network"])
         optimizer = content["optimizer"]
+    update = Update(recipe.weight_decay, recipe.averaging, 1.0 if targets is None else recipe.temperature)
     run: EpochRun
     if library is not None:
-        run = NativeRun(architecture, network, load(library), optimizer)
+        run = NativeRun(architecture, network, library, optimizer, update)
     elif device == "cpu":
-        run = CpuRun(network, optimizer)
+        run = CpuRun(network, optimizer, update)
     else:
-        run = GpuRun(network, optimizer)
+        run = GpuRun(network, optimizer, update=update)
+    if recipe.label_smoothing:
+        training = replace(
+            training, targets=smoothed(training.labels, architecture.task.num_classes, recipe.label_smoothing)
+        )
 
     steps_per_epoch = math.ceil(len(training) / recipe.batch_size)
     epochs: list[Epoch] = []
@@ -144,7 +176,13 @@ def train(
     for epoch in range(start, stop):
         first = epoch * steps_per_epoch
         rates = [recipe.rate(first + i, recipe.epochs * steps_per_epoch) for i in range(steps_per_epoch)]
-        train_loss = run.train_epoch(training, _order(len(training), seed, epoch), recipe.batch_size, rates)
+        train_loss = run.train_epoch(
+            _shown(training, targets, recipe.augmentation, epoch, library),
+            _order(len(training), seed, epoch),
+            recipe.batch_size,
+            rates,
+            training.images,
+        )
         measured = (None, None) if validation is None else run.measure(validation)
         epochs.append(Epoch(epoch + 1, train_loss, *measured))
         if not all(math.isfinite(loss) for loss in (train_loss, measured[1]) if loss is not None):
@@ -156,11 +194,40 @@ def train(
     return Piece(tuple(epochs), buffer.getvalue(), diverged, time.perf_counter() - began)
 
 
+def smoothed(labels: Tensor, num_classes: int, share: float) -> Tensor:
+    """Probabilities of each image's classes, (num_images, num_classes): `share` goes to all of them alike.
+
+    Source: Szegedy et al. (2016), Rethinking the Inception architecture, section 7.
+    """
+    targets = torch.full((len(labels), num_classes), share / num_classes, device=labels.device)
+    return targets.scatter_add_(1, labels[:, None], torch.full_like(targets[:, :1], 1 - share))
+
+
 def trained_network(architecture: Architecture, state: bytes) -> nn.Sequential:
     """The network with the weights of a piece's `state`, on the CPU."""
     network = build(architecture).to(memory_format=torch.channels_last)
     network.load_state_dict(torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)["network"])
     return network
+
+
+def scores(
+    architecture: Architecture,
+    state: bytes,
+    images: LabelledImages,
+    device: str = "cpu",
+    engine: Path | None = None,
+) -> Tensor:
+    """Of the network with the weights of a piece's `state`, before softmax, (num_images, num_classes).
+
+    Args:
+        images: on `device`.
+        engine: as for `train`, whichever has made the state.
+    """
+    network = build(architecture)
+    network.load_state_dict(torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)["network"])
+    if engine is not None and device == "cpu" and supports(architecture):
+        return NativeRun(architecture, network, load(engine), None, Update()).scores(images)
+    return scores_of(network.to(device), images)
 
 
 def weights_alone(state: bytes) -> bytes:
@@ -169,6 +236,22 @@ def weights_alone(state: bytes) -> bytes:
     buffer = io.BytesIO()
     torch.save({"network": content["network"]}, buffer)
     return buffer.getvalue()
+
+
+def _shown(
+    training: LabelledImages,
+    targets: np.ndarray | None,
+    augmentation: float,
+    epoch: int,
+    library: ctypes.CDLL | None,
+) -> LabelledImages:
+    """What is learnt in a 0-based `epoch`: the images or their copies, with what a teacher makes of them."""
+    if targets is not None:
+        taught = torch.tensor(targets[epoch % len(targets)], device=training.labels.device)
+        training = replace(training, targets=taught)
+    if augmentation:
+        training = replace(training, images=augmented(training.images, augmentation, epoch, library))
+    return training
 
 
 def _order(num_images: int, seed: int, epoch: int) -> Tensor:

@@ -43,14 +43,19 @@ Claims = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
 
 def main(
-    ablation: Ablation, doc: str | None, claims: Claims | None = None, argv: Sequence[str] | None = None
+    ablation: Ablation,
+    doc: str | None,
+    claims: Claims | None = None,
+    argv: Sequence[str] | None = None,
+    program: str | None = None,
 ) -> int:
     """Run a study's command and return its exit code.
 
     Args:
         doc: the study file's docstring: its question on the first line, then what is expected and why.
+        program: what the user calls; None: the study file of the ablation's name.
     """
-    parser = _parser(ablation, doc, f"python -m studies.{ablation.name}")
+    parser = _parser(ablation, doc, program or f"python -m studies.{ablation.name}")
     options = parser.parse_args(argv)
     return run_command(parser, lambda: _show(*_train(ablation, doc, claims, options)))
 

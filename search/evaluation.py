@@ -20,7 +20,7 @@ from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
 from lightcnn.data import Dataset, LabelledImages, load_test_images
 from lightcnn.errors import Failure
-from lightcnn.torch_run import EVALUATION_BATCH, classified, measure
+from lightcnn.measurement import EVALUATION_BATCH, classified, measure
 from lightcnn.training import Recipe, trained_network
 from search.cells import absent, rows
 from search.execution.checkpoints import Checkpoints

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from lightcnn.data import LabelledImages
 from search.cells import Row, rows
-from search.tables import COLUMNS, Column, Table
+from search.columns import COLUMNS, Column
+from search.tables import Table
 
 NUM_WORST = 8  # of a run's mistakes that are kept with their pictures
 QUALITY = 80  # of WebP: some 250 bytes for a digit, 2,000 for a photograph of 64x64 pixels

@@ -136,7 +136,7 @@ def _search(options: argparse.Namespace) -> tuple[Path, list[str]]:
                 done={(row["architecture"], row["seed"]) for row in rows(kept_runs(folder))},
                 records=_records(study),
                 growth=max(options.trials / num_finished, 1),
-                epochs=settings.recipe.epochs * all_images.num_images / data.num_images,
+                epochs=settings.final_recipe.epochs * all_images.num_images / data.num_images,
             )
 
         page = folder / "report.html"
@@ -161,7 +161,7 @@ def _search(options: argparse.Namespace) -> tuple[Path, list[str]]:
                     "--retry-failed tries them again"
                 )
             if options.seeds:
-                retrain("re-training", arms(), settings.recipe, all_images, executor, folder)
+                retrain("re-training", arms(), settings.final_recipe, all_images, executor, folder)
     if options.open:
         open_page(page)
     return folder, list(placed_texts)
@@ -236,6 +236,8 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
         budget=budget,
         data=DataSettings.of(data),
         stopping=None if options.no_early_stopping else default_rule(recipe.epochs),
+        # The same number says nothing more: one study, however it was asked for.
+        final_epochs=None if options.final_epochs == options.epochs else options.final_epochs,
     ), data
 
 

@@ -133,6 +133,12 @@ def parser() -> Parser:
         "designs, are trained again once; 0 leaves the test set closed",
     )
     group.add_argument(
+        "--final-epochs",
+        type=at_least(1),
+        metavar="E",
+        help="epochs of each of these runs; by default as many as the search's",
+    )
+    group.add_argument(
         "--place",
         action="append",
         default=[],

@@ -97,6 +97,14 @@ class SearchSettings:
     data: DataSettings
     stopping: StoppingRule | None = None  # None: every run is trained to its end
     engine: Engine = "torch"  # what trained on the CPU; earlier versions had nothing else
+    final_epochs: Annotated[int, Field(ge=1)] | None = (
+        None  # of what is trained again for the test; None: as many as the search's
+    )
+
+    @property
+    def final_recipe(self) -> Recipe:
+        """By which designs are trained again for the test."""
+        return replace(self.recipe, epochs=self.final_epochs or self.recipe.epochs)
 
     @property
     def task(self) -> Task:

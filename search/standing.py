@@ -13,6 +13,7 @@ from lightcnn.cost import num_parameters
 from lightcnn.designs import DESIGNS as NAMED
 from search.allocation import num_fresh_seeds
 from search.cells import absent, rows
+from search.columns import GAPS
 from search.contenders import contenders
 from search.evaluation import Arm
 from search.execution.runs import RunState
@@ -23,7 +24,7 @@ from search.pareto import Verdict, front
 from search.posterior import Posterior, Runs, fresh_prior, fresh_runs, posterior_of, validation_runs
 from search.settings import SearchSettings, SettingsFile
 from search.statistics import Array
-from search.tables import DESIGNS, FRONT, GAPS, TRIALS
+from search.tables import DESIGNS, FRONT, TRIALS
 
 MORE_ERRORS = 0.10  # a share of the errors that one may be ready to pay for fewer parameters
 

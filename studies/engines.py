@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,13 +28,11 @@ from lightcnn.data import DATASETS
 from lightcnn.errors import Failure, UserError
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST
-from search.cells import rows
 from search.command import Parser, add_data_options, at_least, run_command
 from search.deaths import live
 from search.device_options import add_device_options, engine_of, slots_of
-from search.execution.display import Display, log_line
-from search.execution.runs import Run, TrainingData
-from search.execution.schedule import train_runs
+from search.execution.display import log_line
+from search.execution.runs import Run, RunProgress, TrainingData
 from search.execution.slots import open_slots
 from search.image_facts import ImageFacts
 from search.moderation import MNIST, difference
@@ -41,10 +40,19 @@ from search.run_options import NUM_TRAINING
 from search.settings import AblationSettings
 from search.statistics import Array
 from search.storage import move_aside, study_folder, write_table
+from studies.filling import filled
 
 DATASET = DATASETS["mnist"]
 DESIGNS = ("8-16-32-gap", "4-6-8-gap", "9-7-8-flatten")
 ENGINES = ("native", "torch")
+
+
+class Cell(NamedTuple):
+    """One run."""
+
+    architecture: str
+    engine: str
+    seed: int
 
 
 def train(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
@@ -58,31 +66,21 @@ def train(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
     if engine is None:
         raise UserError("two engines are compared, so there must be a compiled one, but there is none")
     data = TrainingData(DATASET, find_files("mnist", options.data_dir), num_train_images=NUM_TRAINING)
-    path = folder / "runs.csv"
-    lines = rows(pd.read_csv(path)) if path.exists() else []
-    done = {(line["architecture"], line["engine"], line["seed"]) for line in lines}
+
+    def run_of(cell: Cell) -> Run:
+        # PyTorch's, with which the runs in reports/ were made: others must not be mixed with them.
+        recipe = replace(FAST, epochs=options.epochs, initialisation="pytorch")
+        return Run(parse(cell.architecture, DATASET.task), recipe, cell.seed, data)
+
+    def line(cell: Cell, progress: RunProgress) -> list[dict[str, Any]]:
+        measured = {"val_accuracy": progress.epochs[-1].val_accuracy, "seconds": round(progress.seconds, 2)}
+        return [{**cell._asdict(), **measured}]
+
     for name, library in zip(ENGINES, (engine, None), strict=True):
-        wanted = [(text, name, seed) for seed in range(options.seeds) for text in DESIGNS]
-        missing = [key for key in wanted if key not in done]
-
-        def runs(keys: list[tuple[str, str, int]] = missing) -> Iterator[tuple[tuple[str, str, int], Run]]:
-            for text, _, seed in keys:
-                # PyTorch's, with which the runs in reports/ were made: others must not be mixed with them.
-                recipe = replace(FAST, epochs=options.epochs, initialisation="pytorch")
-                yield (text, _, seed), Run(parse(text, DATASET.task), recipe, seed, data)
-
-        with (
-            open_slots(slots, options.epoch_timeout, library) as executor,
-            Display(name, len(wanted), len(wanted) - len(missing), num_slots=executor.num_slots) as display,
-        ):
-            for (text, _, seed), progress in train_runs(runs(), executor, display):
-                if progress.error is not None:
-                    raise Failure(f"{text} failed twice: {progress.error}")
-                accuracy = progress.epochs[-1].val_accuracy
-                known = {"architecture": text, "engine": name, "seed": seed, "val_accuracy": accuracy}
-                lines.append(known | {"seconds": round(progress.seconds, 2)})
-                write_table(pd.DataFrame(lines), path)
-    return pd.DataFrame(lines)
+        cells = [Cell(text, name, seed) for seed in range(options.seeds) for text in DESIGNS]
+        with open_slots(slots, options.epoch_timeout, library) as executor:
+            table = filled(folder / "runs.csv", cells, run_of, line, executor, name)
+    return table
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any, NamedTuple
@@ -27,23 +27,21 @@ import pandas as pd
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS, recorded_sums
-from lightcnn.errors import Failure
 from lightcnn.fetching import find_files
 from lightcnn.initialisation import INITIALISATIONS, Initialisation
 from lightcnn.training import FAST, Recipe
-from search.cells import rows
 from search.command import Parser, about_this_run, add_data_options, run_command
 from search.deaths import LEAST_WIDTHS, Deaths, is_dead, live
 from search.device_options import add_device_options, engine_of, slots_of
-from search.execution.display import Display, log_line
+from search.execution.display import log_line
 from search.execution.runs import Run, RunProgress, TrainingData, images_of
-from search.execution.schedule import train_runs
 from search.execution.slots import open_slots
 from search.moderation import MNIST, difference, log_errors
 from search.run_options import NUM_TRAINING
 from search.settings import Engine, SettingsFile, engine_name, held_study
 from search.statistics import mean_interval
-from search.storage import uninterrupted, write_table
+from search.storage import write_table
+from studies.filling import filled
 
 DATASET = "mnist"
 TASK = DATASETS[DATASET].task
@@ -231,32 +229,23 @@ def study(options: argparse.Namespace) -> None:
     )
     file = SettingsFile(settings, about_this_run(options.command, options.data_dir))
     with held_study(options.out, "initialisation", options.fresh, file, log_line) as folder:
-        path = folder / TABLE
-        lines = rows(pd.read_csv(path)) if path.exists() else []
-        done = {Cell(row["initialisation"], row["architecture"], row["seed"]) for row in lines}
-        missing = [cell for cell in cells() if cell not in done]
-
-        def runs() -> Iterator[tuple[Cell, Run]]:
-            for cell in missing:
-                recipe = replace(RECIPE, initialisation=cell.initialisation)
-                yield cell, Run(parse(cell.architecture, TASK), recipe, cell.seed, data)
-
-        with (
-            open_slots(slots, options.epoch_timeout, engine) as executor,
-            Display(
-                "initialisation", len(done) + len(missing), len(done), num_slots=executor.num_slots
-            ) as display,
-        ):
-            for cell, progress in train_runs(runs(), executor, display):
-                if progress.error is not None:
-                    raise Failure(f"{cell.architecture} failed twice: {progress.error}")
-                with uninterrupted():
-                    lines.append(line(cell, progress))
-                    write_table(pd.DataFrame(lines), path)
+        with open_slots(slots, options.epoch_timeout, engine) as executor:
+            table = filled(
+                folder / TABLE,
+                cells(),
+                lambda cell: Run(
+                    parse(cell.architecture, TASK),
+                    replace(RECIPE, initialisation=cell.initialisation),
+                    cell.seed,
+                    data,
+                ),
+                lambda cell, progress: [line(cell, progress)],
+                executor,
+                "initialisation",
+            )
         _, validation = images_of(data, "cpu")
         assert validation is not None
         share = float(validation.labels.bincount().max()) / len(validation)
-        table = pd.DataFrame(lines)
         for name, found in (("deaths", deaths(table, share)), ("differences", differences(table, share))):
             write_table(found, folder / f"{name}.csv")
             print(f"{name}.csv\n{found.to_string(index=False)}\n")

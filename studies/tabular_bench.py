@@ -17,18 +17,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes
 from lightcnn.data import DATASETS, recorded_sums
-from lightcnn.errors import Failure, UserError
+from lightcnn.errors import UserError
 from lightcnn.fetching import find_files
 from lightcnn.initialisation import Initialisation
 from lightcnn.training import FAST
@@ -41,14 +41,13 @@ from search.command import (
     run_command,
 )
 from search.device_options import add_device_options, engine_of, slots_of
-from search.execution.display import Display, log_line
+from search.execution.display import log_line
 from search.execution.runs import Run, RunProgress, TrainingData
-from search.execution.schedule import train_runs
 from search.execution.slots import open_slots
 from search.run_options import NUM_TRAINING
 from search.settings import Engine, SettingsFile, engine_name, held_study
 from search.space import Space
-from search.storage import uninterrupted, write_table
+from studies.filling import filled
 
 DATASET = "mnist"
 TASK = DATASETS[DATASET].task
@@ -152,7 +151,7 @@ def first_runs(table: pd.DataFrame) -> pd.DataFrame:
     return of_budget(table[table["seed"] == 0], SEARCH)
 
 
-def curve(cell: Cell, progress: RunProgress) -> list[dict[str, object]]:
+def curve(cell: Cell, progress: RunProgress) -> list[dict[str, Any]]:
     """The table's lines for one run."""
     network = progress.run.architecture
     return [
@@ -184,32 +183,14 @@ def fill(options: argparse.Namespace) -> None:
     file = SettingsFile(settings, about_this_run(options.command))
     with held_study(options.out, "tabular_bench", options.fresh, file, log_line) as folder:
         path = folder / TABLE
-        tables = [read(path)] if path.exists() else []
-        done = {Cell(*key) for table in tables for key in table[[*Cell._fields]].itertuples(index=False)}
-        everything = cells()
-        missing = [cell for cell in everything if cell not in done]
 
-        def runs() -> Iterator[tuple[Cell, Run]]:
-            for cell in missing:
-                data = TrainingData(dataset, files, num_train_images=cell.train_images)
-                recipe = replace(FAST, epochs=cell.epochs, initialisation=shared.initialisation)
-                yield cell, Run(parse(cell.architecture, TASK), recipe, cell.seed, data)
+        def run_of(cell: Cell) -> Run:
+            images = TrainingData(dataset, files, num_train_images=cell.train_images)
+            recipe = replace(FAST, epochs=cell.epochs, initialisation=shared.initialisation)
+            return Run(parse(cell.architecture, TASK), recipe, cell.seed, images)
 
-        with (
-            open_slots(slots, options.epoch_timeout, engine) as executor,
-            Display(
-                "tabular_bench",
-                len(everything),
-                len(everything) - len(missing),
-                num_slots=executor.num_slots,
-            ) as display,
-        ):
-            for cell, progress in train_runs(runs(), executor, display):
-                if progress.error is not None:
-                    raise Failure(f"{cell.architecture} failed twice: {progress.error}")
-                with uninterrupted():
-                    tables = [pd.concat([*tables, pd.DataFrame(curve(cell, progress))])]
-                    write_table(tables[0], path)
+        with open_slots(slots, options.epoch_timeout, engine) as executor:
+            filled(path, cells(), run_of, curve, executor, "tabular_bench")
     print(f"The table: {path}")
 
 

@@ -24,7 +24,7 @@ from search.image_facts import ImageFacts
 from search.moderation import MNIST as PRIOR
 from search.moderation import accuracy_interval, difference
 from search.report.ablation_page import arm_seeds, count_of, findings, seeds_figure, verdict_of
-from studies import gap_removal, paper_table
+from studies import gap_removal, ingredients, paper_table
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 GAP, FLAT = parse("4-gap", MNIST), parse("4-flatten", MNIST)
@@ -312,3 +312,25 @@ def test_a_resumed_study_keeps_its_initialisation(tmp_path, mnist_folder, capsys
     assert "recipe.initialisation='pytorch', but got 'zero-bias'; --fresh" in capsys.readouterr().err
     assert study.main(still, "", argv=[*options, "--seeds", "1", "--fresh"]) == 0
     check(0, "he")
+
+
+@pytest.mark.parametrize("size", ingredients.STUDIES)
+def test_ingredients_are_taken_away_at_equal_size(size):
+    study = ingredients.STUDIES[size]
+    sizes = [num_parameters(arm.architecture) for arm in study.arms]
+    assert len(study.variants) == 9 and sizes[0] == int(size)
+    assert max(abs(own / sizes[0] - 1) for own in sizes) < 0.015
+    blocks = {arm.name: arm.architecture.blocks for arm in study.arms}
+    assert not any(block.batch_norm for block in blocks["no batch norm"])
+    assert all(block.padded for block in blocks["padding"])
+    assert not any(block.separable for block in blocks["plain convolutions"])
+    pooled = [block.max_pool for block in blocks["all ingredients"]]
+    assert [block.stride == 2 for block in blocks["strides, no pooling"]] == pooled
+
+
+def test_ingredients_are_named_by_their_size(capsys):
+    for arguments, said in (([], "parameters"), (["700"], "700"), (["690", "--help"], "ingredients 690 ")):
+        with pytest.raises(SystemExit):
+            ingredients.run(arguments)
+        captured = capsys.readouterr()
+        assert said in captured.out + captured.err

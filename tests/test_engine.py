@@ -7,16 +7,17 @@ import torch
 from drawn import architectures
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from torch.nn import functional
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from lightcnn.architecture import Task, parse
+from lightcnn.architecture import Task, parse, plan
 from lightcnn.data import LabelledImages
 from lightcnn.engine import build
 from lightcnn.engine.native import NativeNetwork, supports
+from lightcnn.measurement import measure
 from lightcnn.network import build as build_network
-from lightcnn.torch_run import measure
+from lightcnn.operations import BatchNorm
 from lightcnn.training import FAST, Recipe, train, trained_network, weights_alone
+from lightcnn.update import Update, loss_of
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 SMALL = parse("4-6-gap", Task(image_size=14, in_channels=1, num_classes=10))
@@ -39,11 +40,12 @@ def drawn_images(architecture, num_images, seed=0, levels=None):
     return LabelledImages(images, torch.randint(task.num_classes, (num_images,), generator=generator))
 
 
-def gradient_by_torch(network, data):
+def gradient_by_torch(network, data, temperature=1.0):
     """Loss and flat gradient, in the network's precision."""
     network.zero_grad()
-    images = data.images.to(next(network.parameters()).dtype)
-    loss = functional.cross_entropy(network(images), data.labels)
+    dtype = next(network.parameters()).dtype
+    targets = None if data.targets is None else data.targets.to(dtype)
+    loss = loss_of(network(data.images.to(dtype)), replace(data, targets=targets), temperature)
     loss.backward()
     return loss.item(), torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
 
@@ -69,6 +71,9 @@ def gradient_by_torch(network, data):
 @example(parse("4bn-4bx3-6bd-gap", Task(15, 3, 10)), 1, 0, None)
 @example(parse("4bn-4blrx2-pool2-5", Task(15, 3, 10)), 16, 0, None)
 def test_gradients_are_as_exact_as_those_of_pytorch(engine, architecture, num_images, seed, levels):
+    # A batch norm over a single value gives 0 but for rounding, which then decides what a ReLU lets through.
+    norms = [it for it in plan(architecture) if isinstance(it, BatchNorm)]
+    assume(num_images > 1 or all(it.output_shape[1] > 1 for it in norms))
     torch.manual_seed(seed)
     network = build_network(architecture)
     data = drawn_images(architecture, num_images, seed, levels)
@@ -227,5 +232,7 @@ def test_images_outside_its_memory_are_refused(images, engine):
     order = torch.arange(150) + 1
     with pytest.raises(ValueError, match="order must be"):
         network.train(
-            images[0], order, 64, [0.1] * 3, 0, parameters, (parameters, parameters), torch.zeros(0)
+            images[0], order, 64, [0.1] * 3, 0, parameters, (parameters, parameters), torch.zeros(0), Update()
         )
+    with pytest.raises(ValueError, match="targets must be"):
+        network.gradient(replace(images[0], targets=torch.zeros(150, 9)), parameters)

@@ -3,17 +3,21 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from lightcnn.architecture import Task, parse
+from lightcnn.augmentation import augmented
 from lightcnn.data import LabelledImages
 from lightcnn.engine import build
-from lightcnn.engine.native import NativeNetwork, encode, open_library
+from lightcnn.engine.encoding import encode
+from lightcnn.engine.native import NativeNetwork, open_library
 from lightcnn.network import build as build_network
 from lightcnn.training import FAST, train
+from lightcnn.update import Update
 
 ROOT = Path(__file__).parents[1]
 PREPARE = "from lightcnn.engine.build import prepare; print(prepare())"
@@ -184,10 +188,29 @@ def fingerprint(library):
         parameters = torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
         moments = torch.zeros_like(parameters), torch.zeros_like(parameters)
         statistics = torch.zeros(native.num_statistics)
-        values.append(
-            native.train(data, torch.arange(75), 25, [0.01] * 3, 0, parameters, moments, statistics)
-        )
-        values += [*parameters.tolist(), *statistics.tolist(), *native.measure(data, parameters, statistics)]
+        for update, targets in (
+            (Update(), None),
+            (Update(0.1, 0.9, 3.0), torch.rand(75, 10, generator=generator).softmax(1)),
+        ):
+            averages = parameters.clone() if update.averaging else None
+            seen = replace(data, images=augmented(images, 1.0, 0, library), targets=targets)
+            values.append(
+                native.train(
+                    seen,
+                    torch.arange(75),
+                    25,
+                    [0.01] * 3,
+                    0,
+                    parameters,
+                    moments,
+                    statistics,
+                    update,
+                    averages,
+                )
+            )
+            values += [*parameters.tolist(), *statistics.tolist()]
+            values += [] if averages is None else averages.tolist()
+            values += native.measure(data, parameters, statistics)
     return tuple(values)
 
 
@@ -219,12 +242,22 @@ static void drive(std::vector<int32_t> plan, int channels, int side, int classes
     std::vector<int64_t> labels(count), order(count);
     for (int i = 0; i < count; i++) labels[i] = next() % classes, order[i] = count - 1 - i;
     const std::vector<double> rates((count + batch - 1) / batch, 0.01);
-    double loss = network_train(network, images.data(), labels.data(), order.data(), count, batch,
-                                rates.data(), 0, count / batch, weights.data(), first.data(), second.data(),
-                                statistics.data());
-    network_measure(network, images.data(), labels.data(), count, weights.data(), statistics.data(), &loss);
+    std::vector<float> targets(size_t(count) * classes, 1.0f / classes), averages(weights), scores(targets);
+    std::vector<float> maps(6 * count), copies(images.size());
+    for (float& number : maps) number = next() / 8388608.0f - 1;
+    maps[2] = 1e9f, maps[5] = -1e9f;
+    resample_images(images.data(), count, channels, side, maps.data(), copies.data());
+    double loss = 0;
+    for (float* learnt : {static_cast<float*>(nullptr), targets.data()})
+        loss = network_train(network, copies.data(), labels.data(), learnt, learnt ? 2 : 1, order.data(),
+                             count, batch, rates.data(), 0.1, 0.9, 0, images.data(), count / batch,
+                             weights.data(), first.data(), second.data(),
+                             learnt ? averages.data() : nullptr, statistics.data());
+    network_measure(network, images.data(), labels.data(), count, weights.data(), statistics.data(), &loss,
+                    scores.data());
     std::vector<float> gradient(parameters);
-    network_gradient(network, images.data(), labels.data(), count, weights.data(), gradient.data());
+    network_gradient(network, images.data(), labels.data(), targets.data(), 1, count, weights.data(),
+                     gradient.data());
     network_free(network);
     std::printf("%g\\n", loss);
 }

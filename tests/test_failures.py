@@ -19,7 +19,7 @@ from test_page import opened
 from lightcnn.architecture import parse
 from lightcnn.data import DATASETS, LabelledImages, load_test_images
 from lightcnn.errors import UserError
-from lightcnn.torch_run import classified, measure
+from lightcnn.measurement import classified, measure
 from lightcnn.training import Recipe, trained_network
 from search import evaluation
 from search.evaluation import Arm, retrain

@@ -226,7 +226,8 @@ def test_without_plotly_beside_it_the_page_says_so(browser, study, tmp_path):
     shutil.copy(study / "report.html", tmp_path)
     page = browser.new_page()
     page.goto((tmp_path / "report.html").as_uri())
-    assert page.locator("#no-plots").is_visible() and "--embed" in page.text_content("#no-plots")
+    page.locator("#no-plots").wait_for(state="visible")
+    assert "--embed" in page.text_content("#no-plots")
     page.close()
 
 

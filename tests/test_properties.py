@@ -25,6 +25,7 @@ from search.tables import (
     CURVES,
     DESIGNS,
     FRONT,
+    PUBLISHED,
     REPLAYS,
     RUNS,
     SUMMARY,
@@ -34,7 +35,7 @@ from search.tables import (
     read_study,
 )
 
-TABLES = (TRIALS, FRONT, DESIGNS, RUNS, SUMMARY, TEST_READINGS, CURVES, TIMES, REPLAYS)
+TABLES = (TRIALS, FRONT, DESIGNS, RUNS, SUMMARY, TEST_READINGS, CURVES, TIMES, PUBLISHED, REPLAYS)
 FILES = {table.file: table for table in TABLES}
 
 ROOT = Path(__file__).parents[1]

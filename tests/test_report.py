@@ -18,6 +18,7 @@ from lightcnn.architecture import Task, parse
 from lightcnn.cost import num_parameters
 from lightcnn.training import FAST
 from search.cells import rows, written
+from search.columns import GAPS, RETRAINED
 from search.image_facts import ImageFacts
 from search.report.__main__ import main
 from search.report.label_placement import label_size, place_labels
@@ -30,7 +31,7 @@ from search.results import write_tables
 from search.settings import SettingsFile, agree, recorded
 from search.standing import with_retraining
 from search.storage import write_table
-from search.tables import GAPS, RETRAINED, read_study
+from search.tables import read_study
 
 TRIALS = """\
 trial,state,architecture,num_parameters,num_macs,peak_activation_bytes,num_blocks,head,val_accuracy,val_loss,epochs,seconds,seed,reason

@@ -149,6 +149,7 @@ ANOTHER = SearchSettings(
     data=DataSettings("my images", {"a": "b"}, 5, 3, 1),
     stopping=StoppingRule((1,), 2, 0.0),
     engine="native",
+    final_epochs=60,
 )
 
 

@@ -1,11 +1,14 @@
 """Slots: which there are, and that one which dies or raises harms no other."""
 
+import gc
 import os
 import platform
 import resource
 import signal
+import struct
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import BrokenExecutor, wait
 from functools import partial
@@ -15,10 +18,12 @@ import psutil
 import pytest
 import torch
 from joblib import cpu_count
+from joblib.externals.loky.backend.queues import SimpleQueue
 
 from search.execution.slots import NoSlots, Slot, SlotBroken, SlotExecutor, choose_slots
 
 CPU = Slot("cpu", "")
+KEPT = []  # in a worker
 
 
 # What the slots' processes are given to do; importable there, so not defined inside a test.
@@ -30,6 +35,22 @@ def describe():
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def answer_in_part():
+    (answers,) = (it for it in gc.get_objects() if type(it) is SimpleQueue)
+    os.write(answers._writer.fileno(), struct.pack("!i", 1_000) + b"the first of 1,000 bytes")
+    doze(60.0)
+
+
+def die_while_it_answers():
+    threading.Timer(0.5, die).start()
+    answer_in_part()
+
+
+def grow(megabytes):
+    KEPT.append(bytearray(megabytes * 1_000_000))
+    return os.getpid()
 
 
 def fail():
@@ -169,6 +190,33 @@ def test_a_job_that_fails_because_its_slot_broke_is_not_at_fault(tmp_path):
 def test_a_process_that_dies_once_in_its_rehearsal_is_no_slot_out_of_order(tmp_path):
     executor = SlotExecutor([CPU], rehearsal=partial(die_once, tmp_path / "once"))
     assert executor.submit(doze, 0.0).result() and executor.num_slots == 1
+    executor.shutdown()
+
+
+def test_a_process_that_dies_in_the_middle_of_its_answer_is_one_that_dies():
+    executor = SlotExecutor([CPU])
+    error = executor.submit(die_while_it_answers).exception(timeout=30)
+    assert str(error) == "A worker process died while it answered."
+    assert type(error).__name__ == "TerminatedWorkerError" and isinstance(error, BrokenExecutor)
+    assert executor.submit(doze, 0.0).result(timeout=30)
+    executor.shutdown()
+
+
+def test_kill_ends_a_job_whose_answer_is_half_there():
+    executor = SlotExecutor([CPU])
+    running = executor.submit(answer_in_part)
+    assert executor.num_slots == 1
+    time.sleep(3)
+    executor.shutdown(kill=True)
+    assert running.exception(timeout=30) is not None
+
+
+def test_a_process_that_has_grown_goes_on():
+    executor = SlotExecutor([CPU])
+    pids = {executor.submit(grow, 600).result() for _ in range(2)}
+    time.sleep(1.5)  # loky's shortest time between two looks at the memory
+    pids |= {executor.submit(grow, 0).result() for _ in range(2)}
+    assert len(pids) == 1
     executor.shutdown()
 
 

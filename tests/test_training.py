@@ -8,8 +8,8 @@ import torch
 
 from lightcnn.architecture import Task, parse
 from lightcnn.data import DATASETS, LabelledImages, load_training_images
+from lightcnn.measurement import measure
 from lightcnn.splitting import split, stratified_subset
-from lightcnn.torch_run import measure
 from lightcnn.training import FAST, PAPER, Recipe, train, trained_network
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)

@@ -30,7 +30,7 @@ from lightcnn.errors import Failure
 from lightcnn.network import build as build_network
 
 FOLDER = Path(__file__).parent
-SOURCES = ("engine.cpp", "convolution.h", "layers.h", "vectors.h")
+SOURCES = ("engine.cpp", "convolution.h", "layers.h", "resampling.h", "vectors.h")
 # -ffp-contract=off: a compiler may not join a product and a sum as it likes; the source says where they are.
 FLAGS = (
     *("-O3", "-std=c++17", "-shared", "-fPIC", "-fvisibility=hidden"),

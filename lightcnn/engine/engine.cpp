@@ -11,6 +11,7 @@
 
 #include "convolution.h"
 #include "layers.h"
+#include "resampling.h"
 
 namespace {
 
@@ -432,24 +433,37 @@ struct Group {
     const int64_t *labels, *order;
     int64_t at;
     int count;
+    const float* targets = nullptr;  // [image][class], what is learnt instead of the labels
+    float temperature = 1;           // of softmax
     int64_t index(int image) const { return order ? order[at + image] : at + image; }
 };
 
-// Sum of the cross-entropies of a group. Makes the gradient of their mean over `batch` images.
+// Sum of the cross-entropies of a group. Makes the gradient of their mean over `batch` images. With a
+// temperature T they are T^2 times those of softmax(scores / T).
 double cross_entropy(Network& network, const Group& group, int64_t batch, int64_t* correct) {
     Linear& last = network.linears.back();
+    const float temperature = group.temperature;
     Lanes top = last.output[0], sum = {}, share = {};
-    for (int image = 0; image < group.count; image++) share[image] = 1.0f / batch;
+    for (int image = 0; image < group.count; image++) share[image] = temperature / batch;
     for (int part = 0; part < PARTS; part++) {
         for (const Lanes& score : last.output)
             top.part[part] = score.part[part] > top.part[part] ? score.part[part] : top.part[part];
         for (int c = 0; c < network.classes; c++)
             sum.part[part] += last.gradient[c].part[part] =
-                exponential(last.output[c].part[part] - top.part[part]);
+                exponential((last.output[c].part[part] - top.part[part]) / temperature);
         for (Lanes& gradient : last.gradient) gradient.part[part] = gradient.part[part] / sum.part[part];
     }
     double total = 0;
     for (int image = 0; image < group.count; image++) {
+        if (group.targets) {
+            const float* target = group.targets + group.index(image) * network.classes;
+            for (int c = 0; c < network.classes; c++) {
+                last.gradient[c][image] -= target[c];
+                total += target[c] * (std::log(double(sum[image])) +
+                                      (double(top[image]) - last.output[c][image]) / temperature);
+            }
+            continue;
+        }
         const int label = int(group.labels[group.index(image)]);
         const float score = last.output[label][image];
         last.gradient[label][image] -= 1;
@@ -461,7 +475,7 @@ double cross_entropy(Network& network, const Group& group, int64_t batch, int64_
     for (Lanes& gradient : last.gradient)
         for (int part = 0; part < PARTS; part++)
             gradient.part[part] = gradient.part[part] * share.part[part];
-    return total;
+    return total * temperature * temperature;
 }
 
 // ---- forward and backward ------------------------------------------------------------
@@ -802,18 +816,20 @@ double loss_and_gradient(Network& network, Group batch, const float* parameters)
     return total / batch.count;
 }
 
-// As torch.optim.Adam with its defaults. `step` counts from 1.
-void adam_step(const std::vector<float>& gradient, double rate, int64_t step,
+// As torch.optim.AdamW with its defaults, but for the decay. `step` counts from 1.
+void adam_step(const std::vector<float>& gradient, double rate, double weight_decay, int64_t step,
                float* __restrict parameters, float* __restrict first_moments,
                float* __restrict second_moments) {
     const float size = float(rate / (1 - std::pow(0.9, double(step))));
     const float root = float(std::sqrt(1 - std::pow(0.999, double(step))));
+    const float kept = float(1 - rate * weight_decay);
     const float* __restrict g = gradient.data();
     const size_t count = gradient.size();
     for (size_t i = 0; i < count; i++) {
         first_moments[i] = first_moments[i] + 0.1f * (g[i] - first_moments[i]);
         second_moments[i] = 0.999f * second_moments[i] + 0.001f * g[i] * g[i];
-        parameters[i] -= size * first_moments[i] / (std::sqrt(second_moments[i]) / root + 1e-8f);
+        parameters[i] = parameters[i] * kept -
+                        size * first_moments[i] / (std::sqrt(second_moments[i]) / root + 1e-8f);
     }
 }
 
@@ -821,8 +837,9 @@ void adam_step(const std::vector<float>& gradient, double rate, int64_t step,
 
 // ---- what Python calls --------------------------------------------------------------
 // images: [image][channel][row][column]; labels: from 0 to the number of classes less 1, which is not looked
-// at again. Parameters, moments and gradients lie one after the other as in PyTorch: of each layer its
-// weights, then its biases, or its batch norm's shifts. Statistics: of each batch norm means, then variances.
+// at again; targets: [image][class], to be learnt instead of the labels, or null. Parameters, moments and
+// gradients lie one after the other as in PyTorch: of each layer its weights, then its biases, or its batch
+// norm's shifts. Statistics: of each batch norm means, then variances.
 
 #pragma GCC visibility push(default)
 extern "C" {
@@ -845,41 +862,49 @@ int64_t network_num_statistics(void* network) {
 }
 
 // Returns the mean loss of the first `count` images.
-double network_gradient(void* handle, const float* images, const int64_t* labels, int32_t count,
-                        const float* parameters, float* gradient) {
+double network_gradient(void* handle, const float* images, const int64_t* labels, const float* targets,
+                        float temperature, int32_t count, const float* parameters, float* gradient) {
     FlushDenormals flush;
     Network& network = *static_cast<Network*>(handle);
-    const double loss = loss_and_gradient(network, {images, labels, nullptr, 0, count}, parameters);
+    const Group batch{images, labels, nullptr, 0, count, targets, temperature};
+    const double loss = loss_and_gradient(network, batch, parameters);
     std::copy(network.gradient.begin(), network.gradient.end(), gradient);
     return loss;
 }
 
 // One epoch: Adam over the images of `order`, `batch` at a time, with a rate for each step. Returns the
-// mean of the batches' losses, as they were met. Batch norms' statistics are those of the first
-// `settling_batches` with the parameters at the end.
-double network_train(void* handle, const float* images, const int64_t* labels, const int64_t* order,
-                     int64_t count, int32_t batch, const double* rates, int64_t steps_before,
-                     int64_t settling_batches, float* parameters, float* first_moments,
-                     float* second_moments, float* statistics) {
+// mean of the batches' losses, as they were met. `averages`, or null: running means of the parameters, of
+// which each step keeps `averaging`. Batch norms' statistics are those of the first `settling_batches` of
+// `settling_images` with the parameters at the end, or with their running means.
+double network_train(void* handle, const float* images, const int64_t* labels, const float* targets,
+                     float temperature, const int64_t* order, int64_t count, int32_t batch,
+                     const double* rates, double weight_decay, double averaging, int64_t steps_before,
+                     const float* settling_images, int64_t settling_batches, float* parameters,
+                     float* first_moments, float* second_moments, float* averages, float* statistics) {
     FlushDenormals flush;
     Network& network = *static_cast<Network*>(handle);
+    const float share = float(1 - averaging);
     double total = 0;
     int64_t steps = 0;
     for (int64_t at = 0; at < count; at += batch, steps++) {
         const int size = int(std::min<int64_t>(batch, count - at));
-        total += loss_and_gradient(network, {images, labels, order, at, size}, parameters);
-        adam_step(network.gradient, rates[steps], steps_before + steps + 1, parameters, first_moments,
-                  second_moments);
+        total += loss_and_gradient(network, {images, labels, order, at, size, targets, temperature},
+                                   parameters);
+        adam_step(network.gradient, rates[steps], weight_decay, steps_before + steps + 1, parameters,
+                  first_moments, second_moments);
+        for (size_t i = 0; averages && i < network.num_parameters; i++)
+            averages[i] += share * (parameters[i] - averages[i]);
     }
     if (network.num_statistics > 0)
-        settle(network, {images, labels, order, 0, int(count)}, batch, settling_batches, parameters,
-               statistics);
+        settle(network, {settling_images, labels, order, 0, int(count)}, batch, settling_batches,
+               averages ? averages : parameters, statistics);
     return total / steps;
 }
 
-// Returns how many of the images are classified correctly; *loss: their mean cross-entropy.
+// Returns how many of the images are classified correctly; *loss: their mean cross-entropy. `scores`, or
+// null: [image][class].
 int64_t network_measure(void* handle, const float* images, const int64_t* labels, int64_t count,
-                        const float* parameters, const float* statistics, double* loss) {
+                        const float* parameters, const float* statistics, double* loss, float* scores) {
     FlushDenormals flush;
     Network& network = *static_cast<Network*>(handle);
     arrange_filters(network, parameters);
@@ -894,8 +919,17 @@ int64_t network_measure(void* handle, const float* images, const int64_t* labels
         else
             measure_group(network, parameters);
         total += cross_entropy(network, group, group.count, &correct);
+        for (int image = 0; scores && image < group.count; image++)
+            for (const Lanes& score : network.linears.back().output) *scores++ = score[image];
     }
     *loss = total / count;
     return correct;
+}
+
+// Copies of images of `side` by `side` pixels, each read where its map says; see resampling.h.
+void resample_images(const float* images, int64_t count, int32_t channels, int32_t side, const float* maps,
+                     float* copies) {
+    FlushDenormals flush;
+    resample(images, count, channels, side, maps, copies);
 }
 }

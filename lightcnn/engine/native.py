@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch import Tensor
 
 from lightcnn.architecture import Architecture, plan
-from lightcnn.batch_norm import ShiftedNorm, settled_batches
+from lightcnn.batch_norm import settled_batches
 from lightcnn.data import LabelledImages
-from lightcnn.operations import (
-    Add,
-    AveragePool,
-    BatchNorm,
-    Convolution,
-    Flatten,
-    Input,
-    LeakyRelu,
-    Linear,
-    MaxPool,
-    Operation,
-    Relu,
-)
+from lightcnn.engine.encoding import encode
+from lightcnn.operations import Convolution
+from lightcnn.update import Update
 
-IMAGE = -1  # as the layer whose output is added
-_POINTER, _INT, _LONG, _DOUBLE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_double
+_POINTER, _INT, _LONG = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
+_FLOAT, _DOUBLE = ctypes.c_float, ctypes.c_double
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "network_create": (_POINTER, [_POINTER, _INT]),
     "network_free": (None, [_POINTER]),
     "network_num_parameters": (_LONG, [_POINTER]),
     "network_num_statistics": (_LONG, [_POINTER]),
-    "network_gradient": (_DOUBLE, [_POINTER, _POINTER, _POINTER, _INT, _POINTER, _POINTER]),
-    "network_train": (_DOUBLE, [*[_POINTER] * 4, _LONG, _INT, _POINTER, _LONG, _LONG, *[_POINTER] * 4]),
-    "network_measure": (_LONG, [_POINTER, _POINTER, _POINTER, _LONG, *[_POINTER] * 3]),
+    "network_gradient": (_DOUBLE, [*[_POINTER] * 4, _FLOAT, _INT, _POINTER, _POINTER]),
+    "network_train": (
+        _DOUBLE,
+        [
+            *(*[_POINTER] * 4, _FLOAT),
+            *(_POINTER, _LONG, _INT, _POINTER, _DOUBLE, _DOUBLE, _LONG),
+            *(_POINTER, _LONG, *[_POINTER] * 5),
+        ],
+    ),
+    "network_measure": (_LONG, [*[_POINTER] * 3, _LONG, *[_POINTER] * 4]),
+    "resample_images": (None, [_POINTER, _LONG, _INT, _INT, _POINTER, _POINTER]),
 }
 
 
@@ -76,11 +74,19 @@ class NativeNetwork:
         if getattr(self, "_handle", None):
             self._library.network_free(self._handle)
 
-    def gradient(self, data: LabelledImages, parameters: Tensor) -> tuple[float, Tensor]:
-        """Mean cross-entropy of `data` as one batch, and its gradient, (num_parameters,)."""
+    def gradient(
+        self, data: LabelledImages, parameters: Tensor, temperature: float = 1.0
+    ) -> tuple[float, Tensor]:
+        """Loss of `data` as one batch, `lightcnn.update.loss_of`, and its gradient, (num_parameters,)."""
         gradient = torch.empty(self.num_parameters)
         loss = self._library.network_gradient(
-            self._handle, *self._pointers(data), len(data), self._flat(parameters), self._flat(gradient)
+            self._handle,
+            *self._pointers(data),
+            self._target_pointer(data),
+            temperature,
+            len(data),
+            self._flat(parameters),
+            self._flat(gradient),
         )
         return float(loss), gradient
 
@@ -94,8 +100,11 @@ class NativeNetwork:
         parameters: Tensor,
         moments: tuple[Tensor, Tensor],
         statistics: Tensor,
+        update: Update,
+        averages: Tensor | None = None,
+        originals: Tensor | None = None,
     ) -> float:
-        """Train one epoch; `parameters`, `moments` and `statistics` are changed in place.
+        """Train one epoch; `parameters`, `moments`, `statistics` and `averages` are changed in place.
 
         Args:
             order: (num_images,), int64, indices of the images in the order in which they are met.
@@ -103,9 +112,11 @@ class NativeNetwork:
             steps_before: batches of the epochs before.
             moments: Adam's running means of the gradient and of its square.
             statistics: with which batch norms measure, as `lightcnn.batch_norm.settle` takes them.
+            averages: running means of the parameters, for which the statistics then are.
+            originals: the images for the statistics, where those of `data` are augmented.
 
         Returns:
-            Mean cross-entropy over the batches, as they were met.
+            Mean loss over the batches, as they were met.
         """
         schedule = np.asarray(rates, np.float64)
         low, high = (int(value) for value in order.aminmax())
@@ -118,20 +129,34 @@ class NativeNetwork:
         loss = self._library.network_train(
             self._handle,
             *self._pointers(data),
+            self._target_pointer(data),
+            update.temperature,
             order.data_ptr(),
             len(order),
             batch_size,
             schedule.ctypes.data,
+            update.weight_decay,
+            update.averaging,
             steps_before,
+            self._pointers(data if originals is None else replace(data, images=originals))[0],
             settled_batches(len(order), batch_size),
             self._flat(parameters),
             *map(self._flat, moments),
+            None if averages is None else self._flat(averages),
             self._flat(statistics, self.num_statistics),
         )
         return float(loss)
 
-    def measure(self, data: LabelledImages, parameters: Tensor, statistics: Tensor) -> tuple[float, float]:
-        """Accuracy (fraction) and mean cross-entropy on `data`."""
+    def measure(
+        self, data: LabelledImages, parameters: Tensor, statistics: Tensor, scores: Tensor | None = None
+    ) -> tuple[float, float]:
+        """Accuracy (fraction) and mean cross-entropy on `data`.
+
+        Args:
+            scores: (num_images, num_classes), float32, to be filled with those of each image.
+        """
+        shape = (len(data), self.architecture.task.num_classes)
+        assert scores is None or (tuple(scores.shape) == shape and scores.is_contiguous())
         loss = _DOUBLE()
         correct = self._library.network_measure(
             self._handle,
@@ -140,6 +165,7 @@ class NativeNetwork:
             self._flat(parameters),
             self._flat(statistics, self.num_statistics),
             ctypes.byref(loss),
+            None if scores is None else scores.data_ptr(),
         )
         return correct / len(data), loss.value
 
@@ -165,71 +191,23 @@ class NativeNetwork:
             )
         return images.data_ptr(), labels.data_ptr()
 
+    def _target_pointer(self, data: LabelledImages) -> int | None:
+        """Of the targets, checked likewise; None if there are none."""
+        if (targets := data.targets) is None:
+            return None
+        shape = (len(data), self.architecture.task.num_classes)
+        if tuple(targets.shape) != shape or targets.dtype != torch.float32 or not targets.is_contiguous():
+            raise ValueError(
+                f"targets must be contiguous float32 of shape {shape}, but got {targets.dtype} "
+                f"of shape {tuple(targets.shape)}"
+            )
+        return targets.data_ptr()
+
     def _flat(self, values: Tensor, number: int | None = None) -> int:
         number = self.num_parameters if number is None else number
         assert values.shape == (number,) and values.dtype == torch.float32
         assert values.is_contiguous()
         return values.data_ptr()
-
-
-class NativeRun:
-    """A network under training by the compiled engine, with its optimiser.
-
-    Args:
-        network: with the initial weights.
-        optimizer: of the state that `network` comes from; None at the start.
-    """
-
-    def __init__(
-        self,
-        architecture: Architecture,
-        network: nn.Module,
-        library: ctypes.CDLL,
-        optimizer: dict[str, Any] | None,
-    ) -> None:
-        self._network = network
-        self._native = NativeNetwork(architecture, library)
-        self._parameters = parameters_to_vector(network.parameters()).detach().clone()
-        self._norms = [layer for layer in network.modules() if isinstance(layer, ShiftedNorm)]
-        self._statistics = torch.cat([torch.empty(0), *(it for norm in self._norms for it in norm.buffers())])
-        self._steps = 0
-        self._moments = (torch.zeros_like(self._parameters), torch.zeros_like(self._parameters))
-        if optimizer is not None:
-            self._steps = optimizer["steps"]
-            self._moments = (optimizer["first_moments"], optimizer["second_moments"])
-
-    def train_epoch(
-        self, training: LabelledImages, order: Tensor, batch_size: int, rates: Sequence[float]
-    ) -> float:
-        """Mean loss over the batches."""
-        loss = self._native.train(
-            training,
-            order,
-            batch_size,
-            rates,
-            self._steps,
-            self._parameters,
-            self._moments,
-            self._statistics,
-        )
-        self._steps += len(rates)
-        return loss
-
-    def measure(self, data: LabelledImages) -> tuple[float, float]:
-        """Accuracy (fraction) and mean cross-entropy."""
-        return self._native.measure(data, self._parameters, self._statistics)
-
-    def content(self) -> dict[str, Any]:
-        """Weights, as PyTorch names them, and the optimiser."""
-        vector_to_parameters(self._parameters, self._network.parameters())
-        buffers = [buffer for norm in self._norms for buffer in norm.buffers()]
-        for buffer, values in zip(
-            buffers, torch.split(self._statistics, [len(it) for it in buffers]), strict=True
-        ):
-            buffer.copy_(values)
-        first, second = self._moments
-        optimizer = {"steps": self._steps, "first_moments": first, "second_moments": second}
-        return {"network": self._network.state_dict(), "optimizer": optimizer}
 
 
 def open_library(path: Path) -> ctypes.CDLL:
@@ -244,57 +222,3 @@ def open_library(path: Path) -> ctypes.CDLL:
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
     return library
-
-
-def encode(architecture: Architecture) -> list[int]:
-    """The plan as engine.cpp reads it, convolutions alone where each is plain and followed by ReLU."""
-    operations = plan(architecture)
-    by_layers = not all(map(_is_plain, operations))
-    layers: dict[
-        int, int
-    ] = {}  # by position in the plan, the number of the layer that an operation belongs to
-    numbers: list[int] = []
-    for position, operation in enumerate(operations):
-        layers[position] = layers.get(position - 1, IMAGE) + isinstance(operation, Convolution)
-        match operation:
-            case Convolution() if by_layers:
-                owner = position if operation.shares is None else operation.shares
-                numbers += (7, operation.channels, operation.kernel_size, operation.padding, operation.stride)
-                numbers += (int(operation.depthwise), int(operation.bias), layers[owner])
-            case Add():
-                numbers += (9, layers[operation.source])
-            case _:
-                numbers += _numbers(operation)
-    return numbers
-
-
-def _is_plain(operation: Operation) -> bool:
-    if isinstance(operation, Convolution):
-        return operation == Convolution(
-            operation.input_shape, operation.channels, operation.kernel_size, operation.padding
-        )
-    return not isinstance(operation, BatchNorm | Add | LeakyRelu)
-
-
-def _numbers(operation: Operation) -> tuple[int, ...]:
-    """Of one operation: its `Kind` in engine.cpp, and what that needs."""
-    match operation:
-        case Input(output_shape=(channels, side, _)):
-            return (0, channels, side)
-        case Convolution():
-            return (1, operation.channels, operation.kernel_size, operation.padding)
-        case MaxPool():
-            return (2,)
-        case Relu():
-            return (3,)
-        case AveragePool():
-            return (4, operation.grid, *(end for window in operation.windows for end in window))
-        case Flatten():
-            return (5,)
-        case Linear():
-            return (6, operation.units)
-        case BatchNorm():
-            return (8,)
-        case LeakyRelu():
-            return (10,)
-    raise AssertionError(f"no numbers for {operation}")

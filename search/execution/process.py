@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 
 import torch
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky import ProcessPoolExecutor, process_executor
 
 # For glibc, which reads them as a process starts. Each step frees what the next one needs again: handed back
 # to the system in between, its page faults take a sixth of the time of a network with wide maps.
@@ -35,6 +35,15 @@ def start_process(environment: dict[str, str]) -> ProcessPoolExecutor:
         raise OSError(error.errno, f"{error.strerror}, where a worker needs semaphores{where}") from None
 
 
+def leave_answers_to(process: ProcessPoolExecutor) -> None:
+    """Once it has begun: its worker alone can write answers.
+
+    loky keeps the pipe's writing end open here as well. Of a worker that was killed while it answered, it
+    would then wait for the rest of the answer for ever: so the pipe ends with the worker.
+    """
+    process._result_queue._writer.close()
+
+
 def kill_process(process: ProcessPoolExecutor) -> None:
     """End it at once."""
     # Not loky's own `kill_workers`: without psutil it calls `pgrep`, which small systems lack.
@@ -52,6 +61,9 @@ def set_up_thread() -> None:
 def _set_up(driver: int) -> None:
     """In a slot's process: one thread, and no process outlives its driver."""
     set_up_thread()
+    # Else loky, where psutil is installed, ends a worker that has grown by 300 MB and begins another: a data
+    # set is no leak, and the other could not answer.
+    process_executor._USE_PSUTIL = False
 
     def watch() -> None:
         while os.getppid() == driver:

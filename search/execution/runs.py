@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from lightcnn.architecture import Architecture, template
@@ -54,6 +55,7 @@ class Run:
     recipe: Recipe
     seed: int
     data: TrainingData
+    teacher: Path | None = None  # a file of numpy's with the `targets` of `train`; None: it learns the labels
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def train_piece(run: Run, start: int, stop: int, state: bytes | None) -> Piece:
         device=slot_device(),
         engine=slot_engine(),
         enough_seconds=JOB_SECONDS,
+        targets=None if run.teacher is None else np.load(run.teacher, mmap_mode="r"),
     )
 
 

@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 from joblib import cpu_count
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import (
+    BrokenProcessPool,
+    ProcessPoolExecutor,
+    TerminatedWorkerError,
+)
 from threadpoolctl import threadpool_limits
 
 from lightcnn.errors import Failure, UserError
-from search.execution.process import KEEP_MEMORY, kill_process, start_process
+from search.execution.process import KEEP_MEMORY, kill_process, leave_answers_to, start_process
 
 if TYPE_CHECKING:
     from search.execution.cluster import Cluster
@@ -230,12 +234,14 @@ class SlotExecutor(Executor):
             if not wait([job], self._time_limit).done:
                 raise TimeoutError(f"no answer within {self._time_limit:g} seconds")
             return job.result()
-        except BaseException:
+        except BaseException as error:
             # Whatever raised may have left the process unfit, as a CUDA error does: the next job gets a
             # fresh one. What is left of a killed one, loky clears away.
             with self._lock:
                 if (process := self._processes.pop(index, None)) is not None:
                     kill_process(process)
+            if type(error) is BrokenProcessPool:  # what loky calls an answer that is not there to its end
+                raise TerminatedWorkerError("A worker process died while it answered.") from None
             raise
 
     def _rehearse(self, index: int, slot: Slot) -> BaseException | None:
@@ -257,6 +263,7 @@ class SlotExecutor(Executor):
             if index not in self._processes:
                 self._processes[index] = start_process(slot.environment() | self._engine)
             future: Future[Any] = self._processes[index].submit(fn, *args, **kwargs)
+            leave_answers_to(self._processes[index])
             return future
 
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightcnn.errors import Failure
+from lightcnn.measurement import EVALUATION_BATCH
 from lightcnn.operations import AveragePool
-from lightcnn.torch_run import EVALUATION_BATCH
 from search.export.steps import Step, activated, outputs
 
 LARGEST = 255  # of an unsigned byte

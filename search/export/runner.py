@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightcnn.errors import Failure
-from lightcnn.torch_run import EVALUATION_BATCH
+from lightcnn.measurement import EVALUATION_BATCH
 
 # Of the largest score: what float32 sums in another order may differ by, with a wide margin.
 TOLERANCE = 1e-4

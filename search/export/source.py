@@ -116,7 +116,7 @@ def source_of(folder: Path) -> Source:
     )  # which says what is missing
     return Source(
         study=tables.study,
-        recipe=settings.recipe,
+        recipe=settings.final_recipe,
         dataset=settings.data.dataset,
         images=str(tables.about.get("folder") or settings.data.dataset),
         data_dir=_data_dir(tables.about),

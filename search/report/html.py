@@ -12,9 +12,9 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
 from search.cells import KINDS, Row, absent, interval, rows, written
+from search.columns import COLUMNS
 from search.settings import recorded
 from search.storage import write_whole
-from search.tables import COLUMNS
 
 LINE = ",\n"  # between the ranges of a cell: a table has little room to the right
 # Columns that are shown with their intervals or ranges, in one cell: where the limits are, what they cover.

@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from search.cells import STATES, percent, written
+from search.columns import GAPS, PAPER, RETRAINED
 from search.execution.runs import RunState
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
@@ -35,9 +36,10 @@ from search.report.plots import (
     progress_figure,
     timeline_figure,
 )
+from search.report.published import beside_the_front
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.storage import write_whole
-from search.tables import GAPS, PAPER, RETRAINED, Tables, read_study
+from search.tables import Tables, read_study
 
 
 def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ()) -> Path:
@@ -88,6 +90,7 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
             with_majority(tables).drop(columns=[*GAPS, *([] if claimed else PAPER)], errors="ignore"), "name"
         ),
         claimed=claimed,
+        published=html_table(beside_the_front(tables), "num_parameters"),
         trials=html_table(shown.trials.drop(columns=RETRAINED, errors="ignore"), "trial"),
         num_trials=len(tables.trials),
         readings=html_table(tables.test_readings, "read_at"),

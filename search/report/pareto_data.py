@@ -54,6 +54,7 @@ class ParetoData:
     front: tuple[Point, ...]  # from small to large
     budget: int | None  # the largest cost of a candidate, up to which the front goes on; None: not known
     designs: tuple[PlacedDesign, ...]  # the reference first
+    published: tuple[Point, ...]  # by others, of whom parameters alone are known
     challenger: str  # architecture of the most accurate candidate no larger than the reference; "": not known
     # The second view: one run each, the most accurate first, and what single runs led to.
     candidates: tuple[Point, ...]  # trained to their end
@@ -99,6 +100,7 @@ def pareto_data(tables: Tables, cost: str = "num_parameters") -> ParetoData:
         front=best or search_front,
         budget=tables.settings.budget.most(cost) if tables.settings else None,
         designs=tuple(_placed(row, cost, task) for row in designs),
+        published=_points(rows(tables.published), cost, "accuracy", task),
         challenger="" if absent(designs[0].get("challenger")) else designs[0]["challenger"],
         candidates=candidates,
         stopped=stopped,
@@ -127,7 +129,7 @@ def _point(row: Row, cost: str, column: str, task: Task | None, limits: str = ""
 def _cost(row: Row, cost: str, task: Task | None) -> int | None:
     if not absent(row.get(cost)):
         return int(row[cost]) if row[cost] > 0 else None
-    if task is None or cost == "num_parameters" or absent(row["architecture"]):
+    if task is None or cost == "num_parameters" or absent(row.get("architecture")):
         return None
     return COSTS[cost][1](parse(str(row["architecture"]), task))
 

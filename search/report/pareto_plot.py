@@ -41,7 +41,7 @@ Places = list[tuple[float, float]]  # log10 of (cost, error percent)
 def hover(row: Row) -> str:
     """What is known of a design, for Plotly, which reads tags: what users typed is escaped."""
     units = {"num_parameters": "parameters", "num_macs": "MACs", "epochs": "epochs", "num_seeds": "seeds"}
-    title = str(row.get("name") or row["architecture"])
+    title = str(row.get("name") or row.get("architecture") or "published")
     lines = [f"<b>{html.escape(title)}</b>"]
     for name, limits in shown_columns([it for it in row if not absent(row[it])]).items():
         if name in ("name", "seed", "seconds", "num_blocks", "head", "reason") or row[name] == title:
@@ -74,7 +74,7 @@ def draw(figure: go.Figure, points: Sequence[Point], name: str, marker: Row, **o
     texts = [hover(point.about) for point in points]
     options = {"mode": "markers", "hoverinfo": "text", "hovertext": texts, "marker": marker, **options}
     # What a click on the page shows.
-    options["customdata"] = [point.about["architecture"] for point in points]
+    options["customdata"] = [point.about.get("architecture", "") for point in points]
     figure.add_scatter(x=costs, y=errors.tolist(), name=name, **{"showlegend": False} | options)
     return [(float(x), float(y)) for x, y in zip(np.log10(costs), np.log10(errors), strict=True)]
 
@@ -190,6 +190,8 @@ def draw_pareto(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Figur
     name = "front after re-training" if data.is_retrained else "front of single runs"
     members.append(draw_front(figure, data, BLUE, "solid", name))
     draw_single_runs(figure, data)
+    cross = {"color": PURPLE, "size": 7, "symbol": "x-thin", "line": {"color": PURPLE, "width": 2}}
+    published = draw(figure, data.published, "published by others", cross)
     front = [place for places in members for place in places]
 
     measured = [design.measured for design in data.designs[:1] if design.measured is not None]
@@ -201,12 +203,14 @@ def draw_pareto(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Figur
         for point, place in zip(data.front, members[-1], strict=True)
         if point.about["architecture"] == data.challenger
     ]
+    if published:
+        named.append(("published by others", min(published, key=lambda place: place[1])))
     if others:
         studies = [other.study for other in [*others[: len(OTHER_FRONTS)], data]]
         named += [(study, places[-1]) for study, places in zip(studies, members, strict=True) if places]
     marks = [place for _, place in named]
 
-    shown = [(x, y) for x, y in front if y <= np.log10(most)]
+    shown = [(x, y) for x, y in [*front, *published] if y <= np.log10(most)]
     everything = np.array([*shown, *marks] or [(2, 1), (6, 0)])
     low, high = everything.min(axis=0), everything.max(axis=0)
     pad = 0.06 * np.maximum(high - low, 0.3)

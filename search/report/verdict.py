@@ -256,6 +256,14 @@ def _small(images: ImageFacts) -> str:
     )
 
 
+def _longer(tables: Tables) -> str:
+    """How long the runs were if they were longer, or shorter, than the search's."""
+    if tables.settings is None or tables.settings.final_epochs is None:
+        return ""
+    own = tables.settings
+    return f", after {counted(own.final_recipe.epochs, 'epoch')} (in the search {own.recipe.epochs})"
+
+
 def _trust(tables: Tables, stand: Standing) -> str:
     if stand.measure == "val_accuracy":
         noise = _noise(tables)
@@ -272,11 +280,11 @@ def _trust(tables: Tables, stand: Standing) -> str:
     few, many = min(counts), max(counts)
     seeds = f"{few} to {many} fresh seeds" if few < many else counted(many, "fresh seed")
     text = (
-        f"Accuracies are means over {seeds} on {tables.images.num_test:,} test images. Their 95 % "
-        "intervals over seeds, on these same images, by which designs are compared, are from how far seeds "
-        f"move designs of such an error{_level(tables, tested)}; those for new images take the test set for "
-        f"a sample, too. {_small(tables.images)}Probabilities and the ranges of sizes (90 %) are of all runs "
-        "together. "
+        f"Accuracies are means over {seeds} on {tables.images.num_test:,} test images{_longer(tables)}. "
+        "Their 95 % intervals over seeds, on these same images, by which designs are compared, are from how "
+        f"far seeds move designs of such an error{_level(tables, tested)}; those for new images take the "
+        f"test set for a sample, too. {_small(tables.images)}Probabilities and the ranges of sizes (90 %) "
+        "are of all runs together. "
     )
     # What is exported is measured when all is chosen, and chooses nothing.
     times = [row["read_at"] for row in rows(tables.test_readings) if absent(row.get("exported"))]

@@ -78,7 +78,7 @@ CELLS = (
 )
 STUDY_SIZES = (200, 500, 1_000, 2_000, 5_000, 10_000)  # trials at which the driver's own time is measured
 INSTANT_SLOTS = 64  # that it is measured with
-NUM_TIMED = 200  # trials, the last before such a size
+NUM_TIMED = 200  # trials, the last before such a size, or those that its cells have left of them
 RUNS_A_SLOT = 6  # in a cell
 STATE = bytes(75_000)  # of LightCNN with its optimiser
 
@@ -158,15 +158,21 @@ def _measured(folder: Path) -> tuple[list[Line], list[Line]]:
 
         for size in STUDY_SIZES:  # larger than what the cells of the one before have made of it
             bring_to(size - NUM_TIMED, SimulatedSlots(INSTANT_SLOTS, 0.0))
-            began = time.perf_counter()
+            num_timed = size - len(finished(study))
+            began, cpu_began = time.perf_counter(), time.process_time()
             bring_to(size, SimulatedSlots(INSTANT_SLOTS, 0.0))
-            own = 1_000 * (time.perf_counter() - began) / NUM_TIMED
+            own = 1_000 * (time.perf_counter() - began) / num_timed
+            cpu = 1_000 * (time.process_time() - cpu_began) / num_timed
             write_tables(folder, study, read(folder / SETTINGS_FILE, SearchSettings))
             began = time.perf_counter()
             page = write_report(folder).stat().st_size
             page_seconds = time.perf_counter() - began
-            growth.append((size, own, (folder / JOURNAL).stat().st_size, page, page_seconds))
-            print("{} trials: {:.1f} ms a trial, journal {:,}, page {:,} bytes, {:.1f} s".format(*growth[-1]))
+            growth.append((size, own, cpu, (folder / JOURNAL).stat().st_size, page, page_seconds))
+            print(
+                "{} trials: {:.1f} ms a trial, {:.1f} of the processor, journal {:,}, page {:,} bytes, {:.1f} s".format(
+                    *growth[-1]
+                )
+            )
             for at, num_slots, seconds in CELLS:
                 if at == size:
                     num_trials = len(finished(study))
@@ -185,7 +191,10 @@ def measure(out: Path) -> None:
         held_study(Path(name), "study", False, SettingsFile(SETTINGS, {}), print) as folder,
     ):
         growth, cells = _measured(folder)
-    growth_columns = ["num_trials", "driver_ms_per_trial", "journal_bytes", "page_bytes", "page_seconds"]
+    growth_columns = [
+        *("num_trials", "driver_ms_per_trial", "driver_cpu_ms_per_trial"),
+        *("journal_bytes", "page_bytes", "page_seconds"),
+    ]
     cell_columns = ["num_trials", "num_slots", "run_seconds", "share_busy", "runs_per_second"]
     machine = about_this_run()["machine"]
     tables = {

@@ -168,11 +168,8 @@ def _measured(folder: Path) -> tuple[list[Line], list[Line]]:
             page = write_report(folder).stat().st_size
             page_seconds = time.perf_counter() - began
             growth.append((size, own, cpu, (folder / JOURNAL).stat().st_size, page, page_seconds))
-            print(
-                "{} trials: {:.1f} ms a trial, {:.1f} of the processor, journal {:,}, page {:,} bytes, {:.1f} s".format(
-                    *growth[-1]
-                )
-            )
+            words = "{} trials: {:.1f} ms a trial, {:.1f} of the processor, journal {:,}, page {:,}, {:.1f} s"
+            print(words.format(*growth[-1]))
             for at, num_slots, seconds in CELLS:
                 if at == size:
                     num_trials = len(finished(study))

@@ -508,7 +508,7 @@ def test_page_holds_the_study_and_escapes_what_users_typed(study):
         "&lt;script&gt;alert(&#39;reason&#39;)&lt;/script&gt;",
         "loss is nan after epoch 2",
         '<th scope="row">recipe</th><td>epochs: 2; learning_rate: 0.02; batch_size: 64; warmup: 0.1; '
-        f"initialisation: {FAST.initialisation}</td>",
+        f"initialisation: {FAST.initialisation}; ",
         '<th scope="row">stopping</th><td>–</td>',
         'role="group" aria-label="Accuracy against parameters',
         "The test set was not read.",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,11 +21,13 @@ from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study, create_study, get_all_study_names, load_study
+from optuna.trial import FrozenTrial, TrialState
 
 from lightcnn.errors import UserError
 
 SETTINGS = "settings.json"
 JOURNAL = "study.journal"
+FLUSH_SECONDS = 0.1  # between two waits for the disk, of steps that follow one another
 PARTIAL = ".partial"  # ends the name of a file that is being written
 
 
@@ -83,6 +88,7 @@ def only_driver(folder: Path) -> Iterator[None]:
             partial.unlink(missing_ok=True)
         yield
     finally:
+        _Journal.flush()
         lock.release()
 
 
@@ -90,8 +96,10 @@ def only_driver(folder: Path) -> Iterator[None]:
 def uninterrupted() -> Iterator[None]:
     """Ctrl-C and SIGTERM within the block are taken when it is done; what it tells the journal is one step.
 
-    Its entries are handed to the disk together: Optuna does so with each, nine times a trial, and a disk
-    takes milliseconds. Main thread only, as all signal handling.
+    Its entries are handed to the disk together, or with those of the next step where steps follow one another
+    within FLUSH_SECONDS: Optuna does so with each, nine times a trial, and a disk takes milliseconds. Until
+    then a machine that loses its power loses them, a process that is killed does not. Main thread only, as
+    all signal handling.
     """
     taken: list[int] = []
     handlers = {
@@ -164,6 +172,8 @@ class _Journal(JournalFileBackend):
     """Optuna's journal with one writer: no lock is needed, and a step's entries reach the disk at once."""
 
     _waiting: ClassVar[set[Path] | None] = None  # within a step: the journals that have grown
+    _unflushed: ClassVar[set[Path]] = set()  # those that have grown since they were flushed
+    _flushed_at: ClassVar[float] = -float("inf")  # on the monotonic clock
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Part of JournalFileBackend."""
@@ -179,7 +189,7 @@ class _Journal(JournalFileBackend):
     @classmethod
     @contextmanager
     def in_one_step(cls) -> Iterator[None]:
-        """What is appended within the block is on the disk when it is left."""
+        """What is appended within the block reaches the disk when it is left, or with a later step."""
         if cls._waiting is not None:  # part of a larger step
             yield
             return
@@ -187,14 +197,53 @@ class _Journal(JournalFileBackend):
         try:
             yield
         finally:
-            grown, cls._waiting = cls._waiting, None
-            for path in grown:
-                with path.open("ab") as file:
-                    os.fsync(file.fileno())
+            cls._unflushed |= cls._waiting
+            cls._waiting = None
+            if time.monotonic() >= cls._flushed_at + FLUSH_SECONDS:
+                cls.flush()
+
+    @classmethod
+    def flush(cls) -> None:
+        """Everything that was appended is on the disk."""
+        for path in cls._unflushed:
+            with suppress(FileNotFoundError), path.open("r+b") as file:  # it may have been moved aside
+                os.fsync(file.fileno())
+        cls._unflushed.clear()
+        cls._flushed_at = time.monotonic()
+
+
+class _Storage(JournalStorage):
+    """Optuna's, which goes through all trials for each that it begins; this one through those not over."""
+
+    def __init__(self, journal: _Journal) -> None:
+        super().__init__(journal)
+        self._seen: defaultdict[int, list[FrozenTrial]] = defaultdict(list)  # of each study
+        self._not_over: defaultdict[int, list[int]] = defaultdict(list)  # their places among the seen
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Part of JournalStorage."""
+        with self._thread_lock:
+            self._sync_with_backend()
+            self._replay_result.get_study(study_id)  # which knows what to raise
+            ids, seen = self._replay_result._study_id_to_trial_ids[study_id], self._seen[study_id]
+            not_over = [*self._not_over[study_id], *range(len(seen), len(ids))]
+            seen += [self._replay_result.get_trial(it) for it in ids[len(seen) :]]
+            for i in not_over:
+                seen[i] = self._replay_result.get_trial(ids[i])
+            self._not_over[study_id] = [i for i in not_over if not seen[i].state.is_finished()]
+            if states is None:
+                found = [*seen]
+            elif any(state in states for state in TrialState if state.is_finished()):
+                found = [trial for trial in seen if trial.state in states]
+            else:
+                found = [seen[i] for i in self._not_over[study_id] if seen[i].state in states]
+        return copy.deepcopy(found) if deepcopy else found
 
 
 def _journal(path: Path) -> JournalStorage:
-    return JournalStorage(_Journal(str(path)))
+    return _Storage(_Journal(str(path)))
 
 
 def _unreadable(path: Path, error: Exception) -> str:

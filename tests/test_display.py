@@ -58,6 +58,20 @@ def test_80_columns_hold_count_phases_bar_and_time_whatever_the_note():
     ]
 
 
+@pytest.mark.parametrize(
+    ("height", "note", "shown", "more"), [(6, "", 4, 0), (5, "", 2, 2), (6, "best", 2, 2), (1, "", 0, 4)]
+)
+def test_a_terminal_shows_as_many_slots_as_it_has_room_for(height, note, shown, more):
+    console = Console(force_terminal=True, width=80, height=height, file=io.StringIO())
+    with Display("search", 9, num_slots=4, console=console) as it:
+        for width in range(2, 6):
+            it.show(width, begun(f"{width}-gap"))
+        it.note(note)
+        lines = [line for line in picture(it)[1 + bool(note) :] if line]
+    assert [line.split(",")[0].strip() for line in lines[:shown]] == [f"{w}-gap" for w in range(2, 2 + shown)]
+    assert lines[shown:] == ([f"  and {more} more"] if more else [])
+
+
 def test_the_time_left_follows_from_the_runs_that_ended_and_runs_down(monkeypatch):
     clock = 1_000.0
     monkeypatch.setattr(module.time, "monotonic", lambda: clock)

@@ -697,6 +697,6 @@ def test_pictures_need_a_browser_and_say_so(study, tmp_path):
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, f"{study / 'report.html'}\n")
-    assert done.stderr.startswith("failed: report.png and report.svg need kaleido and an installed Chrome")
+    assert done.stderr.startswith("failed: pictures need kaleido and an installed Chrome")
     assert done.stderr.count("\n") == 1
     assert not (study / "report.png").exists()

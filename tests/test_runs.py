@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future
 from dataclasses import replace
+from queue import SimpleQueue
 from threading import Timer
 
 import pytest
@@ -190,11 +191,12 @@ def test_runs_are_thought_of_ahead_more_of_them_where_there_are_more_slots(num_s
             thought.append(seed)
             yield seed, run(seed, epochs=1)
 
-    def waiting(*_):
-        assert len(slots.futures) == num_slots and len(thought) == num_slots + ahead
-        raise KeyboardInterrupt
+    class Waited(SimpleQueue):
+        def get(self, timeout):
+            assert len(slots.futures) == num_slots and len(thought) == num_slots + ahead
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr("search.execution.schedule.wait", waiting)
+    monkeypatch.setattr("search.execution.schedule.SimpleQueue", Waited)
     with pytest.raises(KeyboardInterrupt):
         collect_from(runs(), slots)
 

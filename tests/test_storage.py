@@ -11,8 +11,13 @@ from functools import partial
 import optuna
 import pandas as pd
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._storage import JournalStorageReplayResult
+from optuna.trial import TrialState
 
 from lightcnn.errors import UserError
+from search import storage
 from search.storage import (
     look_at_study,
     move_aside,
@@ -132,6 +137,7 @@ def test_what_a_step_tells_the_journal_is_synced_once_when_it_ends(tmp_path, mon
     journal = tmp_path / "study.journal"
     synced = []  # size of the journal whenever it was handed to the disk
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+    monkeypatch.setattr(storage, "FLUSH_SECONDS", 0)
     with pytest.raises(ZeroDivisionError), uninterrupted():
         with uninterrupted():
             trial = study.ask()
@@ -196,3 +202,61 @@ def test_optuna_opens_the_journal(tmp_path):
     )
     loaded = optuna.load_study(study_name=tmp_path.name, storage=storage)
     assert [direction.name for direction in loaded.directions] == ["MAXIMIZE", "MINIMIZE"]
+
+
+def test_trials_are_those_that_optuna_has(tmp_path):
+    path = tmp_path / "study.journal"
+    study, seen = open_study(tmp_path, print), []
+    watching = look_at_study(tmp_path)  # whose storage hears of everything later
+    states = [None, (TrialState.WAITING,), (TrialState.RUNNING, TrialState.WAITING), (TrialState.COMPLETE,)]
+    states += [(TrialState.COMPLETE, TrialState.RUNNING), ()]
+    for step in range(12):
+        if step % 4 == 0:
+            study.enqueue_trial({"x": 0.5})
+        trial = study.ask()
+        trial.suggest_float("x", 0, 1)
+        if step % 3:
+            trial.set_user_attr("step", step)
+            study.tell(trial, [step, 1])
+        elif step > 6:
+            study.tell(1 if step == 9 else trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        plain = JournalStorage(JournalFileBackend(str(path)))
+        for wanted in states:
+            expected = plain.get_all_trials(0, states=wanted)
+            assert study.get_trials(states=wanted) == watching.get_trials(states=wanted) == expected
+        seen.append(len(expected))
+    study.get_trials()[0].user_attrs["step"] = "spoilt"  # a copy
+    assert study.get_trials() == watching.get_trials()
+
+
+def test_a_trial_that_is_over_is_not_looked_at_again(tmp_path, monkeypatch):
+    study, looks = open_study(tmp_path, print), []
+    get = JournalStorageReplayResult.get_trial
+    monkeypatch.setattr(
+        JournalStorageReplayResult, "get_trial", lambda self, it: looks.append(it) or get(self, it)
+    )
+    for _ in range(30):
+        begun = study.ask()
+        study.tell(begun, [0, 0])
+        looks.clear()
+        study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        study.get_trials(deepcopy=False)
+        assert len(looks) <= 2
+
+
+def test_steps_that_follow_one_another_wait_for_the_disk_together(tmp_path, monkeypatch):
+    synced, clock = [], [1_000.0]
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+    monkeypatch.setattr(storage.time, "monotonic", lambda: clock[-1])
+    monkeypatch.setattr(storage._Journal, "_flushed_at", 0.0)
+    (folder := tmp_path / "study").mkdir()
+    with only_driver(folder):
+        study = open_study(folder, print)
+        synced.clear()
+        for seconds in (1_001.0, 1_001.04, 1_001.08, 1_001.12, 1_001.16):
+            clock.append(seconds)
+            with uninterrupted():
+                study.tell(study.ask(), [0, 1])
+        journal = folder / "study.journal"
+        assert len(synced) == 2 and synced[0] < synced[1] < journal.stat().st_size
+    assert synced[2:] == [journal.stat().st_size]  # when the driver lets go of the folder

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from dataclasses import replace
+from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
 from lightcnn.training import Piece
@@ -59,7 +60,8 @@ def train_runs(
     Raises:
         NoSlots: no slot is in order.
     """
-    in_flight: dict[Future[Piece], K] = {}  # in the order of their submission
+    in_flight: dict[Future[Piece], K] = {}
+    answers: SimpleQueue[Future[Piece]] = SimpleQueue()  # as they come; to ask all in flight takes too long
     under_way: dict[K, RunProgress] = {}
     retried: set[K] = set()
 
@@ -70,12 +72,13 @@ def train_runs(
         progress = under_way[key]
         start, num_epochs = len(progress.epochs), progress.run.recipe.epochs
         stop = min((rung for rung in rungs if start < rung < num_epochs), default=num_epochs)
-        in_flight[slots.submit(train_piece, progress.run, start, stop, progress.state)] = key
+        future = slots.submit(train_piece, progress.run, start, stop, progress.state)
+        in_flight[future] = key
+        future.add_done_callback(answers.put)
 
     def has_time() -> bool:
         """Whether another run may be thought of: one always, more as long as no answer waits."""
-        is_idle = not any(future.done() for future in in_flight)
-        return not upcoming or (is_idle and len(upcoming) <= slots.num_slots // SLOTS_A_RUN_AHEAD)
+        return not upcoming or (answers.empty() and len(upcoming) <= slots.num_slots // SLOTS_A_RUN_AHEAD)
 
     try:
         while True:
@@ -92,9 +95,10 @@ def train_runs(
                 continue
             if not (upcoming or in_flight):
                 break
-            if not wait(in_flight, LOOK_SECONDS, FIRST_COMPLETED).done:
+            try:
+                future = answers.get(timeout=LOOK_SECONDS)
+            except Empty:
                 continue
-            future = next(future for future in in_flight if future.done())
             key = in_flight.pop(future)
             progress, error = under_way[key], future.exception()
             if isinstance(error, NoSlots):

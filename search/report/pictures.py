@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import plotly.graph_objects as go
+
 from lightcnn.errors import Failure
 from search.report.pareto_plot import pareto_figure
 from search.storage import write_whole
@@ -27,7 +29,20 @@ def write_pictures(folder: Path, tables: Tables, others: Sequence[Tables], cost:
     Raises:
         Failure: kaleido, or a browser for it, is not installed.
     """
-    figure = pareto_figure(tables, *others, x=cost)
+    images = pictures_of(pareto_figure(tables, *others, x=cost), ("png", "svg"))
+    paths = []
+    for kind, image in images.items():
+        paths.append(folder / f"report.{kind}")
+        write_whole(paths[-1], image)
+    return paths
+
+
+def pictures_of(figure: go.Figure, kinds: Sequence[str]) -> dict[str, bytes]:
+    """The figure on white, as a file of each of the kinds; it is changed.
+
+    Raises:
+        Failure: kaleido, or a browser for it, is not installed.
+    """
     figure.update_layout(
         paper_bgcolor="#ffffff",
         plot_bgcolor="#ffffff",
@@ -35,14 +50,9 @@ def write_pictures(folder: Path, tables: Tables, others: Sequence[Tables], cost:
     )
     figure.update_annotations(font_color=INK, bgcolor="rgba(255,255,255,0.7)", borderpad=0)
     try:
-        images = {kind: figure.to_image(kind, scale=2, **SIZE) for kind in ("png", "svg")}
+        return {kind: figure.to_image(kind, scale=2, **SIZE) for kind in kinds}
     except (ValueError, RuntimeError) as error:  # Plotly's, without kaleido; kaleido's, without a browser
         raise Failure(
-            "report.png and report.svg need kaleido and an installed Chrome or Chromium "
+            "pictures need kaleido and an installed Chrome or Chromium "
             f"(pip install 'lightcnn-search[pictures]', BROWSER_PATH): {str(error).strip().splitlines()[0]}"
         ) from None
-    paths = []
-    for kind, image in images.items():
-        paths.append(folder / f"report.{kind}")
-        write_whole(paths[-1], image)
-    return paths

@@ -29,7 +29,7 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.spatial.distance import cdist
 
 from search.moderation import Moderated
-from search.statistics import CONFIDENCE, Array
+from search.statistics import CONFIDENCE, Array, centre_and_scale
 
 NUM_DRAWS = 4_000
 PERCENTILES = (0.05, 0.95)  # of the draws, that an interval reaches between
@@ -209,8 +209,8 @@ def _range(draws: Array) -> tuple[float, float, float]:
 def _squared_distances(features: Array) -> Array:
     """Between designs, in standard deviations of the features; inf to one that they do not describe."""
     described = ~np.isnan(features).any(axis=1)
-    centre, scale = features[described].mean(axis=0), features[described].std(axis=0)
-    standard = (features[described] - centre) / np.where(scale == 0, 1, scale)
+    centre, scale = centre_and_scale(features[described])
+    standard = (features[described] - centre) / scale
     distances = np.full((len(features), len(features)), np.inf)
     np.fill_diagonal(distances, 0)
     distances[np.ix_(described, described)] = cdist(standard, standard, "sqeuclidean")

@@ -29,7 +29,7 @@ from search.records import (
 )
 from search.samplers import OnlyWanted, draw_wanted
 from search.settings import Reference, SearchSettings
-from search.stopping import is_exempt
+from search.stopping import Rivals, is_exempt
 from search.storage import uninterrupted
 
 # Seeds of a search start here, those of retraining at 0: a fresh seed is never one that the search has used.
@@ -111,10 +111,9 @@ class _Referee:
     """Applies the settings' stopping rule to the trials, those of an earlier driver among their rivals."""
 
     def __init__(self, settings: SearchSettings, records: dict[int, RunRecord]) -> None:
-        self._settings = settings
-        self._curves = {
-            number: (record.num_parameters, record.accuracies) for number, record in records.items()
-        }
+        self._settings, self._rivals = settings, Rivals()
+        for number, record in records.items():
+            self._rivals.put(number, record.num_parameters, record.accuracies)
         self._designs = {design.architecture(settings.task) for design in settings.designs}
 
     def judge(self, key: Trial | NamedDesign, progress: RunProgress) -> RunProgress:
@@ -125,9 +124,9 @@ class _Referee:
         size = num_parameters(architecture)
         curve = [epoch.val_accuracy for epoch in progress.epochs if epoch.val_accuracy is not None]
         own_number = number_of(key)
-        rivals = [rival for number, rival in self._curves.items() if number != own_number]
-        self._curves[own_number] = (size, curve)
-        better = rule.num_better_than(size, curve, rivals)
+        self._rivals.put(own_number, size, [])  # no run is its own rival, nor is its earlier attempt
+        better = rule.num_better_than(size, curve, self._rivals)
+        self._rivals.put(own_number, size, curve)
         # A design that is a candidate as well is shown beside the front, so it is trained to its end.
         if better < rule.num_better or architecture in self._designs or progress.spared_at is not None:
             return progress

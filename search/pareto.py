@@ -96,10 +96,10 @@ def shortfall(num_parameters: ArrayLike, accuracy: ArrayLike) -> NDArray[np.floa
     [0.0, 0.0, 0.005]
     """
     parameters, accuracies = _measured(num_parameters, accuracy)
-    no_larger = parameters[None, :] <= parameters[:, None]
-    best = np.where(no_larger, np.nan_to_num(accuracies, nan=-np.inf)[None, :], -np.inf).max(
-        axis=1, initial=-np.inf
-    )
+    order = np.argsort(parameters, kind="stable")  # NaN last
+    best_so_far = np.maximum.accumulate(np.nan_to_num(accuracies, nan=-np.inf)[order])
+    # Of equal sizes each is held against all.
+    best = best_so_far[np.searchsorted(parameters[order], parameters, side="right") - 1]
     return np.where(np.isnan(accuracies), np.nan, best - accuracies)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -82,8 +83,25 @@ class _Read:
     """What is known of a study: a finished trial never changes, and every suggestion asks for all."""
 
     records: dict[int, RunRecord] = field(default_factory=dict)  # by the number of our trial
+    judged: list[RunRecord] = field(default_factory=list)  # in the order in which they were found
     under_way: list[int] = field(default_factory=list)  # Optuna's numbers
     num_trials: int = 0  # Optuna's that were looked at
+    lock: Lock = field(default_factory=Lock)  # the page is made in a thread of its own
+
+    def bring_up_to_date(self, trials: list[FrozenTrial]) -> None:
+        """Read what is new among all `trials` of the study."""
+        with self.lock:
+            under_way = []
+            for i in (*self.under_way, *range(self.num_trials, len(trials))):
+                trial = trials[i]
+                if not trial.state.is_finished():
+                    under_way.append(i)
+                elif "record" in trial.user_attrs:
+                    record = RunRecord.read(trial.user_attrs["record"])
+                    self.records[number_of(trial)] = record
+                    if record.state in (RunState.COMPLETE, RunState.PRUNED):
+                        self.judged.append(record)
+            self.under_way, self.num_trials = under_way, max(self.num_trials, len(trials))
 
 
 _READ: WeakKeyDictionary[Study, _Read] = WeakKeyDictionary()
@@ -105,22 +123,24 @@ def finished_trials(study: Study) -> dict[int, FrozenTrial]:
 
 def finished(study: Study) -> dict[int, RunRecord]:
     """The records of the finished trials by number: trained to their end, stopped, diverged, or failed."""
-    return finished_and_under_way(study)[0]
+    return dict(sorted(_read(study).records.items()))
 
 
-def finished_and_under_way(study: Study) -> tuple[dict[int, RunRecord], int]:
-    """`finished`, and how many trials have begun and are not over."""
+def judged_and_under_way(study: Study) -> tuple[Sequence[RunRecord], list[FrozenTrial], int]:
+    """What a sampler asks for each time: nothing in it takes longer the more trials are over.
+
+    Returns:
+        The records of the runs that came to their end or were stopped, the latest last, not to be changed;
+        the trials that have begun and are not over; how many are over, however they ended.
+    """
+    read, trials = _read(study), study.get_trials(deepcopy=False)
+    return read.judged, [trials[i] for i in read.under_way], read.num_trials - len(read.under_way)
+
+
+def _read(study: Study) -> _Read:
     read = _READ.setdefault(study, _Read())
-    trials = study.get_trials(deepcopy=False)
-    under_way = []
-    for i in (*read.under_way, *range(read.num_trials, len(trials))):
-        trial = trials[i]
-        if not trial.state.is_finished():
-            under_way.append(i)
-        elif "record" in trial.user_attrs:
-            read.records[number_of(trial)] = RunRecord.read(trial.user_attrs["record"])
-    read.under_way, read.num_trials = under_way, len(trials)
-    return dict(sorted(read.records.items())), len(under_way)
+    read.bring_up_to_date(study.get_trials(deepcopy=False))
+    return read
 
 
 def to_be_tried_again(study: Study) -> set[int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -15,9 +16,11 @@ from optuna.trial import FrozenTrial
 
 from lightcnn.architecture import Architecture, parse
 from search.execution.runs import RunState
-from search.records import RunRecord, finished_and_under_way
+from search.pareto import front
+from search.prospects import Prospects
+from search.records import RunRecord, judged_and_under_way
 from search.space import Space
-from search.surrogate import MAX_LEARNT, Array, Pool, features, promising
+from search.surrogate import MAX_LEARNT, Array, Pool, features
 
 IsWanted = Callable[[Architecture], bool]
 
@@ -117,25 +120,36 @@ class SurrogateSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """All parameters of the trial; none while there is too little to learn from."""
-        records, num_running = finished_and_under_way(study)
-        known = [it for it in records.values() if it.state in (RunState.COMPLETE, RunState.PRUNED)]
+        known, under_way, num_over = judged_and_under_way(study)
         if len(known) < NUM_RANDOM:
             return {}
-        ranked = self._ranked(study, known, num_running)
-        best = next((candidate for candidate in ranked if self._is_wanted(candidate)), None)
-        return {} if best is None else self._space.parameters(best)
+        memory = _MEMORIES.setdefault(study, _Memory())
+        is_old = num_over - memory.num_over > len(under_way) // RUNNING_A_RANKING
+        if self._pool or memory.prospects is None or is_old:
+            memory.candidates, pool = self._pool or _drawn_pool(self._space, len(known))
+            memory.prospects = Prospects(pool, *self._trained(memory, known), self._running(under_way))
+            memory.num_over = num_over
+        best = memory.prospects.take(lambda i: self._is_wanted(memory.candidates[i]))
+        return {} if best is None else self._space.parameters(memory.candidates[best])
 
-    def _ranked(self, study: Study, known: list[RunRecord], num_running: int) -> Iterator[Architecture]:
-        """The pool's candidates, those first that promise most."""
-        num_known, ranking = _RANKINGS.get(study, (0, []))
-        if self._pool or not ranking or len(known) - num_known > num_running // RUNNING_A_RANKING:
-            candidates, pool = self._pool or _drawn_pool(self._space, len(known) // POOL_LASTS)
-            latest = [_features_of(record.architecture, self._space) for record in known[-MAX_LEARNT:]]
-            sizes = np.array([record.num_parameters for record in known], dtype=float)
-            trained = Pool(np.concatenate(latest), sizes)
-            order = promising(pool, trained, [record.accuracies for record in known])
-            _RANKINGS[study] = len(known), (ranking := [candidates[i] for i in order])
-        return iter(ranking)
+    def _trained(self, memory: _Memory, known: Sequence[RunRecord]) -> tuple[Pool, list[list[float]]]:
+        """The latest, which the model learns from, after the best of those before; and their curves."""
+        earlier = [*memory.best, *known[memory.num_earlier : -MAX_LEARNT]]
+        whole = [record for record in earlier if record.state == RunState.COMPLETE]
+        best = front([it.num_parameters for it in whole], [it.val_accuracy or 0.0 for it in whole])
+        memory.best, memory.num_earlier = [whole[i] for i in best], max(len(known) - MAX_LEARNT, 0)
+        latest = known[-MAX_LEARNT:]
+        records = [*memory.best, *latest]
+        seen = np.concatenate([_features_of(record.architecture, self._space) for record in latest])
+        sizes = np.array([record.num_parameters for record in records], dtype=float)
+        return Pool(seen, sizes), [record.accuracies for record in records]
+
+    def _running(self, under_way: Sequence[FrozenTrial]) -> Array | None:
+        """Features of those under way, but for the one that is to be suggested."""
+        names = self._space.distributions().keys()
+        begun = (self._space.architecture(it.params) for it in under_way if it.params.keys() == names)
+        running = [candidate for candidate in begun if candidate is not None]
+        return features(running, self._space) if running else None
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -144,8 +158,18 @@ class SurrogateSampler(BaseSampler):
         raise NotImplementedError(f"{param_name} is not sampled by itself")
 
 
-# Of each study: how many finished trials it was made from, and what promised most.
-_RANKINGS: WeakKeyDictionary[Study, tuple[int, list[Architecture]]] = WeakKeyDictionary()
+@dataclass
+class _Memory:
+    """Of a study, from one suggestion to the next."""
+
+    num_over: int = 0  # trials that were when the prospects were made
+    candidates: Sequence[Architecture] = ()
+    prospects: Prospects | None = None
+    num_earlier: int = 0  # finished trials before the latest
+    best: list[RunRecord] = field(default_factory=list)  # of those
+
+
+_MEMORIES: WeakKeyDictionary[Study, _Memory] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=10_000)
@@ -153,11 +177,41 @@ def _features_of(text: str, space: Space) -> Array:
     return features([parse(text, space.task)], space)
 
 
-@lru_cache(maxsize=1)
-def _drawn_pool(space: Space, number: int) -> tuple[list[Architecture], Pool]:
-    rng = np.random.default_rng(number)
-    candidates = list(dict.fromkeys(space.draw(rng) for _ in range(POOL_DRAWS)))
-    return candidates, Pool.of(candidates, space)
+class _Drawing:
+    """A pool that is drawn little by little, the same however it is divided."""
+
+    def __init__(self, space: Space, number: int) -> None:
+        self._space, self._rng, self._num_draws = space, np.random.default_rng(number), 0
+        self._candidates: dict[Architecture, None] = {}
+        self._parts: list[Pool] = []
+
+    def draw(self, num_draws: int) -> None:
+        """Bring it to so many draws, if it has fewer."""
+        before = len(self._candidates)
+        for _ in range(self._num_draws, num_draws):
+            self._candidates.setdefault(self._space.draw(self._rng))
+        self._num_draws = max(self._num_draws, num_draws)
+        if new := [*self._candidates][before:]:
+            self._parts.append(Pool.of(new, self._space))
+
+    def whole(self) -> tuple[list[Architecture], Pool]:
+        """All of it, each candidate once."""
+        self.draw(POOL_DRAWS)
+        if len(self._parts) > 1:
+            self._parts = [Pool(*map(np.concatenate, zip(*self._parts, strict=True)))]
+        return [*self._candidates], self._parts[0]
+
+
+@lru_cache(maxsize=2)
+def _drawing(space: Space, number: int) -> _Drawing:
+    return _Drawing(space, number)
+
+
+def _drawn_pool(space: Space, num_known: int) -> tuple[list[Architecture], Pool]:
+    """The pool after so many trials; its successor is drawn meanwhile, so that no slot has to wait for it."""
+    number, since = divmod(num_known, POOL_LASTS)
+    _drawing(space, number + 1).draw(POOL_DRAWS * since // POOL_LASTS)
+    return _drawing(space, number).whole()
 
 
 def draw_wanted(seed: list[int], space: Space, is_wanted: IsWanted) -> Architecture | None:

@@ -14,6 +14,7 @@ from lightcnn.designs import DESIGNS as NAMED
 from search.allocation import num_fresh_seeds
 from search.cells import absent, rows
 from search.columns import GAPS
+from search.contenders import contenders
 from search.evaluation import Arm
 from search.execution.runs import RunState
 from search.image_facts import ImageFacts
@@ -51,8 +52,9 @@ def seeds_of_arms(
     decisive = [str(arm.architecture) for arm in judged]
     chances: dict[str, float] = {}
     nugget = 0.0
-    known = _searched(candidates(trials, settings))
-    believed = posterior_of(known, validation_runs(known, settings, images), {}, settings, images)
+    known = validation_runs(_searched(candidates(trials, settings)), settings, images)
+    known = {text: known[text] for text in contenders(known, settings.space)}
+    believed = posterior_of(known, known, {}, settings, images)
     if believed is not None:
         chances, nugget = believed.front_probability(), believed.joint.nugget
         best = [_challenger(believed, str(it.architecture), num_parameters(it.architecture)) for it in judged]
@@ -80,11 +82,12 @@ def with_retraining(
     """The tables of `search.results.study_tables` and what `runs`, those of runs.csv, add to them.
 
     All three gain the mean test accuracy over the seeds that lived, with its 95 % interval. trials.csv and
-    front.csv gain what the joint estimate says of each candidate: its probability of being on the front, and
-    for the re-trained, all held against one another whether or not they were on the search's front, whether
-    they are on it by their expected accuracy, and the range of the front at their size. front.csv gains the
-    `probability_better` than the reference. designs.csv gains a line for each architecture placed and those
-    that are neither a candidate nor named, and where each design stands beside the front.
+    front.csv gain what the joint estimate says of each candidate that it judges (`search.contenders`): its
+    probability of being on the front, and for the re-trained, all held against one another whether or not
+    they were on the search's front, whether they are on it by their expected accuracy, and the range of the
+    front at their size. front.csv gains the `probability_better` than the reference. designs.csv gains a line
+    for each architecture placed and those that are neither a candidate nor named, and where each design
+    stands beside the front.
     """
     settings = file.settings
     tested = runs[runs["test_accuracy"].notna()]
@@ -109,11 +112,11 @@ def with_retraining(
         for table in (tables[TRIALS.file], tables[FRONT.file], designs)
     )
     judged = candidates(trials, settings)
-    known = list(dict.fromkeys(judged["architecture"]))
-    searched = _searched(judged) | _searched(designs)
-    believed = posterior_of(
-        known, validation_runs(searched, settings, file.images), fresh, settings, file.images
-    )
+    searched = validation_runs(_searched(judged), settings, file.images)
+    known = contenders(searched, settings.space, always={*fresh, *on_front["architecture"]})
+    beside = validation_runs(_searched(designs), settings, file.images)
+    searched = {text: searched[text] for text in known} | beside
+    believed = posterior_of(known, searched, fresh, settings, file.images)
     if believed is not None:
         found = _of_candidates(believed, [text for text in known if text in fresh])
         trials, on_front = (table.merge(found, how="left", on="architecture") for table in (trials, on_front))

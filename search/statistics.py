@@ -97,6 +97,15 @@ def matched_difference(lost: int, won: int, num_images: int) -> Interval:
     return Interval((won - lost) / num_images, centre - half, centre + half)
 
 
+def centre_and_scale(columns: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of each column, (num_columns,); 1 for one that varies by rounding alone.
+
+    The mean of equal numbers may miss them by their last digit, and what is divided by that miss is anything.
+    """
+    centre, scale = columns.mean(axis=0), columns.std(axis=0)
+    return centre, np.where(scale <= AGREE * np.maximum(np.abs(centre), 1), 1.0, scale)
+
+
 def mean_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:
     """Mean with its Student-t interval.
 

@@ -7,6 +7,8 @@ parameters. Larger ones never stop a smaller one. Successive halving (Jamieson a
 share would have to be of runs that cannot be compared.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -37,29 +39,52 @@ class StoppingRule:
                 f"but got rungs={self.rungs}, num_better={self.num_better}, margin={self.margin}"
             )
 
-    def num_better_than(
-        self, num_parameters: int, curve: Sequence[float], others: Iterable[tuple[int, Sequence[float]]]
-    ) -> int:
+    def num_better_than(self, num_parameters: int, curve: Sequence[float], others: Rivals) -> int:
         """How many of `others` beat a run at the rung that it stands at; 0 if it stands at none.
 
         Args:
             num_parameters: the run's.
             curve: its validation accuracies, one an epoch so far.
-            others: parameters and accuracies of other candidates, over or in training; those that have not
-                come as far are not counted.
+            others: other candidates, over or in training; those that have not come as far are not counted.
         """
         epoch = len(curve)
         if epoch not in self.rungs:
             return 0
-        enough = self.accuracy_to_beat(curve[-1])
-        return sum(
-            size <= num_parameters and len(other) >= epoch and other[epoch - 1] >= enough
-            for size, other in others
-        )
+        return others.num_as_good(num_parameters, epoch, self.accuracy_to_beat(curve[-1]))
 
     def accuracy_to_beat(self, accuracy: float) -> float:
         """What another must have reached at the same rung to beat a run of `accuracy`, both fractions."""
         return accuracy + self.margin * (1 - accuracy)
+
+
+class Rivals:
+    """Candidates by number, their curves in arrays that grow: thousands are compared at each rung."""
+
+    def __init__(self, rivals: Iterable[tuple[int, Sequence[float]]] = ()) -> None:
+        self._sizes = np.empty(0)
+        self._curves = np.empty((0, 0), order="F")  # (numbers, epochs), NaN where none has come so far
+        for number, (num_parameters, curve) in enumerate(rivals):
+            self.put(number, num_parameters, curve)
+
+    def put(self, number: int, num_parameters: int, curve: Sequence[float]) -> None:
+        """Candidate `number` has these validation accuracies, one an epoch so far, in place of any before."""
+        known, width = self._curves.shape
+        if number >= known or len(curve) > width:
+            more = max(number + 1, 2 * known if number >= known else known)
+            sizes, curves = np.full(more, np.nan), np.full((more, max(width, len(curve))), np.nan, order="F")
+            sizes[:known], curves[:known, :width] = self._sizes, self._curves
+            self._sizes, self._curves = sizes, curves
+        self._sizes[number] = num_parameters
+        self._curves[number] = np.nan
+        self._curves[number, : len(curve)] = curve
+
+    def num_as_good(self, num_parameters: int, epoch: int, accuracy: float) -> int:
+        """How many with no more parameters had at least `accuracy` after the 1-based `epoch`."""
+        if epoch > self._curves.shape[1]:
+            return 0
+        return int(
+            np.count_nonzero((self._sizes <= num_parameters) & (self._curves[:, epoch - 1] >= accuracy))
+        )
 
 
 def is_exempt(seed: int, number: int) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
@@ -18,6 +20,7 @@ from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study, create_study, get_all_study_names, load_study
+from optuna.trial import FrozenTrial, TrialState
 
 from lightcnn.errors import UserError
 
@@ -193,8 +196,38 @@ class _Journal(JournalFileBackend):
                     os.fsync(file.fileno())
 
 
+class _Storage(JournalStorage):
+    """Optuna's, which goes through all trials for each that it begins; this one through those not over."""
+
+    def __init__(self, journal: _Journal) -> None:
+        super().__init__(journal)
+        self._seen: defaultdict[int, list[FrozenTrial]] = defaultdict(list)  # of each study
+        self._not_over: defaultdict[int, list[int]] = defaultdict(list)  # their places among the seen
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Part of JournalStorage."""
+        with self._thread_lock:
+            self._sync_with_backend()
+            self._replay_result.get_study(study_id)  # which knows what to raise
+            ids, seen = self._replay_result._study_id_to_trial_ids[study_id], self._seen[study_id]
+            not_over = [*self._not_over[study_id], *range(len(seen), len(ids))]
+            seen += [self._replay_result.get_trial(it) for it in ids[len(seen) :]]
+            for i in not_over:
+                seen[i] = self._replay_result.get_trial(ids[i])
+            self._not_over[study_id] = [i for i in not_over if not seen[i].state.is_finished()]
+            if states is None:
+                found = [*seen]
+            elif any(state in states for state in TrialState if state.is_finished()):
+                found = [trial for trial in seen if trial.state in states]
+            else:
+                found = [seen[i] for i in self._not_over[study_id] if seen[i].state in states]
+        return copy.deepcopy(found) if deepcopy else found
+
+
 def _journal(path: Path) -> JournalStorage:
-    return JournalStorage(_Journal(str(path)))
+    return _Storage(_Journal(str(path)))
 
 
 def _unreadable(path: Path, error: Exception) -> str:

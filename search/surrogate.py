@@ -7,6 +7,7 @@ expected hypervolume improvement (Emmerich, Giannakoglou and Naujoks, 2006) has 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from lightcnn.architecture import Architecture
 from lightcnn.cost import num_parameters
 from search.pareto import front
 from search.space import Space
+from search.statistics import centre_and_scale
 
 Array = NDArray[np.float64]
 
@@ -83,8 +85,7 @@ class GaussianProcess:
     trend = 1.0  # variance of the linear part for one standard deviation of a feature; the other part has 1
 
     def __init__(self, inputs: Array, values: Array, variances: Array | None = None) -> None:
-        self._centre, self._scale = inputs.mean(axis=0), inputs.std(axis=0)
-        self._scale[self._scale == 0] = 1
+        self._centre, self._scale = centre_and_scale(inputs)
         self._mean, self._deviation = float(values.mean()), float(values.std()) or 1.0
         self._inputs = (inputs - self._centre) / self._scale
         targets = (values - self._mean) / self._deviation
@@ -115,8 +116,8 @@ class GaussianProcess:
         for length_scale in LENGTH_SCALES:
             covariance = smooth(length_scale, some)
             likelihoods |= {(length_scale, noise): likelihood(covariance, noise) for noise in NOISES}
-        self._length_scale, noise = max(likelihoods, key=lambda pair: likelihoods[pair])
-        self._lower = factor(smooth(self._length_scale, slice(None)), noise, slice(None))
+        self._length_scale, self._noise = max(likelihoods, key=lambda pair: likelihoods[pair])
+        self._lower = factor(smooth(self._length_scale, slice(None)), self._noise, slice(None))
         self._weights = cho_solve((self._lower, True), targets, check_finite=False)
 
     @staticmethod
@@ -126,35 +127,35 @@ class GaussianProcess:
         correlations: Array = (1 + scaled + scaled**2 / 3) * np.exp(-scaled)
         return correlations
 
+    def supposing(self, inputs: Array) -> GaussianProcess:
+        """This model with values at `inputs` as it expects them: it expects the same, and is surer."""
+        standard = (inputs - self._centre) / self._scale
+        across = solve_triangular(self._lower, self._kernel(standard).T, lower=True, check_finite=False)
+        own = self.correlation(_squared_distances(standard, standard), self._length_scale)
+        own += self.trend * standard @ standard.T + self._noise * np.eye(len(standard)) - across.T @ across
+        surer = copy(self)
+        surer._inputs = np.concatenate([self._inputs, standard])
+        surer._weights = np.concatenate([self._weights, np.zeros(len(standard))])
+        corner = np.zeros((len(self._lower), len(standard)))
+        surer._lower = np.block(
+            [[self._lower, corner], [across.T, cholesky(own, lower=True, check_finite=False)]]
+        )
+        return surer
+
+    def _kernel(self, standard: Array) -> Array:
+        """Covariance of standardised inputs with those learnt from."""
+        kernel = self.correlation(_squared_distances(standard, self._inputs), self._length_scale)
+        kernel += self.trend * standard @ self._inputs.T
+        return kernel
+
     def predict(self, inputs: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the values at `inputs`, without the noise of a single run."""
         standard = (inputs - self._centre) / self._scale
-        kernel = self.correlation(_squared_distances(standard, self._inputs), self._length_scale)
-        kernel += self.trend * standard @ self._inputs.T
+        kernel = self._kernel(standard)
         whitened = solve_triangular(self._lower, kernel.T, lower=True, check_finite=False)
         variance = 1 + self.trend * np.square(standard).sum(axis=1) - np.square(whitened).sum(axis=0)
         deviation = np.sqrt(np.maximum(variance, 1e-12)) * self._deviation
         return self._mean + self._deviation * (kernel @ self._weights), deviation
-
-
-def promising(pool: Pool, trained: Pool, curves: Sequence[Sequence[float]]) -> list[int]:
-    """Positions in `pool`, those first that promise most hypervolume, given what was trained so far.
-
-    Args:
-        trained: what was trained; of its features the latest are enough, from which the model learns.
-        curves: validation accuracies of each of `trained`, one an epoch; shorter where a run was stopped.
-            What that would have come to is taken from how the others went on from there, with a variance
-            of its own.
-    """
-    values, variances = final_log_errors(curves)
-    learnt = trained.features[-MAX_LEARNT:]
-    model = GaussianProcess(learnt, values[-len(learnt) :], variances[-len(learnt) :])
-    # A single run's luck is no part of the front to be improved: the best of many is the luckiest as well.
-    values[-len(learnt) :] = model.predict(learnt)[0]
-    improvements = expected_hypervolume_improvement(
-        pool.sizes, *model.predict(pool.features), trained.sizes, 1 - np.exp(values)
-    )
-    return [int(i) for i in np.argsort(-improvements, kind="stable")]
 
 
 def final_log_errors(curves: Sequence[Sequence[float]]) -> tuple[Array, Array]:
@@ -191,7 +192,7 @@ def log_error(accuracy: ArrayLike) -> Array:
 
 
 def expected_hypervolume_improvement(
-    sizes: Array, means: Array, deviations: Array, known_sizes: Array, known: Array
+    sizes: Array, means: Array, deviations: Array, known_sizes: Array, known: Array, largest: float = 0.0
 ) -> Array:
     """Hypervolume that each candidate is expected to add to the front of the known ones.
 
@@ -205,12 +206,14 @@ def expected_hypervolume_improvement(
         deviations: of the same.
         known_sizes: parameters of what was trained.
         known: their accuracies, fractions.
+        largest: parameters up to which the hypervolume reaches, if no candidate and nothing known has more.
     """
     members = front(known_sizes, known)
     floor = max(1 - REFERENCE_ERROR * (1 - float(known.max())), 0)
-    edges = np.log([1, *known_sizes[members], max(sizes.max(), known_sizes.max())])
+    edges = np.log([1, *known_sizes[members], max(sizes.max(), known_sizes.max(), largest)])
     levels = np.maximum([floor, *known[members]], floor)
-    values = 1 - np.exp(means[:, None] + deviations[:, None] * NODES)  # (candidates, nodes)
+    log_errors = np.minimum(means[:, None] + deviations[:, None] * NODES, 0)  # (candidates, nodes)
+    values = 1 - np.exp(log_errors)
     improvements = np.zeros(len(sizes))
     for left, right, level in zip(edges[:-1], edges[1:], levels, strict=True):
         width = np.maximum(right - np.maximum(left, np.log(sizes)), 0)

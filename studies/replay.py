@@ -17,14 +17,14 @@ from optuna.trial import TrialState, create_trial
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_macs
 from lightcnn.designs import LIGHTCNN
+from search.prospects import Prospects
 from search.samplers import NUM_RANDOM
-from search.stopping import StoppingRule, is_exempt
+from search.stopping import Rivals, StoppingRule, is_exempt
 from search.surrogate import (
     GaussianProcess,
     Pool,
     expected_hypervolume_improvement,
     log_error,
-    promising,
 )
 from studies.samplers import SPACE, Snapping
 from studies.tabular_bench import MAX_PARAMETERS, SEARCH, TASK, of_budget
@@ -111,7 +111,7 @@ def play(
             i = next(j for j in order if j not in met)
         else:
             i = suggest(met, curves, int(np.random.SeedSequence([repetition, len(met)]).generate_state(1)[0]))
-        others = [(int(bench.sizes[j]), curve.tolist()) for j, curve in zip(met, curves, strict=True)]
+        others = Rivals((int(bench.sizes[j]), curve.tolist()) for j, curve in zip(met, curves, strict=True))
         is_spared = is_exempt(repetition, len(met)) or i in reference
         end = (
             whole if rule is None or is_spared else _end(rule, int(bench.sizes[i]), runs[i].tolist(), others)
@@ -125,7 +125,7 @@ def play(
     return steps
 
 
-def _end(rule: StoppingRule, size: int, run: list[float], others: Sequence[tuple[int, list[float]]]) -> int:
+def _end(rule: StoppingRule, size: int, run: list[float], others: Rivals) -> int:
     """The epoch that a run is stopped after, or its last."""
     for rung in rule.rungs:
         if rule.num_better_than(size, run[:rung], others) >= rule.num_better:
@@ -145,7 +145,9 @@ def surrogate(bench: Bench) -> Suggest:
 
     def suggest(met: Sequence[int], curves: Sequence[Array], seed: int) -> int:
         trained = Pool(pool.features[met], pool.sizes[met])
-        return next(i for i in promising(pool, trained, [*map(list, curves)]) if i not in met)
+        best = Prospects(pool, trained, [*map(list, curves)]).take(lambda i: i not in met)
+        assert best is not None  # as long as some are not met
+        return best
 
     return suggest
 

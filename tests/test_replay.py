@@ -7,7 +7,7 @@ import pytest
 
 from lightcnn.architecture import parse
 from lightcnn.cost import num_parameters
-from search.stopping import StoppingRule, is_exempt
+from search.stopping import Rivals, StoppingRule, is_exempt
 from search.surrogate import GaussianProcess, final_log_errors
 from studies import early_stopping
 from studies.replay import CLOSE, Bench, Earlier, Step, Tpe, as_if_whole, play, surrogate, variant
@@ -79,7 +79,7 @@ def test_a_search_knows_of_a_stopped_run_what_came_before(bench, repetition):
     assert steps[-1].epochs >= 150 > steps[-2].epochs
     stopped, spared = 0, 0
     for number, (i, curve) in enumerate(zip(met, curves, strict=True)):
-        others = [(int(bench.sizes[j]), known) for j, known in zip(met[:number], curves, strict=False)]
+        others = Rivals((int(bench.sizes[j]), known) for j, known in zip(met[:number], curves, strict=False))
         due = [rung for rung in (1, 2) if EAGER.num_better_than(int(bench.sizes[i]), curve[:rung], others)]
         is_whole = number == 0 or is_exempt(repetition, number) or not due
         assert len(curve) == (4 if is_whole else due[0])

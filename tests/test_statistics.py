@@ -18,6 +18,7 @@ from search.statistics import (
     Correlation,
     Difference,
     Interval,
+    centre_and_scale,
     holm,
     matched_difference,
     mean_interval,
@@ -196,3 +197,14 @@ def test_percentile_bootstrap_covers_too_little() -> None:
     means = np.take_along_axis(studies, rng.integers(5, size=(NUM_STUDIES, 5 * 300)), axis=1)
     means = means.reshape(NUM_STUDIES, 300, 5).mean(axis=2)
     assert 0.81 < coverage(np.quantile(means, [0.025, 0.975], axis=1).T) < 0.85
+
+
+def test_a_column_of_equal_numbers_is_constant_whatever_the_rounding():
+    # The mean of ten logarithms of 392 misses it by its last digit, so that their deviation is not 0.
+    columns = np.column_stack(
+        [np.full(10, np.log(392)), np.arange(10.0), np.full(10, 3.0), 1e-6 * np.arange(10)]
+    )
+    assert columns[:, 0].std() != 0
+    centre, scale = centre_and_scale(columns)
+    assert centre == pytest.approx(columns.mean(axis=0))
+    assert scale.tolist() == [1, columns[:, 1].std(), 1, columns[:, 3].std()]

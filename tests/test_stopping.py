@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightcnn.engine.build import prepare
-from search.stopping import StoppingRule, default_rule, is_exempt
+from search.stopping import Rivals, StoppingRule, default_rule, is_exempt
 from studies import early_stopping, replay, tabular_bench
 
 RULE = StoppingRule(rungs=(1, 3), num_better=2, margin=0.1)
@@ -30,7 +30,19 @@ OTHERS = [(100, (0.90, 0.95, 0.97)), (200, (0.91, 0.94)), (1_000, (0.99, 0.99, 0
     ],
 )
 def test_the_rule_by_hand(size, curve, better):
-    assert RULE.num_better_than(size, curve, OTHERS) == better
+    assert RULE.num_better_than(size, curve, Rivals(OTHERS)) == better
+
+
+def test_a_rival_that_comes_further_takes_the_place_of_what_was_known_of_it():
+    rivals = Rivals()
+    for number in (5, 0, 12):  # with gaps, as others are under way
+        rivals.put(number, 100, [0.9])
+    assert RULE.num_better_than(100, [0.5], rivals) == 3
+    rivals.put(5, 100, [0.9, 0.9, 0.9])
+    assert RULE.num_better_than(100, [0.5, 0.5, 0.5], rivals) == 1
+    rivals.put(5, 100, [])  # it begins again
+    assert RULE.num_better_than(100, [0.5, 0.5, 0.5], rivals) == 0
+    assert RULE.num_better_than(100, [0.5], rivals) == 2
 
 
 ACCURACY = st.floats(0, 1)
@@ -40,7 +52,7 @@ RUNS = st.lists(st.tuples(st.integers(1, 1_000), st.lists(ACCURACY, max_size=3))
 @given(RUNS, st.integers(1, 1_000), ACCURACY)
 def test_larger_ones_never_stop_a_smaller_one(others, size, accuracy):
     larger = [(size + more, curve) for more, curve in others]
-    assert RULE.num_better_than(size, [accuracy], larger) == 0
+    assert RULE.num_better_than(size, [accuracy], Rivals(larger)) == 0
 
 
 @pytest.mark.parametrize(
@@ -94,7 +106,7 @@ def test_a_replay_stops_what_the_rule_stops():
     for size, curve in zip(sizes, curves, strict=True):
         for epoch in range(1, 5):
             own = curve[:epoch]
-            if rule.num_better_than(size, own, trained) >= rule.num_better:
+            if rule.num_better_than(size, own, Rivals(trained)) >= rule.num_better:
                 break
         trained.append((size, own))
         epochs += len(own)

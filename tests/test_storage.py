@@ -11,6 +11,10 @@ from functools import partial
 import optuna
 import pandas as pd
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._storage import JournalStorageReplayResult
+from optuna.trial import TrialState
 
 from lightcnn.errors import UserError
 from search.storage import (
@@ -196,3 +200,43 @@ def test_optuna_opens_the_journal(tmp_path):
     )
     loaded = optuna.load_study(study_name=tmp_path.name, storage=storage)
     assert [direction.name for direction in loaded.directions] == ["MAXIMIZE", "MINIMIZE"]
+
+
+def test_trials_are_those_that_optuna_has(tmp_path):
+    path = tmp_path / "study.journal"
+    study, seen = open_study(tmp_path, print), []
+    watching = look_at_study(tmp_path)  # whose storage hears of everything later
+    states = [None, (TrialState.WAITING,), (TrialState.RUNNING, TrialState.WAITING), (TrialState.COMPLETE,)]
+    states += [(TrialState.COMPLETE, TrialState.RUNNING), ()]
+    for step in range(12):
+        if step % 4 == 0:
+            study.enqueue_trial({"x": 0.5})
+        trial = study.ask()
+        trial.suggest_float("x", 0, 1)
+        if step % 3:
+            trial.set_user_attr("step", step)
+            study.tell(trial, [step, 1])
+        elif step > 6:
+            study.tell(1 if step == 9 else trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        plain = JournalStorage(JournalFileBackend(str(path)))
+        for wanted in states:
+            expected = plain.get_all_trials(0, states=wanted)
+            assert study.get_trials(states=wanted) == watching.get_trials(states=wanted) == expected
+        seen.append(len(expected))
+    study.get_trials()[0].user_attrs["step"] = "spoilt"  # a copy
+    assert study.get_trials() == watching.get_trials()
+
+
+def test_a_trial_that_is_over_is_not_looked_at_again(tmp_path, monkeypatch):
+    study, looks = open_study(tmp_path, print), []
+    get = JournalStorageReplayResult.get_trial
+    monkeypatch.setattr(
+        JournalStorageReplayResult, "get_trial", lambda self, it: looks.append(it) or get(self, it)
+    )
+    for _ in range(30):
+        begun = study.ask()
+        study.tell(begun, [0, 0])
+        looks.clear()
+        study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        study.get_trials(deepcopy=False)
+        assert len(looks) <= 2

@@ -6,15 +6,20 @@ from fakes import MNIST, SPACE
 from scipy.stats import norm
 
 from lightcnn.architecture import parse
-from search import surrogate
+from search import prospects
+from search.prospects import Prospects
 from search.surrogate import (
     GaussianProcess,
     Pool,
     expected_hypervolume_improvement,
     final_log_errors,
     log_error,
-    promising,
 )
+
+
+def in_order(prospects):
+    """All of a pool, the most promising first."""
+    return [*iter(lambda: prospects.take(lambda _: True), None)]
 
 
 def test_the_model_learns_a_smooth_function_and_knows_where_it_does_not():
@@ -31,6 +36,15 @@ def test_the_model_follows_the_trend_to_where_nothing_was_trained():
     inputs = np.linspace(-2, 2, 40)[:, None]
     model = GaussianProcess(inputs, 3 * inputs[:, 0] + 1)
     assert model.predict(np.array([[12.0]]))[0][0] == pytest.approx(37, rel=0.05)
+
+
+def test_what_was_the_same_in_all_that_was_trained_says_nothing():
+    inputs = np.column_stack([np.linspace(-1, 1, 10), np.full(10, np.log(392))])
+    model = GaussianProcess(inputs, 3 * inputs[:, 0])
+    elsewhere = inputs + np.array([0, 1])
+    mean, deviation = model.predict(elsewhere)
+    assert mean == pytest.approx(3 * inputs[:, 0], abs=0.5) and (deviation < 10).all()
+    assert np.isfinite(model.supposing(elsewhere).predict(inputs)[1]).all()
 
 
 def test_what_varies_more_is_believed_less():
@@ -79,12 +93,12 @@ def test_a_lucky_run_is_no_front(monkeypatch):
     curves[15] = [0.98]
     known = []
     monkeypatch.setattr(
-        surrogate,
+        prospects,
         "expected_hypervolume_improvement",
-        lambda *given: known.extend(given[-1]) or np.zeros(len(given[0])),
+        lambda *given: known.extend(given[4]) or np.zeros(len(given[0])),
     )
     pool = Pool.of(trained, SPACE)
-    promising(pool, pool, curves)
+    Prospects(pool, pool, curves)
     assert len(known) == len(curves) and known[0] < 0.7
     assert max(known) < 0.96 and known[15] > 0.9
 
@@ -123,7 +137,7 @@ def test_the_most_promising_candidate_is_where_accuracy_rises():
     curves = [[0.5, 1 - 0.5 / width] for width in first]
     curves[7] = curves[7][:1]  # stopped after one epoch
     pool = [parse(text, MNIST) for text in ("2-2-gap", "32-2-gap", "32-32-32-gap", "2-32-gap")]
-    assert promising(Pool.of(pool, SPACE), of_trained, curves)[0] == 1
+    assert Prospects(Pool.of(pool, SPACE), of_trained, curves).take(lambda _: True) == 1
 
 
 def test_the_model_learns_from_the_latest_trials_alone(monkeypatch):
@@ -132,7 +146,7 @@ def test_the_model_learns_from_the_latest_trials_alone(monkeypatch):
     pool = Pool.of([SPACE.draw(rng) for _ in range(30)], SPACE)
     curves = [[float(accuracy)] for accuracy in rng.uniform(0.8, 0.9, size=80)]
     curves[60] = [0.99]  # what the others are held against, among the latest
-    latest = promising(pool, Pool(trained.features[-40:], trained.sizes[-40:]), curves[-40:])
-    assert promising(pool, trained, curves) != latest
-    monkeypatch.setattr(surrogate, "MAX_LEARNT", 40)
-    assert promising(pool, trained, curves) == latest
+    latest = in_order(Prospects(pool, Pool(trained.features[-40:], trained.sizes[-40:]), curves[-40:]))
+    assert in_order(Prospects(pool, trained, curves)) != latest
+    monkeypatch.setattr(prospects, "MAX_LEARNT", 40)
+    assert in_order(Prospects(pool, trained, curves)) == latest

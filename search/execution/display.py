@@ -79,7 +79,8 @@ class Display:
         self.console = console or log_console()
         self._title, self._note = title, ""
         self._num_runs, self._num_done = num_runs, num_done
-        self._seconds, self._num_slots = list(seconds), num_slots
+        known = list(seconds)
+        self._seconds, self._num_timed, self._num_slots = sum(known), len(known), num_slots
         self._ask_ahead, self._ask_at = ahead, 0.0
         self._ahead: Ahead | None = None
         self._running: dict[Hashable, RunProgress] = {}
@@ -115,7 +116,7 @@ class Display:
             del self._running[key]
             self._num_done += 1
             if progress.error is None:
-                self._seconds.append(progress.seconds)
+                self._seconds, self._num_timed = self._seconds + progress.seconds, self._num_timed + 1
             if not self._is_live or progress.error:
                 self.say(f"{self._title} {self._num_done}/{self._num_runs}: {_ending(progress)}")
         if self._is_live and (progress.is_over or self._ends_at is None):
@@ -126,14 +127,13 @@ class Display:
         began = time.monotonic()
         if began >= self._ask_at:
             self._ahead = self._ask_ahead()
-            self._ask_at = time.monotonic() + 20 * (time.monotonic() - began)  # 5 % of the time at most
+            self._ask_at = time.monotonic() + 100 * (time.monotonic() - began)  # 1 % of the time at most
         running = list(self._running.values())
-        known = self._seconds or [
-            it.seconds * it.run.recipe.epochs / len(it.epochs) for it in running if it.epochs
-        ]
+        begun = [it.seconds * it.run.recipe.epochs / len(it.epochs) for it in running if it.epochs]
+        known, num_known = (self._seconds, self._num_timed) if self._num_timed else (sum(begun), len(begun))
         ahead = 0.0 if self._ahead is None else self._ahead.seconds
-        if known and ahead is not None:
-            a_run = sum(known) / len(known)
+        if num_known and ahead is not None:
+            a_run = known / num_known
             left = a_run * (self._num_runs - self._num_done - len(running))
             left += sum(max(a_run - it.seconds, 0) for it in running)
             self._ends_at = time.monotonic() + (left + ahead) / self._num_slots

@@ -10,7 +10,7 @@ import numpy as np
 from lightcnn.errors import UserError
 from search.cells import Row, absent, rows
 from search.execution.runs import RunState
-from search.pareto import hypervolume
+from search.pareto import front, hypervolume
 from search.surrogate import REFERENCE_ERROR
 from search.tables import Tables
 
@@ -45,7 +45,16 @@ def progress(tables: Tables) -> Progress | None:
     accuracies = np.where(complete, trials["val_accuracy"].to_numpy(dtype=float), np.nan)
     largest = float(tables.settings.budget.max_parameters if tables.settings else np.nanmax(sizes[complete]))
     reference_point = (largest, max(1 - REFERENCE_ERROR * (1 - float(np.nanmax(accuracies))), 0.0))
-    found = [hypervolume(sizes[:n], accuracies[:n], *reference_point) for n in range(1, len(trials) + 1)]
+    found: list[float] = []
+    best: list[int] = []  # positions of those on the front so far
+    for n in range(len(trials)):
+        rivals = [*best, n]
+        chosen = [rivals[i] for i in front(sizes[rivals], accuracies[rivals])]
+        if chosen != best or not found:
+            found.append(hypervolume(sizes[chosen], accuracies[chosen], *reference_point))
+            best = chosen
+        else:
+            found.append(found[-1])
     return Progress(found, reference_point)
 
 

@@ -19,6 +19,7 @@ from search.columns import GAPS, PAPER, RETRAINED
 from search.execution.runs import RunState
 from search.report import summaries
 from search.report.designs import as_columns, catalogue
+from search.report.excerpt import MOST_TRIALS, excerpt
 from search.report.failures import failures
 from search.report.history import progress, timeline
 from search.report.html import how_it_was_made, html_plot, html_table, render
@@ -27,7 +28,14 @@ from search.report.majority import with_majority
 from search.report.narrow import narrow_designs
 from search.report.pareto_data import COSTS
 from search.report.pareto_plot import pareto_figure
-from search.report.plots import importance_figure, learning, learning_figure, progress_figure, timeline_figure
+from search.report.plots import (
+    crowd_figure,
+    importance_figure,
+    learning,
+    learning_figure,
+    progress_figure,
+    timeline_figure,
+)
 from search.report.published import beside_the_front
 from search.report.verdict import early_stopping, placed, standing, verdict
 from search.storage import write_whole
@@ -45,9 +53,10 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
         UserError: a file is missing or was damaged by hand; an earlier page is left as it was.
     """
     tables = read_study(folder)
+    shown = excerpt(tables)
     beside = [read_study(other) for other in others]
     figures = {
-        cost: pareto_figure(tables, *beside, x=cost)
+        cost: pareto_figure(shown, *beside, x=cost)
         for cost in COSTS
         if cost == "num_parameters" or tables.task is not None
     }
@@ -68,9 +77,9 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
         figure=html_plot(figures["num_parameters"], "pareto"),
         costs={name: words for name, (words, _) in COSTS.items()},
         other_figures=_other_figures(figures),
-        catalogue=as_columns(catalogue(tables)),
+        catalogue=as_columns(catalogue(shown)),
         failures=failures(folder, tables),
-        parts=_parts(tables),
+        parts=_parts(tables, shown),
         stopping=early_stopping(tables),
         states=", ".join(f"{n:,} {STATES[RunState(str(state))]}" for state, n in states.items()),
         front=html_table(tables.front, "architecture"),
@@ -82,7 +91,8 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
         ),
         claimed=claimed,
         published=html_table(beside_the_front(tables), "num_parameters"),
-        trials=html_table(tables.trials.drop(columns=RETRAINED, errors="ignore"), "trial"),
+        trials=html_table(shown.trials.drop(columns=RETRAINED, errors="ignore"), "trial"),
+        num_trials=len(tables.trials),
         readings=html_table(tables.test_readings, "read_at"),
         test_set=summaries.readings(tables),
         neighbours=_neighbours(folder.resolve()),
@@ -117,11 +127,11 @@ def _near(tables: Tables) -> pd.DataFrame:
     return near[columns + [name for name in RETRAINED if name in near]].sort_values("num_parameters")
 
 
-def _parts(tables: Tables) -> dict[str, dict[str, Any]]:
+def _parts(tables: Tables, shown: Tables) -> dict[str, dict[str, Any]]:
     """The page's later plots by name, those that the study has the data for, with their summaries."""
     parts: dict[str, dict[str, Any]] = {}
-    if (shown := learning(tables)) is not None:
-        parts["learning"] = {"summary": summaries.learning(tables), "figure": learning_figure(shown)}
+    if (curves := learning(shown)) is not None:
+        parts["learning"] = {"summary": summaries.learning(tables), "figure": learning_figure(curves)}
     if (mattered := importance(tables)) is not None:
         effects = [
             (effect.dimension.title, [(value, percent(it)) for value, it in effect.accuracies.items()])
@@ -146,9 +156,16 @@ def _parts(tables: Tables) -> dict[str, dict[str, Any]]:
         }
     bars, pauses = timeline(tables)
     if bars:
-        height = 8 + 2 * (1 + max(bar.slot for bar in bars))
-        figure = timeline_figure(bars, pauses)
-        parts["timeline"] = {"summary": summaries.time(bars, pauses), "figure": figure, "height": height}
+        parts["timeline"] = {"summary": summaries.time(bars, pauses)}
+        if len(bars) > MOST_TRIALS:
+            parts["timeline"] |= {"figure": crowd_figure(bars, pauses), "is_crowd": True}
+        else:
+            height = 8 + 2 * (1 + max(bar.slot for bar in bars))
+            parts["timeline"] |= {
+                "figure": timeline_figure(bars, pauses),
+                "height": height,
+                "is_crowd": False,
+            }
     for name, part in parts.items():
         part["figure"] = html_plot(part["figure"], name)
     return parts

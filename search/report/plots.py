@@ -15,6 +15,7 @@ from search.report.style import AXIS, BLUE, GREY, LAYOUT, VERMILLION, accuracy_a
 from search.tables import Tables
 
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
+NUM_INTERVALS = 400  # of a search's time, where its trials are counted
 ORANGE, BLACK = "#E69F00", "#555555"
 STATES = {  # of a trial: what the legend says, colour and hatching
     RunState.COMPLETE: ("trained to its end", BLUE, ""),
@@ -153,11 +154,14 @@ def importance_figure(found: Importance) -> go.Figure:
 
 
 def progress_figure(course: Progress) -> go.Figure:
-    """Hypervolume over trials."""
+    """Hypervolume over trials: where it grows, and the last."""
+    volumes = course.hypervolumes
+    last = len(volumes)
+    shown = [n for n in range(1, last + 1) if n in (1, last) or volumes[n - 1] != volumes[n - 2]]
     figure = go.Figure()
     figure.add_scatter(
-        x=list(range(1, len(course.hypervolumes) + 1)),
-        y=[round(volume, 5) for volume in course.hypervolumes],
+        x=shown,
+        y=[round(volumes[n - 1], 5) for n in shown],
         mode="lines",
         line={"color": BLUE, "width": 2.5, "shape": "hv"},
         name="this search",
@@ -166,7 +170,7 @@ def progress_figure(course: Progress) -> go.Figure:
     figure.update_layout(
         **LAYOUT,
         legend=LEGEND,
-        xaxis={**AXIS, "title": {"text": "trials"}, "range": [0, 1.02 * len(course.hypervolumes)]},
+        xaxis={**AXIS, "title": {"text": "trials"}, "range": [0, 1.02 * last]},
         yaxis={**AXIS, "title": {"text": "hypervolume of the front"}},
     )
     return figure
@@ -197,17 +201,45 @@ def timeline_figure(bars: Sequence[Bar], pauses: Sequence[tuple[float, float]]) 
                 for bar in own
             ],
         )
+    _draw_pauses(figure, pauses)
+    figure.update_layout(
+        **LAYOUT,
+        barmode="overlay",
+        legend=LEGEND,
+        xaxis=_minutes(pauses),
+        yaxis={**AXIS, "showgrid": False, "autorange": "reversed", "categoryorder": "category ascending"},
+    )
+    return figure
+
+
+def crowd_figure(bars: Sequence[Bar], pauses: Sequence[tuple[float, float]]) -> go.Figure:
+    """How many trials trained at a time, mean over each of NUM_INTERVALS: of more than bars can show."""
+    starts, ends = np.array([bar.start for bar in bars]), np.array([bar.end for bar in bars])
+    edges = np.linspace(0, ends.max(), NUM_INTERVALS + 1)
+    seconds = np.array([np.clip(edge - starts, 0, ends - starts).sum() for edge in edges])  # so far
+    at_a_time = np.diff(seconds) / np.diff(edges)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=(edges / 60).round(3).tolist(),
+        y=[*at_a_time.round(2).tolist(), None],
+        mode="lines",
+        line={"color": BLUE, "width": 1.5, "shape": "hv"},
+        hovertemplate="%{x} minutes: %{y} trials<extra></extra>",
+    )
+    _draw_pauses(figure, pauses)
+    axis = {**AXIS, "title": {"text": "trials in training"}, "rangemode": "tozero"}
+    figure.update_layout(**LAYOUT, xaxis=_minutes(pauses), yaxis=axis)
+    return figure
+
+
+def _draw_pauses(figure: go.Figure, pauses: Sequence[tuple[float, float]]) -> None:
     for at, seconds in pauses:
         figure.add_vline(
             x=at / 60,
             line={"color": GREY, "dash": "dash"},
             annotation={"text": f"{seconds / 60:,.0f} min paused", "textangle": -90, "font": {"size": 11}},
         )
-    figure.update_layout(
-        **LAYOUT,
-        barmode="overlay",
-        legend=LEGEND,
-        xaxis={**AXIS, "title": {"text": "minutes, pauses cut out" if pauses else "minutes"}},
-        yaxis={**AXIS, "showgrid": False, "autorange": "reversed", "categoryorder": "category ascending"},
-    )
-    return figure
+
+
+def _minutes(pauses: Sequence[tuple[float, float]]) -> Row:
+    return {**AXIS, "title": {"text": "minutes, pauses cut out" if pauses else "minutes"}}

@@ -77,7 +77,10 @@ def drawn(rng: np.random.Generator, distribution: BaseDistribution) -> Any:
 
 
 def moved(rng: np.random.Generator, distribution: BaseDistribution, value: Any) -> Any:
-    """A value near another one, which it may be: any other choice, the next number, or a size up to twice it."""
+    """A value near `value`: any other choice, the next number, or of a size up to twice or half as much.
+
+    Where there is no other, or the range ends, it may be the same.
+    """
     if isinstance(distribution, CategoricalDistribution):
         others = [choice for choice in distribution.choices if choice != value] or [value]
         return others[int(rng.integers(len(others)))]

@@ -9,12 +9,13 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from lightcnn.architecture import Task, parse
+from lightcnn.architecture import Task, parse, plan
 from lightcnn.data import LabelledImages
 from lightcnn.engine import build
 from lightcnn.engine.native import NativeNetwork, supports
 from lightcnn.measurement import measure
 from lightcnn.network import build as build_network
+from lightcnn.operations import BatchNorm
 from lightcnn.training import FAST, Recipe, train, trained_network, weights_alone
 from lightcnn.update import Update, loss_of
 
@@ -70,6 +71,9 @@ def gradient_by_torch(network, data, temperature=1.0):
 @example(parse("4bn-4bx3-6bd-gap", Task(15, 3, 10)), 1, 0, None)
 @example(parse("4bn-4blrx2-pool2-5", Task(15, 3, 10)), 16, 0, None)
 def test_gradients_are_as_exact_as_those_of_pytorch(engine, architecture, num_images, seed, levels):
+    # A batch norm over a single value gives 0 but for rounding, which then decides what a ReLU lets through.
+    norms = [it for it in plan(architecture) if isinstance(it, BatchNorm)]
+    assume(num_images > 1 or all(it.output_shape[1] > 1 for it in norms))
     torch.manual_seed(seed)
     network = build_network(architecture)
     data = drawn_images(architecture, num_images, seed, levels)

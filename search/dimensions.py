@@ -76,6 +76,21 @@ def drawn(rng: np.random.Generator, distribution: BaseDistribution) -> Any:
     return min(max(round(float(np.exp(rng.uniform(*_log_range(low, high))))), low), high)
 
 
+def moved(rng: np.random.Generator, distribution: BaseDistribution, value: Any) -> Any:
+    """A value near `value`: any other choice, the next number, or of a size up to twice or half as much.
+
+    Where there is no other, or the range ends, it may be the same.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        others = [choice for choice in distribution.choices if choice != value] or [value]
+        return others[int(rng.integers(len(others)))]
+    assert isinstance(distribution, IntDistribution)
+    near = round(value * float(2 ** rng.uniform(-1, 1))) if distribution.log else value
+    if near == value:
+        near += int(rng.choice([-1, 1]))
+    return min(max(near, distribution.low), distribution.high)
+
+
 @cache
 def _log_range(low: int, high: int) -> tuple[float, float]:
     return float(np.log(low - 0.5)), float(np.log(high + 0.5))

@@ -15,6 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from lightcnn.architecture import Architecture, parse
+from search.evolution import EvolutionSampler
 from search.execution.runs import RunState
 from search.pareto import front
 from search.prospects import Prospects
@@ -29,6 +30,7 @@ SAMPLERS: dict[str, Callable[[int, Space, IsWanted], BaseSampler]] = {
     "nsga2": lambda seed, *_: NSGAIISampler(seed=seed),
     "random": lambda seed, *_: RandomSampler(seed=seed),
     "gp": lambda seed, *_: GPSampler(seed=seed),
+    "evolution": lambda seed, space, is_wanted: EvolutionSampler(seed, space, is_wanted),
     "surrogate": lambda _, space, is_wanted: SurrogateSampler(space, is_wanted),
 }
 
@@ -36,7 +38,8 @@ SAMPLERS: dict[str, Callable[[int, Space, IsWanted], BaseSampler]] = {
 # After so many unwanted suggestions, the candidate is drawn at random among the wanted ones.
 PATIENCE = 3
 NUM_RANDOM = 10  # trials before a model has enough to learn from
-POOL_DRAWS = 4_000  # that the surrogate chooses from
+POOL_DRAWS = 4_000  # at random, that the surrogate chooses from
+NEIGHBOURS = 100  # mutations of each network on the front, that it chooses from as well
 POOL_LASTS = 1_000  # trials, after which its best are used up and it is drawn anew
 # With many slots the next trial ends while the last is being learnt from. So a ranking serves until one trial
 # has ended for each so many under way; with fewer under way, every suggestion knows all that has ended.
@@ -104,13 +107,22 @@ class OnlyWanted(BaseSampler):
 class SurrogateSampler(BaseSampler):
     """Models accuracy alone, and suggests the wanted candidate of a pool that promises most hypervolume.
 
-    The pool is drawn from the space if none is given.
+    The pool is drawn from the space if none is given, and joined by neighbours of the front: in a large space
+    hardly any random draw improves on what was found. Source of the local search: White, Neiswanger and
+    Savani (2021), BANANAS: Bayesian optimization with neural architectures for neural architecture search.
+
+    Args:
+        neighbours: how many of each network on the front.
     """
 
     def __init__(
-        self, space: Space, is_wanted: IsWanted, pool: tuple[Sequence[Architecture], Pool] | None = None
+        self,
+        space: Space,
+        is_wanted: IsWanted,
+        pool: tuple[Sequence[Architecture], Pool] | None = None,
+        neighbours: int = NEIGHBOURS,
     ) -> None:
-        self._space, self._is_wanted, self._pool = space, is_wanted, pool
+        self._space, self._is_wanted, self._pool, self._neighbours = space, is_wanted, pool, neighbours
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The whole space."""
@@ -126,25 +138,33 @@ class SurrogateSampler(BaseSampler):
         memory = _MEMORIES.setdefault(study, _Memory())
         is_old = num_over - memory.num_over > len(under_way) // RUNNING_A_RANKING
         if self._pool or memory.prospects is None or is_old:
-            memory.candidates, pool = self._pool or _drawn_pool(self._space, len(known))
-            memory.prospects = Prospects(
-                pool, *self._trained(memory, known), self._running(memory, under_way)
-            )
+            trained, curves = self._trained(memory, known)
+            found = _best([*memory.best, *known[-MAX_LEARNT:]])
+            memory.candidates, pool = self._pool or self._pool_around(found, len(known))
+            memory.prospects = Prospects(pool, trained, curves, self._running(memory, under_way))
             memory.num_over = num_over
         best = memory.prospects.take(lambda i: self._is_wanted(memory.candidates[i]))
         return {} if best is None else self._space.parameters(memory.candidates[best])
 
     def _trained(self, memory: _Memory, known: Sequence[RunRecord]) -> tuple[Pool, list[list[float]]]:
         """The latest, which the model learns from, after the best of those before; and their curves."""
-        earlier = [*memory.best, *known[memory.num_earlier : -MAX_LEARNT]]
-        whole = [record for record in earlier if record.state == RunState.COMPLETE]
-        best = front([it.num_parameters for it in whole], [it.val_accuracy or 0.0 for it in whole])
-        memory.best, memory.num_earlier = [whole[i] for i in best], max(len(known) - MAX_LEARNT, 0)
+        memory.best = _best([*memory.best, *known[memory.num_earlier : -MAX_LEARNT]])
+        memory.num_earlier = max(len(known) - MAX_LEARNT, 0)
         latest = known[-MAX_LEARNT:]
         records = [*memory.best, *latest]
         seen = np.concatenate([_features_of(record.architecture, self._space) for record in latest])
         sizes = np.array([record.num_parameters for record in records], dtype=float)
         return Pool(seen, sizes), [record.accuracies for record in records]
+
+    def _pool_around(self, found: Sequence[RunRecord], num_known: int) -> tuple[list[Architecture], Pool]:
+        """What was drawn, and the neighbours of what was `found` best."""
+        drawn = _drawn_pool(self._space, num_known)
+        near = [_neighbours(it.architecture, self._space, self._neighbours) for it in found]
+        pools = [pool for _, pool in (drawn, *near) if len(pool.sizes)]
+        return (
+            [candidate for some, _ in (drawn, *near) for candidate in some],
+            Pool(*map(np.concatenate, zip(*pools, strict=True))),
+        )
 
     def _running(self, memory: _Memory, under_way: Sequence[FrozenTrial]) -> Array | None:
         """Features of those under way, but for the one that is to be suggested."""
@@ -182,6 +202,22 @@ class _Memory:
 
 
 _MEMORIES: WeakKeyDictionary[Study, _Memory] = WeakKeyDictionary()
+
+
+def _best(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The front of those that were trained to their end."""
+    whole = [record for record in records if record.state == RunState.COMPLETE]
+    best = front([it.num_parameters for it in whole], [it.val_accuracy or 0.0 for it in whole])
+    return [whole[i] for i in best]
+
+
+@lru_cache(maxsize=1_000)
+def _neighbours(text: str, space: Space, number: int) -> tuple[list[Architecture], Pool]:
+    """Mutations of a network, always the same, of so many tries those that are others."""
+    rng, network = np.random.default_rng([*text.encode()]), parse(text, space.task)
+    mutations = (space.mutated(network, rng) for _ in range(number))
+    candidates = [it for it in dict.fromkeys(mutations) if it is not None]
+    return candidates, Pool.of(candidates, space)
 
 
 @lru_cache(maxsize=10_000)

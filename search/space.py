@@ -15,7 +15,7 @@ from optuna.trial import Trial
 from lightcnn.architecture import Architecture, Task, template
 from lightcnn.errors import UserError
 from search import wide
-from search.dimensions import Dimension, drawn, suggested
+from search.dimensions import Dimension, drawn, moved, suggested
 from search.plan_features import NUM_FEATURES, plan_features
 
 MAX_WIDTH = 999_999  # what an architecture's text can say
@@ -134,12 +134,14 @@ class Space:
 
     def parameters(self, candidate: Architecture) -> dict[str, Any]:
         """Optuna's parameters for `candidate`, a member of the space; the inverse of `architecture`."""
+        return {it.name: it.least for it in self.dimensions} | self._own_parameters(candidate)
+
+    def _own_parameters(self, candidate: Architecture) -> dict[str, Any]:
+        """Those of `parameters` on which `candidate` depends."""
         if self.kind == "wide":
-            return {it.name: it.least for it in self.dimensions} | wide.parameters(candidate, self.heads)
-        widths = [block.channels for block in candidate.blocks]
-        unused = [self.widths[0]] * (self.depth - len(widths))
-        named = {f"width_{block}": width for block, width in enumerate(widths + unused, start=1)}
-        return {"num_blocks": len(widths), **named, "head": candidate.head}
+            return wide.parameters(candidate, self.heads)
+        widths = {f"width_{i}": block.channels for i, block in enumerate(candidate.blocks, start=1)}
+        return {"num_blocks": len(widths), **widths, "head": candidate.head}
 
     def __contains__(self, candidate: Architecture) -> bool:
         """Whether some parameters stand for `candidate`."""
@@ -188,6 +190,18 @@ class Space:
         while (candidate := self.architecture(self.draw_parameters(rng))) is None:
             pass  # such as where its head is inactive
         return candidate
+
+    def mutated(self, candidate: Architecture, rng: np.random.Generator) -> Architecture | None:
+        """A neighbour of `candidate`: one or two dimensions moved, and what they make active drawn at random.
+
+        None if that is no candidate, or the same network.
+        """
+        own = self._own_parameters(candidate)
+        parameters = self.draw_parameters(rng) | own
+        for name in rng.choice([*own], size=min(int(rng.integers(1, 3)), len(own)), replace=False):
+            parameters[name] = moved(rng, self.distributions()[name], own[name])
+        found = self.architecture(parameters)
+        return None if found == candidate else found
 
     def narrowest(self) -> list[Architecture]:
         """Of each depth and head the member with the narrowest blocks; of the wide space, its smallest."""

@@ -18,10 +18,8 @@ from search.command import (
     Parser,
     about_this_run,
     add_data_options,
-    add_initialisation_option,
     at_least,
     check_train_images,
-    initialisation_of,
     run_command,
 )
 from search.device_options import add_device_options, engine_of, slots_of
@@ -30,6 +28,7 @@ from search.execution.display import log_line, result_line
 from search.execution.runs import TrainingData, rehearse
 from search.execution.slots import open_slots
 from search.image_facts import ImageFacts
+from search.recipe_options import add_initialisation_option, initialisation_of
 from search.report.ablation_page import count_of, findings, write_ablation_report
 from search.settings import AblationSettings, SettingsFile, engine_name, held_study
 from search.tables import CLAIMS, SUMMARY

@@ -12,37 +12,18 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import torch
 from joblib import cpu_count
 
 from lightcnn.errors import Failure, UserError
-from lightcnn.initialisation import INITIALISATIONS, Initialisation
-from lightcnn.training import Recipe
 from search.environment import VARIABLE, options_in_environment
 from search.execution.display import log_line
-from search.settings import begun_with
 from search.streams import mend_streams
 
 RESUMES = "what was finished is kept, and the same command resumes it"
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy", "joblib", "plotly")
-
-
-class RecipeOfRuns(Protocol):
-    """What the recipes of a study's runs share."""
-
-    @property
-    def initialisation(self) -> Initialisation:
-        """What their weights begin with."""
-
-
-class SettingsWithRecipe(Protocol):
-    """The settings of a study with one recipe."""
-
-    @property
-    def recipe(self) -> RecipeOfRuns:
-        """That of its runs."""
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -108,30 +89,6 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
         return value
 
     return number
-
-
-def add_initialisation_option(parser: argparse._ActionsContainer, recipe: Recipe) -> None:
-    """`--initialisation`, which `initialisation_of` reads; `recipe` is that of new studies."""
-    parser.add_argument(
-        "--initialisation",
-        choices=list(INITIALISATIONS),
-        help="how the weights that a run begins with are drawn; by default "
-        f"{recipe.initialisation}, or as in the study to be resumed",
-    )
-
-
-def initialisation_of(
-    options: argparse.Namespace, recipe: Recipe, name: str, kind: type[SettingsWithRecipe]
-) -> Initialisation:
-    """What `--initialisation` asks for, else that of the study to be resumed, else that of `recipe`.
-
-    Args:
-        name: of the study.
-        kind: of its settings.
-    """
-    asked: Initialisation | None = options.initialisation
-    earlier = None if asked or options.fresh else begun_with(options.out / name, kind)
-    return asked or (earlier.recipe if earlier else recipe).initialisation
 
 
 def check_train_images(wanted: int, available: int, num_classes: int, which: str = "") -> None:

@@ -25,7 +25,7 @@ from lightcnn.training import FAST
 from search.budget import check_possible
 from search.budget_options import budget_of
 from search.cells import rows
-from search.command import about_this_run, check_train_images, initialisation_of, run_command
+from search.command import about_this_run, check_train_images, run_command
 from search.device_options import engine_of, slots_of
 from search.evaluation import Arm, retrain
 from search.execution.checkpoints import Checkpoints
@@ -35,6 +35,7 @@ from search.execution.slots import open_slots
 from search.forecast import retraining_ahead
 from search.image_facts import ImageFacts
 from search.loop import num_runs, search
+from search.recipe_options import augmented_recipe, initialisation_of
 from search.records import RunRecord, finished, finished_designs, try_failed_again
 from search.report.page import open_page, write_report
 from search.report.serve import LivePage, served
@@ -103,7 +104,7 @@ def _search(options: argparse.Namespace) -> tuple[Path, list[str]]:
     slots = slots_of(options, name, SearchSettings)
     engine = engine_of(options, slots, name, SearchSettings)
     initialisation = initialisation_of(options, settings.recipe, name, SearchSettings)
-    recipe = replace(settings.recipe, initialisation=initialisation)
+    recipe = augmented_recipe(options, replace(settings.recipe, initialisation=initialisation), name)
     settings = replace(settings, engine=engine_name(engine), recipe=recipe)
     places = [_placed(text, settings.task, options.seeds) for text in options.place]
     placed_texts = tuple(str(arm.architecture) for arm in places)

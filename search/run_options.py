@@ -10,8 +10,9 @@ from lightcnn.decoding import colour
 from lightcnn.training import FAST
 from search.allocation import LEAST_CHANCE
 from search.budget_options import MAX_PARAMETERS, add_budget_options
-from search.command import Parser, add_data_options, add_initialisation_option, at_least
+from search.command import Parser, add_data_options, at_least
 from search.device_options import add_device_options
+from search.recipe_options import add_augmentation_option, add_initialisation_option
 from search.samplers import SAMPLERS
 from search.space import USUAL
 
@@ -39,6 +40,7 @@ def parser() -> Parser:
         "--epochs", type=at_least(1), default=FAST.epochs, metavar="E", help="epochs of each run"
     )
     add_initialisation_option(group, FAST)
+    add_augmentation_option(group)
     group.add_argument(
         "--seed",
         type=at_least(0),

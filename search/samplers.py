@@ -141,6 +141,8 @@ class SurrogateSampler(BaseSampler):
             trained, curves = self._trained(memory, known)
             found = _best([*memory.best, *known[-MAX_LEARNT:]])
             memory.candidates, pool = self._pool or self._pool_around(found, len(known))
+            if not memory.candidates:
+                return {}
             memory.prospects = Prospects(pool, trained, curves, self._running(memory, under_way))
             memory.num_over = num_over
         best = memory.prospects.take(lambda i: self._is_wanted(memory.candidates[i]))
@@ -157,14 +159,16 @@ class SurrogateSampler(BaseSampler):
         return Pool(seen, sizes), [record.accuracies for record in records]
 
     def _pool_around(self, found: Sequence[RunRecord], num_known: int) -> tuple[list[Architecture], Pool]:
-        """What was drawn, and the neighbours of what was `found` best."""
-        drawn = _drawn_pool(self._space, num_known)
-        near = [_neighbours(it.architecture, self._space, self._neighbours) for it in found]
-        pools = [pool for _, pool in (drawn, *near) if len(pool.sizes)]
-        return (
-            [candidate for some, _ in (drawn, *near) for candidate in some],
-            Pool(*map(np.concatenate, zip(*pools, strict=True))),
-        )
+        """What was drawn, and the neighbours of what was `found` best; as far as they are wanted.
+
+        What costs too much is no part of the hypervolume that there is to be gained.
+        """
+        near = (_neighbours(it.architecture, self._space, self._neighbours) for it in found)
+        groups = [(some, pool) for some, pool in (_drawn_pool(self._space, num_known), *near) if some]
+        candidates = [candidate for some, _ in groups for candidate in some]
+        wanted = [i for i, candidate in enumerate(candidates) if self._is_wanted(candidate)]
+        whole = Pool(*map(np.concatenate, zip(*(pool for _, pool in groups), strict=True)))
+        return [candidates[i] for i in wanted], Pool(whole.features[wanted], whole.sizes[wanted])
 
     def _running(self, memory: _Memory, under_way: Sequence[FrozenTrial]) -> Array | None:
         """Features of those under way, but for the one that is to be suggested."""

@@ -36,14 +36,13 @@ from search.command import (
     Parser,
     about_this_run,
     add_data_options,
-    add_initialisation_option,
-    initialisation_of,
     run_command,
 )
 from search.device_options import add_device_options, engine_of, slots_of
 from search.execution.display import log_line
 from search.execution.runs import Run, RunProgress, TrainingData
 from search.execution.slots import open_slots
+from search.recipe_options import add_initialisation_option, initialisation_of
 from search.run_options import NUM_TRAINING
 from search.settings import Engine, SettingsFile, engine_name, held_study
 from search.space import Space

@@ -7,10 +7,12 @@ import pytest
 from fakes import MNIST, SETTINGS, SPACE, new_study, run_search
 
 from lightcnn.architecture import parse, plan
+from lightcnn.cost import num_parameters
 from search.evolution import POPULATION, EvolutionSampler
 from search.records import finished
 from search.samplers import NUM_RANDOM, SurrogateSampler
 from search.space import USUAL, Space
+from search.surrogate import features
 
 WIDE = Space(MNIST, *USUAL["wide"], "wide")
 SPACES = {"template": SPACE, "wide": WIDE, "one width": replace(SPACE, widths=(5, 5), max_blocks=2)}
@@ -75,3 +77,21 @@ def test_the_model_chooses_among_neighbours_as_well():
     assert plain < local and len(added) > 30 * len(found)
     parents = [parse(record.architecture, MNIST) for record in found]
     assert np.mean([min(num_moved(it, parent, WIDE) for parent in parents) <= 2 for it in added]) > 0.5
+
+
+def test_what_is_not_wanted_is_no_part_of_the_pool():
+    study = new_study()
+    run_search(study, replace(SETTINGS, space=WIDE), trials=NUM_RANDOM + 5)
+    found = list(finished(study).values())
+    cheap, pool = SurrogateSampler(WIDE, lambda it: num_parameters(it) <= 500)._pool_around(found, len(found))
+    everything, _ = SurrogateSampler(WIDE, lambda _: True)._pool_around(found, len(found))
+    assert cheap == [it for it in everything if num_parameters(it) <= 500]
+    assert pool.sizes.tolist() == [num_parameters(it) for it in cheap]
+    assert np.array_equal(pool.features, features(cheap, WIDE))
+
+
+def test_where_nothing_is_wanted_the_model_suggests_nothing():
+    study = new_study()
+    run_search(study, replace(SETTINGS, space=WIDE), trials=NUM_RANDOM + 2)
+    sampler = SurrogateSampler(WIDE, lambda _: False)
+    assert sampler.sample_relative(study, study.ask()._cached_frozen_trial, WIDE.distributions()) == {}

@@ -10,6 +10,7 @@ from test_engine import drawn_images, engine, gradient_by_torch  # noqa: F401  #
 from torch.nn.utils import parameters_to_vector
 
 from lightcnn.architecture import Task, parse
+from lightcnn.cost import num_parameters
 from lightcnn.engine.build import load
 from lightcnn.engine.native import NativeNetwork
 from lightcnn.initialisation import initial_network
@@ -180,6 +181,7 @@ def test_the_mean_of_weights_by_hand(by_engine, engine):  # noqa: F811
         {"averaging": 1.5},
         {"label_smoothing": float("nan")},
         {"augmentation": 9.0},
+        {"augmented_from": -1},
         {"temperature": 0.0},
     ],
 )
@@ -213,6 +215,29 @@ def test_scores_are_those_of_pytorch(text, engine):  # noqa: F811
     with torch.no_grad():
         expected = trained_network(architecture, state).eval()(validation.images)
     torch.testing.assert_close(theirs, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("num_parameters", "strength"),
+    [(1, 0), (699, 0), (700, 0), (1_050, 0.5), (1_400, 1), (2_100, 2), (10**6, 2)],
+)
+def test_small_networks_are_augmented_less(num_parameters, strength):
+    assert replace(STEPS, augmentation=2.0, augmented_from=700).strength(num_parameters) == strength
+    assert replace(STEPS, augmentation=2.0).strength(num_parameters) == 2.0
+
+
+@pytest.mark.parametrize(("times", "strength"), [(1, 0.0), (1 / 2, 0.5), (1 / 3, 1.0)])
+def test_a_run_is_augmented_by_its_size(times, strength, engine):  # noqa: F811
+    architecture = parse("4-6-gap", TASK)
+    size = num_parameters(architecture)
+
+    def trained(recipe):
+        data, validation = images_of(architecture)
+        return train(architecture, recipe, data, validation, 0, stop=1, engine=engine).epochs
+
+    by_size = replace(STEPS, augmentation=1.0, augmented_from=size * times)
+    assert trained(by_size) == trained(replace(STEPS, augmentation=strength))
+    assert trained(by_size) != trained(replace(STEPS, augmentation=strength + 0.1))
 
 
 @pytest.mark.parametrize("by_engine", [True, False])

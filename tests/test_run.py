@@ -22,6 +22,7 @@ from lightcnn.initialisation import initial_network
 from lightcnn.training import FAST, trained_network
 from search import run
 from search.execution.slots import SlotExecutor
+from search.tables import read_study
 
 pytestmark = pytest.mark.slow
 
@@ -105,6 +106,33 @@ def test_a_resumed_search_keeps_its_initialisation(tmp_path, mnist_folder, monke
         found.parameters(), initial_network(light, "pytorch", 0).parameters(), strict=True
     ):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("asked", "on_resuming", "strength"),
+    [
+        ([], [], 0.0),
+        (["--space", "wide"], ["--space", "wide"], 1.0),
+        (["--augmentation", "0.5"], [], 0.5),
+        (["--space", "wide", "--augmentation", "0"], ["--space", "wide"], 0.0),
+    ],
+)
+def test_a_resumed_search_keeps_its_augmentation(asked, on_resuming, strength, tmp_path, mnist_folder):
+    arguments = ["--trials", "1", "--epochs", "1", "--train-images", "100", "--no-baselines", "--seeds", "0"]
+    arguments += ["--out", str(tmp_path), "--name", "it", "--workers", "1"]
+    assert run.main([*arguments, *asked]) == 0
+    first = read_study(tmp_path / "it").settings.recipe
+    assert (first.augmentation, first.augmented_from) == (strength, 700 if strength else 0)
+    assert run.main([*arguments, *on_resuming]) == 0
+    assert read_study(tmp_path / "it").settings.recipe == first
+
+
+@pytest.mark.parametrize("wrong", ["-1", "5.5", "nan", "much"])
+def test_a_strength_that_is_none(wrong, capsys):
+    with pytest.raises(SystemExit) as error:
+        run.main(["--trials", "1", "--augmentation", wrong])
+    assert error.value.code == 2
+    assert f"--augmentation: must be a number from 0 to 5, but got {wrong!r}" in capsys.readouterr().err
 
 
 def test_what_a_search_says(finished_study):

@@ -7,11 +7,12 @@ with the trials, and the page stays under 3 MB.
     python -m studies.scaling
 
 The search is the real one with its real journal, sampler, checkpoints and page; the slots are simulated: a
-job takes the time that it is said to take, and no core, and its accuracies are made up. Busy is the share of
-the slots' time that jobs filled, from when as many runs had begun as there are slots until none was left to
-begin. Runs are judged at two rungs but never stopped, so that each has its full length in three jobs. The
-driver's time a trial is how long one takes it where jobs take none. Run it on a machine that does nothing
-else; it takes seven minutes.
+job takes the time that it is said to take, and no core, and its accuracies are made up. Runs differ in length,
+as those of a search do, from half to one and a half times the mean; in two cells all are equally long, which
+is the worst case, as what began together ends together. Busy is the share of the slots' time that jobs filled,
+from when as many runs had begun as there are slots until none was left to begin. Runs are judged at two rungs
+but never stopped, so that each has its full length in three jobs. The driver's time a trial is how long one
+takes it where jobs take none. Run it on a machine that does nothing else; it takes nine minutes.
 """
 
 from __future__ import annotations
@@ -69,12 +70,14 @@ SETTINGS = SearchSettings(
     data=DataSettings.of(DATA),
     stopping=StoppingRule(rungs=(2, 4), num_better=1_000_000, margin=0.0),
 )
-# Trials in the study when the measurement begins, slots, and seconds of a run.
+SPREAD = 0.5  # how far the seconds of a run are from their mean at most, as a share of it
+# Trials in the study when the measurement begins, slots, mean seconds of a run, and their spread.
 CELLS = (
-    *((200, 16, seconds) for seconds in (0.5, 2.0, 5.0)),
-    *((2_000, 64, seconds) for seconds in (0.5, 2.0, 5.0)),
-    *((10_000, slots, 2.0) for slots in (16, 64)),
-    *((10_000, 256, seconds) for seconds in (0.5, 2.0, 5.0)),
+    *((200, 16, seconds, SPREAD) for seconds in (0.5, 2.0, 5.0)),
+    *((2_000, 64, seconds, SPREAD) for seconds in (0.5, 2.0, 5.0)),
+    *((10_000, slots, 2.0, SPREAD) for slots in (16, 64)),
+    *((10_000, 256, seconds, SPREAD) for seconds in (0.5, 2.0, 5.0)),
+    *((10_000, slots, 2.0, 0.0) for slots in (64, 256)),
 )
 STUDY_SIZES = (200, 500, 1_000, 2_000, 5_000, 10_000)  # trials at which the driver's own time is measured
 INSTANT_SLOTS = 64  # that it is measured with
@@ -87,12 +90,17 @@ Line = tuple[float, ...]
 
 
 class SimulatedSlots(Executor):
-    """Answers each job with made-up epochs after the seconds that its share of a run takes."""
+    """Answers each job with made-up epochs after the seconds that its share of a run takes.
 
-    def __init__(self, num_slots: int, run_seconds: float) -> None:
+    Args:
+        run_seconds: their mean.
+        spread: share of the mean that a run takes less or more at most, evenly distributed.
+    """
+
+    def __init__(self, num_slots: int, run_seconds: float, spread: float = 0.0) -> None:
         self.num_slots = num_slots
         self.starts: list[float] = []  # of the runs
-        self._run_seconds = run_seconds
+        self._run_seconds, self._spread = run_seconds, spread
         self._jobs: list[tuple[float, float]] = []  # when each was submitted, and when it was done
         self._due: list[tuple[float, int, Future[Piece], Piece]] = []
         self._numbers = count()
@@ -102,7 +110,8 @@ class SimulatedSlots(Executor):
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Part of Executor."""
         run, start, stop, _ = args
-        seconds = self._run_seconds * (stop - start) / run.recipe.epochs
+        factor = 1 + self._spread * np.random.default_rng(run.seed).uniform(-1, 1)
+        seconds = self._run_seconds * factor * (stop - start) / run.recipe.epochs
         error = _error(run.architecture)
         epochs = tuple(Epoch(it + 1, 0.1, 1 - error * (1 + 1 / (it + 1)), 0.1) for it in range(start, stop))
         future: Future[Piece] = Future()
@@ -170,13 +179,14 @@ def _measured(folder: Path) -> tuple[list[Line], list[Line]]:
             growth.append((size, own, cpu, (folder / JOURNAL).stat().st_size, page, page_seconds))
             words = "{} trials: {:.1f} ms a trial, {:.1f} of the processor, journal {:,}, page {:,}, {:.1f} s"
             print(words.format(*growth[-1]))
-            for at, num_slots, seconds in CELLS:
+            for at, num_slots, seconds, spread in CELLS:
                 if at == size:
-                    num_trials = len(finished(study))
-                    slots = SimulatedSlots(num_slots, seconds)
+                    num_trials, slots = len(finished(study)), SimulatedSlots(num_slots, seconds, spread)
                     bring_to(num_trials + RUNS_A_SLOT * num_slots, slots)
-                    cells.append((num_trials, num_slots, seconds, slots.share_busy(), slots.runs_a_second()))
-                    print("{} trials, {} slots, {} s: {:.1%} busy, {:.0f} runs a second".format(*cells[-1]))
+                    measured = (slots.share_busy(), slots.runs_a_second())
+                    cells.append((num_trials, num_slots, seconds, spread, *measured))
+                    words = "{} trials, {} slots, {} s ± {:.0%}: {:.1%} busy, {:.0f} runs a second"
+                    print(words.format(*cells[-1]))
     return growth, cells
 
 
@@ -192,7 +202,7 @@ def measure(out: Path) -> None:
         *("num_trials", "driver_ms_per_trial", "driver_cpu_ms_per_trial"),
         *("journal_bytes", "page_bytes", "page_seconds"),
     ]
-    cell_columns = ["num_trials", "num_slots", "run_seconds", "share_busy", "runs_per_second"]
+    cell_columns = ["num_trials", "num_slots", "run_seconds", "spread", "share_busy", "runs_per_second"]
     machine = about_this_run()["machine"]
     tables = {
         "growth": pd.DataFrame(growth, columns=growth_columns).round(2),
@@ -219,7 +229,7 @@ def _figure(growth: pd.DataFrame, cells: pd.DataFrame) -> go.Figure:
     for (slots, colour), symbol in zip(
         ((16, GREEN), (64, BLUE), (256, VERMILLION)), ("circle", "square", "diamond"), strict=True
     ):
-        own = cells[cells["num_slots"] == slots].sort_values("run_seconds")
+        own = cells[(cells["num_slots"] == slots) & (cells["spread"] > 0)].sort_values("run_seconds")
         marker = {"color": colour, "symbol": symbol, "size": 9}
         named = {"mode": "markers", "marker": marker, "name": f"{slots} slots"}
         figure.add_scatter(x=own["run_seconds"], y=100 * own["share_busy"], **named, row=1, col=3)

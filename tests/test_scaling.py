@@ -1,5 +1,7 @@
 """The studies of many slots, made small: what one driver feeds, what many runs at a time cost a search."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,8 @@ from fakes import MNIST
 
 from lightcnn.architecture import template
 from lightcnn.cost import num_parameters
+from lightcnn.training import FAST
+from search.execution.runs import Run
 from studies import parallel, scaling
 from studies.replay import Bench
 
@@ -16,7 +20,7 @@ def test_the_scaling_study_writes_its_tables(tmp_path, monkeypatch):
     for name, value in (
         ("STUDY_SIZES", (30, 60)),
         ("NUM_TIMED", 10),
-        ("CELLS", ((30, 2, 0.02), (60, 4, 0.05))),
+        ("CELLS", ((30, 2, 0.02, 0.0), (60, 4, 0.05, 0.5))),
         ("RUNS_A_SLOT", 5),
         ("pictures_of", lambda figure, kinds: {kind: figure.to_json().encode() for kind in kinds}),
     ):
@@ -35,6 +39,17 @@ def test_how_busy_slots_were_is_counted_from_when_all_could_be():
     slots.starts, slots._jobs = [0.0, 1.0, 2.0, 5.0], [(0.0, 2.0), (1.0, 5.0), (2.0, 4.0), (5.0, 9.0)]
     assert slots.share_busy() == pytest.approx((1 + 4 + 2) / (2 * 4))
     assert slots.runs_a_second() == pytest.approx(2 / 4)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_runs_are_spread_about_their_mean(spread):
+    slots = scaling.SimulatedSlots(2, 0.01, spread)
+    network = template((4,), "gap", MNIST)
+    for seed in range(100):
+        slots.submit(None, Run(network, replace(FAST, epochs=2), seed, scaling.DATA), 0, 2, None)
+    lengths = np.array([stop - start for start, stop in slots._jobs])
+    assert lengths.mean() == pytest.approx(0.01, rel=0.1)
+    assert lengths.max() - lengths.min() == pytest.approx(0.02 * spread, rel=0.1, abs=1e-9)
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,13 @@ with the trials, and the page stays under 3 MB.
     python -m studies.scaling
 
 The search is the real one with its real journal, sampler, checkpoints and page; the slots are simulated: a
-job takes the time that it is said to take, and no core, and its accuracies are made up. Runs differ in length,
-as those of a search do, from half to one and a half times the mean; in two cells all are equally long, which
-is the worst case, as what began together ends together. Busy is the share of the slots' time that jobs filled,
-from when as many runs had begun as there are slots until none was left to begin. Runs are judged at two rungs
-but never stopped, so that each has its full length in three jobs. The driver's time a trial is how long one
-takes it where jobs take none. Run it on a machine that does nothing else; it takes nine minutes.
+job takes the time that it is said to take, and no core, and its accuracies are made up. Runs differ in
+length, as those of a search do, from half to one and a half times the mean; in two cells all are equally
+long, which is the worst case, as what began together ends together. Busy is the share of the slots' time
+that jobs filled, from when as many runs had begun as there are slots until none was left to begin. Runs are
+judged at two rungs but never stopped, so that each has its full length in three jobs. The driver's time a
+trial is how long one takes it where jobs take none. Run it on a machine that does nothing else; it takes
+nine minutes.
 """
 
 from __future__ import annotations

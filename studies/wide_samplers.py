@@ -1,0 +1,188 @@
+"""Which sampler finds the better front of the wide space, and after how many trials?
+
+Expected: in a space of 28 dimensions random draws find little, a model of accuracy more, and evolution, which
+varies what was found, as much; a model that also chooses among the neighbours of its front the most.
+
+    python -m studies.wide_samplers
+
+Nobody can train all of the wide space, and random members say little of its front. So the real search is
+replayed on a benchmark (`studies.wide_model`) that is fitted to the trials of `reports/front`; a run scatters
+about what the benchmark says as seeds do, and none is stopped. After each of BUDGETS trials the front is
+judged: the mean over sizes of the least log error of what was met no larger, without the scatter.
+`replays.csv` has a line a search and budget, `summary.csv` a line a sampler and budget, `benchmark.csv` how
+well the benchmark foresees networks that it was not fitted to. It keeps each search as it ends, and resumes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+from rich.console import Console
+
+from lightcnn.architecture import parse
+from lightcnn.data import DATASETS
+from lightcnn.training import FAST, Epoch, Piece
+from search.budget import Budget
+from search.cells import rows
+from search.command import Parser, at_least, run_command
+from search.execution.display import Display
+from search.execution.runs import TrainingData
+from search.loop import search
+from search.records import finished
+from search.samplers import SAMPLERS, SurrogateSampler
+from search.settings import DataSettings, Reference, SearchSettings
+from search.space import USUAL, Space
+from search.statistics import mean_interval, paired_difference
+from search.storage import only_driver, study_folder, write_table
+from search.tables import read_study
+from studies.wide_model import MOST_ERRORS, Array, Benchmark, held_out, measured
+
+DATASET = DATASETS["mnist"]
+DATA = TrainingData(DATASET, Path())
+SPACE = Space(DATASET.task, *USUAL["wide"], kind="wide")
+LEAST_PARAMETERS, MAX_PARAMETERS = 300, 20_000
+SETTINGS = SearchSettings(
+    space=SPACE,
+    reference=Reference.of("LightCNN", DATASET.task),
+    recipe=FAST,
+    seed=0,
+    sampler="random",
+    budget=Budget(MAX_PARAMETERS),
+    data=DataSettings.of(DATA),
+)
+DRAWN = "surrogate, drawn pool"  # the model without the neighbours of its front
+ARMS = ("random", "tpe", "evolution", DRAWN, "surrogate")
+BUDGETS = (25, 50, 100, 200)  # trials after which samplers are compared
+SIZES = np.geomspace(LEAST_PARAMETERS, MAX_PARAMETERS, 200)  # that the front is judged at
+SEED_DEVIATION = 0.08  # of a run's log error
+KEYS = ["sampler", "num_trials", "repetition"]
+
+
+class BenchmarkSlots(Executor):
+    """Answers each run at once: all its epochs have the accuracy that is expected, and a seed's scatter."""
+
+    num_slots = 1
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self._benchmark = benchmark
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Part of Executor."""
+        run, _, stop, _ = args
+        expected = float(self._benchmark.log_errors([run.architecture])[0])
+        scatter = SEED_DEVIATION * np.random.default_rng(run.seed).standard_normal()
+        accuracy = 1 - float(np.exp(min(expected + scatter, 0.0)))
+        epochs = tuple(Epoch(it + 1, 0.1, accuracy, 0.1) for it in range(stop))
+        answer: Future[Piece] = Future()
+        answer.set_result(Piece(epochs, b"", False, 0.0))
+        return answer
+
+
+def front_error(sizes: Sequence[float], errors: Sequence[float] | Array) -> float:
+    """Mean over SIZES of the least log error of the networks no larger; MOST_ERRORS where there is none."""
+    order = np.argsort(sizes, kind="stable")
+    least = np.minimum.accumulate([np.log(MOST_ERRORS), *np.array(errors)[order]])
+    return float(least[np.searchsorted(np.array(sizes)[order], SIZES, side="right")].mean())
+
+
+def replay(name: str, benchmark: Benchmark, repetition: int, num_trials: int) -> list[dict[str, Any]]:
+    """One search: a line for each of BUDGETS that it reaches."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    SAMPLERS[DRAWN] = lambda _, space, is_wanted: SurrogateSampler(space, is_wanted, neighbours=0)
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    settings = replace(SETTINGS, sampler=name, seed=repetition)
+    with Display("", num_trials, num_slots=1, console=Console(quiet=True, highlight=False)) as display:
+        search(study, settings, DATA, num_trials, False, BenchmarkSlots(benchmark), display)
+    records = list(finished(study).values())
+    errors = benchmark.log_errors([parse(record.architecture, SPACE.task) for record in records])
+    sizes = [record.num_parameters for record in records]
+    key = {"sampler": name, "repetition": repetition}
+    return [
+        {**key, "num_trials": budget, "front_error": front_error(sizes[:budget], errors[:budget])}
+        for budget in BUDGETS
+        if budget <= num_trials
+    ]
+
+
+def summarise(lines: pd.DataFrame) -> pd.DataFrame:
+    """A line a sampler and budget: the mean front error, and its difference to that of random draws."""
+    errors = dict(iter(lines.sort_values("repetition").groupby(["sampler", "num_trials"])["front_error"]))
+    compared = []
+    for (name, num_trials), own in errors.items():
+        mean = mean_interval(own.to_numpy(dtype=float))
+        # Repetition i of every sampler begins with the same networks.
+        drawn = errors["random", num_trials].to_numpy(dtype=float)
+        gain = paired_difference(drawn, own.to_numpy(dtype=float))
+        compared.append(
+            {
+                "sampler": name,
+                "num_trials": num_trials,
+                "repetitions": len(own),
+                "front_error_mean": mean.mean,
+                "front_error_low": mean.low,
+                "front_error_high": mean.high,
+                "difference_to_random": gain.mean,
+                "difference_low": gain.low,
+                "difference_high": gain.high,
+            }
+        )
+    return pd.DataFrame(compared).sort_values(["num_trials", "front_error_mean"]).round(4)
+
+
+def study(out: Path, searched: Path, repetitions: int, num_trials: int, workers: int | None) -> None:
+    """Replay all samplers, print the comparison, and keep it in `out`/wide_samplers."""
+    networks, errors = measured(read_study(searched))
+    folder = study_folder(out, "wide_samplers")
+    with only_driver(folder):
+        fit = pd.DataFrame([held_out(networks, errors, SPACE)]).round(4)
+        write_table(fit, folder / "benchmark.csv")
+        print(fit.to_string(index=False))
+        benchmark = Benchmark(networks, errors, SPACE)
+        path = folder / "replays.csv"
+        kept = rows(pd.read_csv(path)) if path.exists() else []
+        done = {(line["sampler"], line["repetition"]) for line in kept if line["num_trials"] == num_trials}
+        missing = [(name, i) for i in range(repetitions) for name in ARMS if (name, i) not in done]
+        jobs = (delayed(replay)(name, benchmark, i, num_trials) for name, i in missing)
+        for lines in Parallel(n_jobs=workers or cpu_count(), return_as="generator_unordered")(jobs):
+            kept += lines
+            table = pd.DataFrame(kept).drop_duplicates(KEYS).sort_values(KEYS, ignore_index=True)
+            write_table(table, path)
+        summary = summarise(pd.read_csv(path))
+        write_table(summary, folder / "summary.csv")
+    print(summary.to_string(index=False))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = Parser("python -m studies.wide_samplers", (__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--study",
+        type=Path,
+        default=Path("reports/front"),
+        metavar="STUDY",
+        help="a search of the wide space, whose trials the benchmark is fitted to",
+    )
+    parser.add_argument("--repetitions", type=at_least(2), default=20, metavar="N", help="searches of each")
+    parser.add_argument("--trials", type=int, choices=BUDGETS, default=max(BUDGETS), help="of each search")
+    parser.add_argument(
+        "--workers", type=at_least(1), metavar="W", help="processes; by default one a CPU core"
+    )
+    parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where results go")
+    options = parser.parse_args(argv)
+    return run_command(
+        parser,
+        lambda: study(options.out, options.study, options.repetitions, options.trials, options.workers),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -138,7 +138,8 @@ def parser() -> Parser:
         "--final-epochs",
         type=at_least(1),
         metavar="E",
-        help="epochs of each of these runs; by default as many as the search's",
+        help="epochs of each of these runs, by default as many as the search's; may change until the first is "
+        "done",
     )
     group.add_argument(
         "--place",

@@ -25,7 +25,15 @@ from search.execution.runs import TrainingData
 from search.image_facts import ImageFacts
 from search.space import Space
 from search.stopping import StoppingRule
-from search.storage import JOURNAL, SETTINGS, move_aside, only_driver, study_folder, write_whole
+from search.storage import (
+    JOURNAL,
+    RETRAINED_RUNS,
+    SETTINGS,
+    move_aside,
+    only_driver,
+    study_folder,
+    write_whole,
+)
 
 FORMAT = 3  # of settings.json; 1 had no number
 
@@ -249,6 +257,8 @@ def held_study(
 def agree(folder: Path, file: SettingsFile[Any]) -> None:
     """Record the settings of `file` in `folder`, or check that they are those of the runs already there.
 
+    How long designs are trained again may change until the first of them is.
+
     Raises:
         UserError: they are not, or what is there cannot be read.
     """
@@ -260,8 +270,9 @@ def agree(folder: Path, file: SettingsFile[Any]) -> None:
         except UserError as error:
             raise UserError(f"{error}; --fresh starts over") from None
         was, flat = _flat(recorded(earlier.settings)), _flat(now)
+        undecided = () if (folder / RETRAINED_RUNS).exists() else ("final_epochs",)
         for key in flat | was:
-            if was.get(key) != flat.get(key):
+            if was.get(key) != flat.get(key) and key not in undecided:
                 raise UserError(
                     f"{folder} holds runs with {key}={was.get(key)!r}, but got {flat.get(key)!r}; "
                     "--fresh moves them aside and starts over, another --name keeps both"

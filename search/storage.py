@@ -27,6 +27,7 @@ from lightcnn.errors import UserError
 
 SETTINGS = "settings.json"
 JOURNAL = "study.journal"
+RETRAINED_RUNS = "runs.csv"
 FLUSH_SECONDS = 0.1  # between two waits for the disk, of steps that follow one another
 PARTIAL = ".partial"  # ends the name of a file that is being written
 

@@ -18,7 +18,7 @@ from search.cells import KINDS, Row, absent, rows
 from search.columns import COLUMNS, GAPS, LIMITS, PAPER, RETRAINED, SEEDS, Column
 from search.image_facts import ImageFacts
 from search.settings import Reference, SearchSettings, SettingsFile, read
-from search.storage import SETTINGS, write_table
+from search.storage import RETRAINED_RUNS, SETTINGS, write_table
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ DESIGNS = _table(
 CURVES = _table("curves.csv", "trial epoch train_loss val_accuracy val_loss", filled="trial epoch")
 TIMES = _table("times.csv", "trial ended_at", filled="trial ended_at")
 RUNS = _table(
-    "runs.csv",
+    RETRAINED_RUNS,
     "arm architecture num_parameters seed epochs train_accuracy test_accuracy seconds",
     filled="arm architecture num_parameters seed epochs",  # accuracies come when all runs are trained
 )

@@ -30,7 +30,7 @@ from search.settings import (
 )
 from search.space import Space
 from search.stopping import StoppingRule
-from search.storage import open_study
+from search.storage import RETRAINED_RUNS, open_study
 from studies import gap_removal
 from studies.initialisation import InitialisationSettings
 from studies.tabular_bench import TableSettings
@@ -242,6 +242,19 @@ def test_a_committed_ablation_is_resumed_and_rendered(tmp_path, mnist_folder, ca
         pd.testing.assert_frame_equal(pd.read_csv(folder / f"{table}.csv")[earlier.columns], earlier)
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert f"{100 * before[1]['test_accuracy_mean'][0]:.2f} %" in page
+
+
+@pytest.mark.parametrize(("first", "second"), [(None, 60), (60, 30), (60, None)])
+def test_final_epochs_may_change_until_a_design_is_trained_again(first, second, tmp_path):
+    one, other = (file_of(replace(SETTINGS, final_epochs=it)) for it in (first, second))
+    agree(tmp_path, one)
+    agree(tmp_path, other)
+    assert read(tmp_path / "settings.json", SearchSettings).settings == other.settings
+    (tmp_path / RETRAINED_RUNS).touch()
+    with pytest.raises(UserError) as caught:
+        agree(tmp_path, one)
+    assert str(caught.value) == f"{tmp_path} holds runs with final_epochs={second}, but got {first}; {ADVICE}"
+    agree(tmp_path, other)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from lightcnn.torch_run import CpuRun, EpochRun, GpuRun
 from lightcnn.update import Update
 
 MOST_AUGMENTATION = 5
+SMALL, LARGE = 700, 7_000  # parameters
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Recipe:
     augmentation: float = 0.0  # strength of `lightcnn.augmentation`
     augmented_from: int = 0  # parameters from which on there is some; all of it with three times as many
     temperature: float = 1.0  # of softmax, a teacher's and the network's; without a teacher it has no say
+    small_epochs: int | None = None  # of networks of SMALL parameters or fewer; `epochs` are of LARGE or more
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
@@ -54,6 +56,8 @@ class Recipe:
                 "a recipe needs at least 1 epoch and 1 image a batch, "
                 f"but got epochs={self.epochs}, batch_size={self.batch_size}"
             )
+        if self.small_epochs is not None and self.small_epochs < 1:
+            raise ValueError(f"small_epochs must be at least 1, but got {self.small_epochs}")
         if self.initialisation not in INITIALISATIONS:
             raise ValueError(
                 f"an initialisation is one of {', '.join(INITIALISATIONS)}, "
@@ -77,6 +81,14 @@ class Recipe:
         peak = self.warmup * num_steps
         rising, falling = (step + 1) / max(peak, 1), (num_steps - step) / max(num_steps - peak, 1)
         return self.learning_rate * min(rising, falling, 1)
+
+    def of_size(self, num_parameters: int) -> Recipe:
+        """That of a network of so many parameters: between SMALL and LARGE by the logarithms of both."""
+        if self.small_epochs is None:
+            return self
+        share = math.log(min(max(num_parameters, SMALL), LARGE) / SMALL) / math.log(LARGE / SMALL)
+        epochs = round(self.small_epochs * (self.epochs / self.small_epochs) ** share)
+        return replace(self, epochs=epochs, small_epochs=None)
 
     def strength(self, num_parameters: int) -> float:
         """Of the augmentation for a network of so many parameters."""

@@ -86,9 +86,16 @@ def retrain(
         if not absent(row["test_accuracy"]) or weights_of(folder, row).exists()
     ]
     arms = {str(arm.architecture): arm for arm in num_seeds}
+
+    def recipe_of(architecture: Architecture) -> Recipe:
+        return recipe.of_size(num_parameters(architecture))
+
+    def cost(architecture: Architecture) -> float:
+        return relative_cost(architecture) * recipe_of(architecture).epochs
+
     done = {(row["architecture"], row["seed"]) for row in kept}
     # Those that take longest first, so that no slot has to wait for another at the end.
-    by_cost = sorted(arms.items(), key=lambda item: -relative_cost(item[1].architecture))
+    by_cost = sorted(arms.items(), key=lambda item: -cost(item[1].architecture))
     missing = [
         (arm, seed)
         # Seed by seed, so that an interruption leaves all arms alike.
@@ -99,7 +106,7 @@ def retrain(
 
     def runs() -> Iterator[tuple[tuple[Arm, int], Run]]:
         for arm, seed in missing:
-            yield (arm, seed), Run(arm.architecture, recipe, seed, data)
+            yield (arm, seed), Run(arm.architecture, recipe_of(arm.architecture), seed, data)
 
     num_runs = sum(num_seeds.values())
     failures: list[str] = []
@@ -207,7 +214,8 @@ def _read_test_set(
     earlier = rows(TEST_READINGS.read_if_there(folder))
 
     def submit(row: dict[str, Any]) -> Future[Tested]:
-        run = Run(parse(row["architecture"], data.dataset.task), recipe, int(row["seed"]), data)
+        architecture = parse(row["architecture"], data.dataset.task)
+        run = Run(architecture, recipe.of_size(num_parameters(architecture)), int(row["seed"]), data)
         return slots.submit(tested, run, weights_of(folder, row).read_bytes())
 
     futures = [submit(row) for row in untested]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from lightcnn.architecture import Architecture
+from lightcnn.cost import num_parameters
 from search.evaluation import Arm
 from search.execution.display import Ahead
 from search.records import RunRecord
@@ -16,7 +17,7 @@ def retraining_ahead(
     done: Collection[tuple[str, int]],
     records: Iterable[RunRecord],
     growth: float,
-    epochs: float,
+    epochs: Callable[[int], float],
 ) -> Ahead | None:
     """The re-training that would follow now, with as many more candidates in it as trials are still to come.
 
@@ -29,7 +30,7 @@ def retraining_ahead(
         done: architecture and seed of each run that was already trained again.
         records: of the search's runs, with the seconds that they took.
         growth: trials in all over those that are finished.
-        epochs: of the search that one run of re-training costs.
+        epochs: of the search that one run of re-training costs, by the network's parameters.
 
     Returns:
         None: nothing will be trained again.
@@ -45,7 +46,7 @@ def retraining_ahead(
         if arm.architecture not in certain and count == once:
             missing *= growth
         num_runs += missing
-        seconds += missing * epochs * rates.get(text, mean)
+        seconds += missing * epochs(num_parameters(arm.architecture)) * rates.get(text, mean)
     if not num_runs:
         return None
     rounded = round(num_runs, -1 if num_runs >= 20 else 0)

@@ -119,7 +119,7 @@ def _search(options: argparse.Namespace) -> tuple[Path, list[str]]:
             try_failed_again(study)
         kept_runs(folder)  # damage by hand is better reported now than when the search is done
         with_designs = not options.no_baselines
-        all_images = replace(data, num_validation=0, num_train_images=None)
+        all_images, final = replace(data, num_validation=0, num_train_images=None), settings.final_recipe
 
         def arms() -> dict[Arm, int]:
             trials = study_tables(study, settings)["trials.csv"]
@@ -137,7 +137,7 @@ def _search(options: argparse.Namespace) -> tuple[Path, list[str]]:
                 done={(row["architecture"], row["seed"]) for row in rows(kept_runs(folder))},
                 records=_records(study),
                 growth=max(options.trials / num_finished, 1),
-                epochs=settings.final_recipe.epochs * all_images.num_images / data.num_images,
+                epochs=lambda size: final.of_size(size).epochs * all_images.num_images / data.num_images,
             )
 
         page = folder / "report.html"
@@ -162,7 +162,7 @@ def _search(options: argparse.Namespace) -> tuple[Path, list[str]]:
                     "--retry-failed tries them again"
                 )
             if options.seeds:
-                retrain("re-training", arms(), settings.final_recipe, all_images, executor, folder)
+                retrain("re-training", arms(), final, all_images, executor, folder)
     if options.open:
         open_page(page)
     return folder, list(placed_texts)
@@ -238,7 +238,7 @@ def _settings(options: argparse.Namespace) -> tuple[SearchSettings, TrainingData
         data=DataSettings.of(data),
         stopping=None if options.no_early_stopping else default_rule(recipe.epochs),
         # The same number says nothing more: one study, however it was asked for.
-        final_epochs=None if options.final_epochs == options.epochs else options.final_epochs,
+        final_epochs=None if options.final_epochs == (options.epochs,) * 2 else options.final_epochs,
     ), data
 
 

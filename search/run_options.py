@@ -7,7 +7,7 @@ import re
 
 from lightcnn.data import DATASETS
 from lightcnn.decoding import colour
-from lightcnn.training import FAST
+from lightcnn.training import FAST, LARGE, SMALL
 from search.allocation import LEAST_CHANCE
 from search.budget_options import MAX_PARAMETERS, add_budget_options
 from search.command import Parser, add_data_options, at_least
@@ -136,10 +136,10 @@ def parser() -> Parser:
     )
     group.add_argument(
         "--final-epochs",
-        type=at_least(1),
-        metavar="E",
-        help="epochs of each of these runs, by default as many as the search's; may change until the first is "
-        "done",
+        type=_epochs,
+        metavar="E[:E]",
+        help="epochs of each of these runs, by default as many as the search's; 30:120 is 30 with "
+        f"{LARGE:,} parameters or more, 120 with {SMALL:,} or fewer; may change until the first run is done",
     )
     group.add_argument(
         "--place",
@@ -162,6 +162,13 @@ def parser() -> Parser:
     it.add_argument("--open", action="store_true", help="open the page in a browser when all is done")
     add_device_options(it)
     return it
+
+
+def _epochs(text: str) -> tuple[int, int]:
+    """An argparse type: epochs of large networks, and of small ones if they have others."""
+    large, _, small = text.partition(":")
+    number = at_least(1)
+    return number(large), number(small if ":" in text else large)
 
 
 def _colour(text: str) -> str:

@@ -105,14 +105,14 @@ class SearchSettings:
     data: DataSettings
     stopping: StoppingRule | None = None  # None: every run is trained to its end
     engine: Engine = "torch"  # what trained on the CPU; earlier versions had nothing else
-    final_epochs: Annotated[int, Field(ge=1)] | None = (
-        None  # of what is trained again for the test; None: as many as the search's
-    )
+    # Of what is trained again for the test: of large networks, and of small ones. None: the search's.
+    final_epochs: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
 
     @property
     def final_recipe(self) -> Recipe:
         """By which designs are trained again for the test."""
-        return replace(self.recipe, epochs=self.final_epochs or self.recipe.epochs)
+        large, small = self.final_epochs or (self.recipe.epochs,) * 2
+        return replace(self.recipe, epochs=large, small_epochs=None if small == large else small)
 
     @property
     def task(self) -> Task:

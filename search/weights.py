@@ -8,6 +8,7 @@ import pandas as pd
 from torch import nn
 
 from lightcnn.architecture import Architecture
+from lightcnn.cost import num_parameters
 from lightcnn.errors import Failure, UserError
 from lightcnn.training import Recipe, trained_network, weights_alone
 from search.cells import Row, absent, rows
@@ -49,7 +50,7 @@ def one_network(
     seeds = sorted(int(name[-2]) for name in names if name[-2].isdecimal())
     seed = max(seeds, key=lambda seed: accuracies.get(seed, 0.0), default=0)
     if not seeds:
-        run = Run(architecture, recipe, seed, data)
+        run = Run(architecture, recipe.of_size(num_parameters(architecture)), seed, data)
         with Display(f"training {text}", 1, num_slots=1) as display:
             [(_, progress)] = train_runs(iter([(text, run)]), slots, display)
         if progress.error is not None or progress.diverged:

@@ -1,5 +1,7 @@
 """Designs re-trained on fresh seeds: kept as they end, tested together, the reading recorded."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from fakes import MNIST, SlotInThisProcess
@@ -48,6 +50,13 @@ def test_arms_may_differ_in_their_seeds(tmp_path, data):
     # Seed by seed, and of each the one first that takes longest.
     assert list(zip(runs["arm"], runs["seed"], strict=True)) == [("wide", 0), ("small", 0), ("small", 1)]
     assert len(run(ARMS, 1, data, tmp_path, SlotInThisProcess())) == 2
+
+
+def test_epochs_are_by_size(tmp_path, data):
+    small, large = Arm("small", parse("2-gap", MNIST)), Arm("large", parse("32-32-gap", MNIST))
+    recipe = replace(RECIPE, small_epochs=3)
+    runs = retrain("re-training", {small: 1, large: 1}, recipe, data, SlotInThisProcess(), tmp_path)
+    assert dict(zip(runs["arm"], runs["epochs"], strict=True)) == {"small": 3, "large": 1}
 
 
 def test_what_is_there_is_not_trained_or_tested_again(tmp_path, data):

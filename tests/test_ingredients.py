@@ -226,6 +226,21 @@ def test_small_networks_are_augmented_less(num_parameters, strength):
     assert replace(STEPS, augmentation=2.0).strength(num_parameters) == 2.0
 
 
+@pytest.mark.parametrize(
+    ("num_parameters", "epochs"),
+    [(10, 160), (700, 160), (701, 160), (2_214, 80), (6_218, 43), (7_000, 40), (10**6, 40)],
+)
+def test_small_networks_are_trained_longer(num_parameters, epochs):
+    longer = replace(STEPS, epochs=40, small_epochs=160)
+    assert longer.of_size(num_parameters) == replace(STEPS, epochs=epochs)
+    assert replace(STEPS, epochs=40).of_size(num_parameters) == replace(STEPS, epochs=40)
+
+
+def test_small_networks_are_trained_at_all():
+    with pytest.raises(ValueError, match="small_epochs must be at least 1, but got 0"):
+        replace(STEPS, small_epochs=0)
+
+
 @pytest.mark.parametrize(("times", "strength"), [(1, 0.0), (1 / 2, 0.5), (1 / 3, 1.0)])
 def test_a_run_is_augmented_by_its_size(times, strength, engine):  # noqa: F811
     architecture = parse("4-6-gap", TASK)

@@ -153,7 +153,7 @@ def test_the_front_is_retrained_and_placed(tmp_path, mnist_folder):
     # Enough that runs live: of dead ones nothing is known, and none would be trained again.
     arguments = ["--trials", 2, "--epochs", 2, "--train-images", 6000, "--max-parameters", 2000]
     arguments += ["--seeds", 2, "--place", "2-04-gap", "--no-baselines", "--out", tmp_path, "--name", "tiny"]
-    arguments += ["--final-epochs", 3]
+    arguments += ["--final-epochs", "3:4"]
     done = execute(*arguments)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "tiny"
@@ -170,8 +170,11 @@ def test_the_front_is_retrained_and_placed(tmp_path, mnist_folder):
     assert placed["num_seeds"].tolist() == [2, 2] and placed["parameter_ratio"].notna().all()
     assert "2-4-gap (" in done.stdout and "LightCNN (6,218 parameters" in done.stdout
     runs = pd.read_csv(folder / "runs.csv")
-    assert "on 10,000 test images, after 3 epochs (in the search 2)" in " ".join(done.stdout.split())
-    assert set(runs["epochs"]) == {3} and set(pd.read_csv(folder / "trials.csv")["epochs"]) == {2}
+    told = " ".join(done.stdout.split())
+    assert "on 10,000 test images, after 3 to 4 epochs, by size (in the search 2)" in told
+    is_light = runs["architecture"] == "8-16-32-gap"
+    assert set(runs[is_light]["epochs"]) == {3} and set(runs[~is_light]["epochs"]) == {4}
+    assert set(pd.read_csv(folder / "trials.csv")["epochs"]) == {2}
     assert set(runs["seed"]) == {0, 1} and runs["test_accuracy"].between(0, 1).all()
     assert len(pd.read_csv(folder / "test_readings.csv")) == 1
     again = execute(*arguments)

@@ -149,7 +149,7 @@ ANOTHER = SearchSettings(
     data=DataSettings("my images", {"a": "b"}, 5, 3, 1),
     stopping=StoppingRule((1,), 2, 0.0),
     engine="native",
-    final_epochs=60,
+    final_epochs=(60, 90),
 )
 
 
@@ -244,8 +244,15 @@ def test_a_committed_ablation_is_resumed_and_rendered(tmp_path, mnist_folder, ca
     assert f"{100 * before[1]['test_accuracy_mean'][0]:.2f} %" in page
 
 
-@pytest.mark.parametrize(("first", "second"), [(None, 60), (60, 30), (60, None)])
-def test_final_epochs_may_change_until_a_design_is_trained_again(first, second, tmp_path):
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (None, (60, 60), "[60, 60], but got None"),
+        ((60, 60), (30, 60), "[30, 60], but got [60, 60]"),
+        ((60, 90), None, "None, but got [60, 90]"),
+    ],
+)
+def test_final_epochs_may_change_until_a_design_is_trained_again(first, second, told, tmp_path):
     one, other = (file_of(replace(SETTINGS, final_epochs=it)) for it in (first, second))
     agree(tmp_path, one)
     agree(tmp_path, other)
@@ -253,7 +260,7 @@ def test_final_epochs_may_change_until_a_design_is_trained_again(first, second, 
     (tmp_path / RETRAINED_RUNS).touch()
     with pytest.raises(UserError) as caught:
         agree(tmp_path, one)
-    assert str(caught.value) == f"{tmp_path} holds runs with final_epochs={second}, but got {first}; {ADVICE}"
+    assert str(caught.value) == f"{tmp_path} holds runs with final_epochs={told}; {ADVICE}"
     agree(tmp_path, other)
 
 

@@ -260,8 +260,9 @@ def _longer(tables: Tables) -> str:
     """How long the runs were if they were longer, or shorter, than the search's."""
     if tables.settings is None or tables.settings.final_epochs is None:
         return ""
-    own = tables.settings
-    return f", after {counted(own.final_recipe.epochs, 'epoch')} (in the search {own.recipe.epochs})"
+    few, many = sorted(tables.settings.final_epochs)
+    epochs = counted(few, "epoch") if few == many else f"{few} to {many} epochs, by size"
+    return f", after {epochs} (in the search {tables.settings.recipe.epochs})"
 
 
 def _trust(tables: Tables, stand: Standing) -> str:

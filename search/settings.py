@@ -35,7 +35,7 @@ from search.storage import (
     write_whole,
 )
 
-FORMAT = 3  # of settings.json; 1 had no number
+FORMAT = 4  # of settings.json; 1 had no number
 
 S = TypeVar("S")
 Colour = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
@@ -217,7 +217,7 @@ def _upgrade_search(settings: dict[str, Any], number: int) -> None:
     """What formats before `number` + 1 said otherwise, or did not say.
 
     In format 1 the task stood apart, and the reference was LightCNN; up to format 2 a budget was one of
-    parameters.
+    parameters; up to format 3 final epochs were those of all networks.
     """
     if number < 2:
         task, space = settings.pop("task", None), settings.get("space")
@@ -226,6 +226,8 @@ def _upgrade_search(settings: dict[str, Any], number: int) -> None:
         settings.setdefault("reference", {"name": "LightCNN", "architecture": LIGHTCNN})
     if number < 3 and "max_parameters" in settings:
         settings["budget"] = {"max_parameters": settings.pop("max_parameters")}
+    if number < 4 and isinstance(settings.get("final_epochs"), int):
+        settings["final_epochs"] = [settings["final_epochs"]] * 2
 
 
 @contextmanager
@@ -282,13 +284,8 @@ def agree(folder: Path, file: SettingsFile[Any]) -> None:
         raise UserError(
             f"{folder} holds a study without its {SETTINGS}; --fresh moves it aside and starts over"
         )
-    content = {
-        "format": FORMAT,
-        "settings": now,
-        "placed": list(file.placed),
-        "images": asdict(file.images),
-        "about": dict(file.about),
-    }
+    content = {"format": FORMAT, "settings": now, "placed": list(file.placed), "images": asdict(file.images)}
+    content["about"] = dict(file.about)
     write_whole(path, json.dumps(content, indent=2) + "\n")
 
 

@@ -172,9 +172,20 @@ def test_a_file_of_the_first_format_says_what_it_did(tmp_path):
     recipe = replace(SETTINGS.recipe, initialisation="pytorch")
     assert file.settings == replace(SETTINGS, space=two_heads, recipe=recipe)
     agree(tmp_path, file)  # as a resumed search does
-    assert json.loads((tmp_path / "settings.json").read_text())["format"] == 3
+    assert json.loads((tmp_path / "settings.json").read_text())["format"] == 4
     with pytest.raises(UserError, match=r"holds runs with space\.heads=\['gap', 'flatten'\], but got"):
         agree(tmp_path, file_of(SETTINGS))
+
+
+@pytest.mark.parametrize("epochs", [None, 60])
+def test_up_to_format_3_final_epochs_were_those_of_all_networks(epochs, tmp_path):
+    agree(tmp_path, file_of(replace(SETTINGS, final_epochs=epochs and (epochs, epochs))))
+    path = tmp_path / "settings.json"
+    content = json.loads(path.read_text()) | {"format": 3}
+    if epochs:
+        content["settings"]["final_epochs"] = epochs
+    path.write_text(json.dumps(content))
+    assert read(path, SearchSettings).settings.final_epochs == (epochs and (60, 60))
 
 
 def test_a_committed_file_of_the_first_format(tmp_path):
@@ -338,8 +349,8 @@ def test_what_is_missing_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "line"),
     [
-        (lambda it: it | {"format": 4}, "must be of format 3 or earlier, but is of format 4"),
-        (lambda it: it | {"format": "new"}, "must be of format 3 or earlier, but is of format 'new'"),
+        (lambda it: it | {"format": 5}, "must be of format 4 or earlier, but is of format 5"),
+        (lambda it: it | {"format": "new"}, "must be of format 4 or earlier, but is of format 'new'"),
         (lambda it: {"format": 2}, "must hold a study's settings, but does not"),
         (lambda it: [it], "must hold a study's settings, but does not"),
         (

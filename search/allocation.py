@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-LEAST_CHANCE = 0.10  # of being on the front, from which a candidate is trained again
+LEAST_CHANCE = 0.10
 ROUGH = 0.09  # nugget from which on the features leave so much unseen that one fresh seed is not enough
 
 
@@ -18,6 +18,7 @@ def num_fresh_seeds(
     nugget: float,
     num_seeds: int,
     beside: Collection[str] = (),
+    least_chance: float = LEAST_CHANCE,
 ) -> dict[str, int]:
     """Fresh seeds of each design that is trained again; those with none are left out.
 
@@ -31,6 +32,7 @@ def num_fresh_seeds(
         nugget: standard deviation, on the log error, of designs about what their features say.
         num_seeds: of each that decides; no other design gets more. 0: nothing is trained again.
         beside: designs that are shown beside the front and decide nothing; as many seeds as a candidate.
+        least_chance: of being on the front, from which a candidate is trained again.
 
     Returns:
         Those that decide and those beside, in their order, then the candidates from the most probable on.
@@ -39,6 +41,6 @@ def num_fresh_seeds(
     seeds = dict.fromkeys(beside, once) | dict.fromkeys(decisive, num_seeds)
     seeds = {name: seeds[name] for name in [*decisive, *beside]}
     for name in sorted(on_front, key=lambda name: -on_front[name]):
-        if on_front[name] >= LEAST_CHANCE:
+        if on_front[name] >= least_chance:
             seeds.setdefault(name, once)
     return {name: count for name, count in seeds.items() if count > 0}

@@ -123,7 +123,9 @@ def _search(options: argparse.Namespace) -> tuple[Path, list[str]]:
 
         def arms() -> dict[Arm, int]:
             trials = study_tables(study, settings)["trials.csv"]
-            return seeds_of_arms(trials, settings, images, places, options.seeds, with_designs)
+            return seeds_of_arms(
+                trials, settings, images, places, options.seeds, with_designs, options.least_chance
+            )
 
         def re_trainings() -> Ahead | None:
             if not options.seeds:

@@ -131,8 +131,16 @@ def parser() -> Parser:
         default=5,
         metavar="N",
         help="fresh seeds for the reference, designs you place, and the best candidate no larger than each; "
-        f"candidates with a chance of {100 * LEAST_CHANCE:.0f} %% or more to be on the front, and hand-made "
-        "designs, are trained again once; 0 leaves the test set closed",
+        "candidates that may be on the front, and hand-made designs, are trained again once; 0 leaves the "
+        "test set closed",
+    )
+    group.add_argument(
+        "--least-chance",
+        type=_chance,
+        default=LEAST_CHANCE,
+        metavar="P",
+        help="of being on the front, from which a candidate is trained again; after a thousand trials two "
+        "hundred have a tenth",
     )
     group.add_argument(
         "--final-epochs",
@@ -162,6 +170,17 @@ def parser() -> Parser:
     it.add_argument("--open", action="store_true", help="open the page in a browser when all is done")
     add_device_options(it)
     return it
+
+
+def _chance(text: str) -> float:
+    """An argparse type: a probability."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, but got {text!r}")
+    return value
 
 
 def _epochs(text: str) -> tuple[int, int]:

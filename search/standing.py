@@ -11,7 +11,7 @@ import pandas as pd
 from lightcnn.architecture import Architecture, parse
 from lightcnn.cost import num_parameters
 from lightcnn.designs import DESIGNS as NAMED
-from search.allocation import num_fresh_seeds
+from search.allocation import LEAST_CHANCE, num_fresh_seeds
 from search.cells import absent, rows
 from search.columns import GAPS
 from search.contenders import contenders
@@ -36,6 +36,7 @@ def seeds_of_arms(
     placed: Sequence[Arm],
     num_seeds: int,
     with_designs: bool = True,
+    least_chance: float = LEAST_CHANCE,
 ) -> dict[Arm, int]:
     """What is re-trained, each once, and with how many seeds.
 
@@ -46,6 +47,7 @@ def seeds_of_arms(
     Args:
         trials: the table of trials.csv; validation accuracies decide.
         with_designs: whether the designs beside the reference are among them.
+        least_chance: of being on the front, from which a candidate is.
     """
     reference, *others = (Arm(it.name, it.architecture(settings.task)) for it in settings.designs)
     judged = [reference, *placed]
@@ -60,7 +62,7 @@ def seeds_of_arms(
         best = [_challenger(believed, str(it.architecture), num_parameters(it.architecture)) for it in judged]
         decisive += [text for text in best if text is not None]
     beside = [str(arm.architecture) for arm in others] if with_designs else []
-    seeds = num_fresh_seeds(chances, dict.fromkeys(decisive), nugget, num_seeds, beside)
+    seeds = num_fresh_seeds(chances, dict.fromkeys(decisive), nugget, num_seeds, beside, least_chance)
     named: dict[Architecture, Arm] = {}
     for arm in [reference, *others, *placed, *(Arm(text, parse(text, settings.task)) for text in seeds)]:
         named.setdefault(arm.architecture, arm)

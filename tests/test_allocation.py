@@ -37,3 +37,9 @@ def test_what_stands_beside_the_front_has_as_many_seeds_as_a_candidate() -> None
     seeds = num_fresh_seeds(CHANCES, ["reference"], 0.06, 5, beside=["MLP", "a", "reference"])
     assert seeds == {"reference": 5, "MLP": 1, "a": 1, "c": 1, "d": 1, "b": 1}
     assert num_fresh_seeds({}, [], 0.06, 0, beside=["MLP"]) == {}
+
+
+@pytest.mark.parametrize(("least", "who"), [(0.0, {"x", "y", "z"}), (0.3, {"y", "z"}), (1.0, {"z"})])
+def test_who_is_trained_again_may_be_asked_for(least, who):
+    chances = {"x": 0.29, "y": 0.3, "z": 1.0}
+    assert num_fresh_seeds(chances, ["r"], 0.06, 5, least_chance=least) == {"r": 5} | dict.fromkeys(who, 1)

@@ -135,6 +135,22 @@ def test_a_strength_that_is_none(wrong, capsys):
     assert f"--augmentation: must be a number from 0 to 5, but got {wrong!r}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("wrong", ["-0.1", "1.1", "nan", "ten"])
+def test_a_chance_that_is_none(wrong, capsys):
+    with pytest.raises(SystemExit) as error:
+        run.main(["--trials", "1", "--least-chance", wrong])
+    assert error.value.code == 2
+    assert f"--least-chance: must be a number from 0 to 1, but got {wrong!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["0", "30:", ":30", "30:0", "1.5", "30:60:90"])
+def test_epochs_that_are_none(wrong, capsys):
+    with pytest.raises(SystemExit) as error:
+        run.main(["--trials", "1", "--final-epochs", wrong])
+    assert error.value.code == 2
+    assert "--final-epochs: must be a whole number of at least 1, but got" in capsys.readouterr().err
+
+
 def test_what_a_search_says(finished_study):
     folder, done = finished_study
     lines = done.stdout.splitlines()

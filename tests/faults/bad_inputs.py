@@ -123,8 +123,11 @@ def _options() -> list[BadInput]:
         (
             "--trials 1 --sampler cma",
             "argument --sampler: invalid choice: 'cma' (choose from "
-            "'tpe', 'nsga2', 'random', 'gp', 'surrogate')",
+            "'tpe', 'nsga2', 'random', 'gp', 'evolution', 'surrogate')",
         ),
+        ("--trials 1 --augmentation 6", "argument --augmentation: must be a number from 0 to 5, but got '6'"),
+        ("--trials 1 --least-chance 2", "argument --least-chance: must be a number from 0 to 1, but got '2'"),
+        ("--trials 1 --final-epochs 30:", f"argument --final-epochs: {number} 1, but got ''"),
         ("--trials 1 --trails 2", "unrecognized arguments: --trails 2"),
         ("--trials 1 --tri 2", "unrecognized arguments: --tri 2"),
         ("--trials 1 --devices tpu", f"{devices} 'tpu'"),

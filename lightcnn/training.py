@@ -46,7 +46,7 @@ class Recipe:
     averaging: float = 0.0  # what each step keeps of a running mean of the weights, which is the result
     label_smoothing: float = 0.0  # share of each label that all classes have alike
     augmentation: float = 0.0  # strength of `lightcnn.augmentation`
-    augmented_from: int = 0  # parameters from which on there is some; all of it with three times as many
+    augmented_from: int = 0  # it starts above so many parameters, and is full at three times as many
     temperature: float = 1.0  # of softmax, a teacher's and the network's; without a teacher it has no say
     small_epochs: int | None = None  # of networks of SMALL parameters or fewer; `epochs` are of LARGE or more
 
@@ -91,7 +91,7 @@ class Recipe:
         return replace(self, epochs=epochs, small_epochs=None)
 
     def strength(self, num_parameters: int) -> float:
-        """Of the augmentation for a network of so many parameters."""
+        """Strength of the augmentation for a network of so many parameters."""
         if not self.augmented_from:
             return self.augmentation
         share = (num_parameters - self.augmented_from) / (2 * self.augmented_from)
@@ -163,7 +163,7 @@ def train(
 
     Raises:
         ValueError: an epoch range outside the recipe, a start without its state, the state of the other
-            engine, or a teacher as well as smoothed labels.
+            engine, a recipe of several sizes, or a teacher as well as smoothed labels.
         EngineError: `engine` is damaged or computes something else than PyTorch.
     """
     stop = recipe.epochs if stop is None else stop
@@ -172,6 +172,8 @@ def train(
             f"a piece needs 0 <= start < stop <= {recipe.epochs} epochs and a state unless it is the first, "
             f"but got start={start}, stop={stop}, state={'none' if state is None else 'given'}"
         )
+    if recipe.small_epochs is not None:
+        raise ValueError(f"train needs a recipe of one size, but got small_epochs={recipe.small_epochs}")
     if targets is not None and recipe.label_smoothing:
         raise ValueError(f"a teacher needs label_smoothing=0, but got {recipe.label_smoothing}")
     began = time.perf_counter()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-LEAST_CHANCE = 0.10
+LEAST_CHANCE = 0.10  # of being on the front, from which a candidate is trained again
 ROUGH = 0.09  # nugget from which on the features leave so much unseen that one fresh seed is not enough
 
 

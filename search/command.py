@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import math
 import platform
 import shlex
 import signal
@@ -86,6 +87,21 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, but got {text!r}")
         if value > most:
             raise argparse.ArgumentTypeError(f"must be a whole number of at most {most}, but got {text!r}")
+        return value
+
+    return number
+
+
+def number_between(least: int, most: int) -> Callable[[str], float]:
+    """An argparse type: a number from `least` to `most`."""
+
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be a number from {least} to {most}, but got {text!r}")
         return value
 
     return number

@@ -117,7 +117,8 @@ def retrain(
         num_slots=slots.num_slots,
         seconds=[row["seconds"] for row in kept if not absent(row["seconds"])],
     ) as display:
-        for (arm, seed), progress in train_runs(runs(), slots, display, Checkpoints(folder, display.say)):
+        checkpoints = Checkpoints(folder, display.say, "unfinished-again")
+        for (arm, seed), progress in train_runs(runs(), slots, display, checkpoints):
             if progress.error is not None:
                 failures.append(f"{arm.name} with seed {seed} failed twice: {progress.error}")
                 if len(failures) == MAX_FAILURES:

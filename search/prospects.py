@@ -64,8 +64,8 @@ class Prospects:
             self._latest, self._is_stale = None, self._improvements >= 0
         while self._improvements[best := int(np.argmax(self._improvements))] >= 0:
             if self._is_stale[best]:
-                # Who knows more expects less to be gained, so the first of the order are enough to compute
-                # anew: the lazy choice of Minoux (1978), Accelerated greedy algorithms.
+                # Who knows more nearly always expects less to be gained, so the first of the order are enough
+                # to compute anew: the lazy choice of Minoux (1978), Accelerated greedy algorithms.
                 order = np.argsort(-np.where(self._is_stale, self._improvements, GONE), kind="stable")
                 first = order[:RENEWED][self._is_stale[order[:RENEWED]]]
                 self._improvements[first] = self._promised(first)

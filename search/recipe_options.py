@@ -8,6 +8,7 @@ from typing import Protocol
 
 from lightcnn.initialisation import INITIALISATIONS, Initialisation
 from lightcnn.training import AUGMENTED, MOST_AUGMENTATION, Recipe
+from search.command import number_between
 from search.settings import SearchSettings, begun_with
 
 
@@ -55,7 +56,7 @@ def add_augmentation_option(parser: argparse._ActionsContainer) -> None:
     """`--augmentation`, which `augmented_recipe` reads."""
     parser.add_argument(
         "--augmentation",
-        type=_strength,
+        type=number_between(0, MOST_AUGMENTATION),
         metavar="S",
         help="train on images moved, turned, stretched and sheared at random: with 1 by up to a pixel in 28, "
         f"10 degrees, 10 %%; networks of fewer than {AUGMENTED.augmented_from:,} parameters have none, as it "
@@ -79,14 +80,3 @@ def augmented_recipe(options: argparse.Namespace, recipe: Recipe, name: str) -> 
     if asked is None:
         asked = AUGMENTED.augmentation if options.space == "wide" else 0.0
     return replace(recipe, augmentation=asked, augmented_from=AUGMENTED.augmented_from if asked else 0)
-
-
-def _strength(text: str) -> float:
-    """An argparse type: a strength of augmentation."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= MOST_AUGMENTATION:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to {MOST_AUGMENTATION}, but got {text!r}")
-    return value

@@ -88,10 +88,10 @@ class _Read:
     num_trials: int = 0  # Optuna's that were looked at
     lock: Lock = field(default_factory=Lock)  # the page is made in a thread of its own
 
-    def bring_up_to_date(self, trials: list[FrozenTrial]) -> None:
-        """Read what is new among all `trials` of the study."""
+    def bring_up_to_date(self, study: Study) -> None:
+        """Read what is new among all trials of the study."""
         with self.lock:
-            under_way = []
+            trials, under_way = study.get_trials(deepcopy=False), []
             for i in (*self.under_way, *range(self.num_trials, len(trials))):
                 trial = trials[i]
                 if not trial.state.is_finished():
@@ -101,7 +101,7 @@ class _Read:
                     self.records[number_of(trial)] = record
                     if record.state in (RunState.COMPLETE, RunState.PRUNED):
                         self.judged.append(record)
-            self.under_way, self.num_trials = under_way, max(self.num_trials, len(trials))
+            self.under_way, self.num_trials = under_way, len(trials)
 
 
 _READ: WeakKeyDictionary[Study, _Read] = WeakKeyDictionary()
@@ -139,7 +139,7 @@ def judged_and_under_way(study: Study) -> tuple[Sequence[RunRecord], list[Frozen
 
 def _read(study: Study) -> _Read:
     read = _READ.setdefault(study, _Read())
-    read.bring_up_to_date(study.get_trials(deepcopy=False))
+    read.bring_up_to_date(study)
     return read
 
 

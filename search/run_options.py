@@ -10,7 +10,7 @@ from lightcnn.decoding import colour
 from lightcnn.training import FAST, LARGE, SMALL
 from search.allocation import LEAST_CHANCE
 from search.budget_options import MAX_PARAMETERS, add_budget_options
-from search.command import Parser, add_data_options, at_least
+from search.command import Parser, add_data_options, at_least, number_between
 from search.device_options import add_device_options
 from search.recipe_options import add_augmentation_option, add_initialisation_option
 from search.samplers import SAMPLERS
@@ -136,11 +136,11 @@ def parser() -> Parser:
     )
     group.add_argument(
         "--least-chance",
-        type=_chance,
+        type=number_between(0, 1),
         default=LEAST_CHANCE,
         metavar="P",
-        help="of being on the front, from which a candidate is trained again; after a thousand trials two "
-        "hundred have a tenth",
+        help="train each candidate again whose chance of being on the front is at least P; after 1,500 "
+        "trials 200 reach 0.1",
     )
     group.add_argument(
         "--final-epochs",
@@ -170,17 +170,6 @@ def parser() -> Parser:
     it.add_argument("--open", action="store_true", help="open the page in a browser when all is done")
     add_device_options(it)
     return it
-
-
-def _chance(text: str) -> float:
-    """An argparse type: a probability."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, but got {text!r}")
-    return value
 
 
 def _epochs(text: str) -> tuple[int, int]:

@@ -140,9 +140,10 @@ class SurrogateSampler(BaseSampler):
         if self._pool or memory.prospects is None or is_old:
             trained, curves = self._trained(memory, known)
             found = _best([*memory.best, *known[-MAX_LEARNT:]])
-            memory.candidates, pool = self._pool or self._pool_around(found, len(known))
-            if not memory.candidates:
+            candidates, pool = self._pool or self._pool_around(found, len(known))
+            if not candidates:
                 return {}
+            memory.candidates = candidates
             memory.prospects = Prospects(pool, trained, curves, self._running(memory, under_way))
             memory.num_over = num_over
         best = memory.prospects.take(lambda i: self._is_wanted(memory.candidates[i]))
@@ -262,8 +263,9 @@ def _drawing(space: Space, number: int) -> _Drawing:
 def _drawn_pool(space: Space, num_known: int) -> tuple[list[Architecture], Pool]:
     """The pool after so many trials; its successor is drawn meanwhile, so that no slot has to wait for it."""
     number, since = divmod(num_known, POOL_LASTS)
+    pool = _drawing(space, number).whole()  # first, as the last two that are asked for are kept
     _drawing(space, number + 1).draw(POOL_DRAWS * since // POOL_LASTS)
-    return _drawing(space, number).whole()
+    return pool
 
 
 def draw_wanted(seed: list[int], space: Space, is_wanted: IsWanted) -> Architecture | None:

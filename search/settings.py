@@ -284,8 +284,8 @@ def agree(folder: Path, file: SettingsFile[Any]) -> None:
         raise UserError(
             f"{folder} holds a study without its {SETTINGS}; --fresh moves it aside and starts over"
         )
-    content = {"format": FORMAT, "settings": now, "placed": list(file.placed), "images": asdict(file.images)}
-    content["about"] = dict(file.about)
+    content = {"format": FORMAT, "settings": now, "placed": list(file.placed)}
+    content |= {"images": asdict(file.images), "about": dict(file.about)}
     write_whole(path, json.dumps(content, indent=2) + "\n")
 
 

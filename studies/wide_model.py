@@ -126,6 +126,6 @@ def held_out(networks: Sequence[Architecture], errors: Array, space: Space) -> d
     return {
         "num_networks": len(networks),
         "kendall_tau": float(kendalltau(foreseen, errors).statistic),
-        "r2": float(1 - missed.var() / errors.var()),
-        "rms_log_error": float(missed.std()),
+        "r2": float(1 - np.mean(missed**2) / errors.var()),
+        "rms_log_error": float(np.sqrt(np.mean(missed**2))),
     }

@@ -15,6 +15,7 @@ well the benchmark foresees networks that it was not fitted to. It keeps each se
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
@@ -30,8 +31,7 @@ from rich.console import Console
 
 from lightcnn.architecture import parse
 from lightcnn.data import DATASETS
-from lightcnn.training import FAST, Epoch, Piece
-from search.budget import Budget
+from lightcnn.training import Epoch, Piece
 from search.cells import rows
 from search.command import Parser, at_least, run_command
 from search.execution.display import Display
@@ -39,30 +39,17 @@ from search.execution.runs import TrainingData
 from search.loop import search
 from search.records import finished
 from search.samplers import SAMPLERS, SurrogateSampler
-from search.settings import DataSettings, Reference, SearchSettings
-from search.space import USUAL, Space
+from search.settings import SearchSettings
 from search.statistics import mean_interval, paired_difference
 from search.storage import only_driver, study_folder, write_table
 from search.tables import read_study
 from studies.wide_model import MOST_ERRORS, Array, Benchmark, held_out, measured
 
-DATASET = DATASETS["mnist"]
-DATA = TrainingData(DATASET, Path())
-SPACE = Space(DATASET.task, *USUAL["wide"], kind="wide")
-LEAST_PARAMETERS, MAX_PARAMETERS = 300, 20_000
-SETTINGS = SearchSettings(
-    space=SPACE,
-    reference=Reference.of("LightCNN", DATASET.task),
-    recipe=FAST,
-    seed=0,
-    sampler="random",
-    budget=Budget(MAX_PARAMETERS),
-    data=DataSettings.of(DATA),
-)
+DATA = TrainingData(DATASETS["mnist"], Path())
 DRAWN = "surrogate, drawn pool"  # the model without the neighbours of its front
 ARMS = ("random", "tpe", "evolution", DRAWN, "surrogate")
 BUDGETS = (25, 50, 100, 200)  # trials after which samplers are compared
-SIZES = np.geomspace(LEAST_PARAMETERS, MAX_PARAMETERS, 200)  # that the front is judged at
+SIZES = np.geomspace(300, 20_000, 200)  # parameters that the front is judged at
 SEED_DEVIATION = 0.08  # of a run's log error
 KEYS = ["sampler", "num_trials", "repetition"]
 
@@ -94,16 +81,18 @@ def front_error(sizes: Sequence[float], errors: Sequence[float] | Array) -> floa
     return float(least[np.searchsorted(np.array(sizes)[order], SIZES, side="right")].mean())
 
 
-def replay(name: str, benchmark: Benchmark, repetition: int, num_trials: int) -> list[dict[str, Any]]:
-    """One search: a line for each of BUDGETS that it reaches."""
+def replay(
+    name: str, benchmark: Benchmark, settings: SearchSettings, repetition: int, num_trials: int
+) -> list[dict[str, Any]]:
+    """One search in the space and the budget of `settings`: a line for each of BUDGETS that it reaches."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     SAMPLERS[DRAWN] = lambda _, space, is_wanted: SurrogateSampler(space, is_wanted, neighbours=0)
     study = optuna.create_study(directions=["maximize", "minimize"])
-    settings = replace(SETTINGS, sampler=name, seed=repetition)
+    settings = replace(settings, sampler=name, seed=repetition, stopping=None)
     with Display("", num_trials, num_slots=1, console=Console(quiet=True, highlight=False)) as display:
         search(study, settings, DATA, num_trials, False, BenchmarkSlots(benchmark), display)
     records = list(finished(study).values())
-    errors = benchmark.log_errors([parse(record.architecture, SPACE.task) for record in records])
+    errors = benchmark.log_errors([parse(record.architecture, settings.task) for record in records])
     sizes = [record.num_parameters for record in records]
     key = {"sampler": name, "repetition": repetition}
     return [
@@ -140,21 +129,27 @@ def summarise(lines: pd.DataFrame) -> pd.DataFrame:
 
 def study(out: Path, searched: Path, repetitions: int, num_trials: int, workers: int | None) -> None:
     """Replay all samplers, print the comparison, and keep it in `out`/wide_samplers."""
-    networks, errors = measured(read_study(searched))
+    tables = read_study(searched)
+    networks, errors = measured(tables)
+    settings = tables.settings
+    assert settings is not None  # as `measured` needs it too
     folder = study_folder(out, "wide_samplers")
+    known = "".join(map(str, networks)).encode() + errors.round(6).tobytes()
+    digest = hashlib.sha256(known).hexdigest()[:12]
     with only_driver(folder):
-        fit = pd.DataFrame([held_out(networks, errors, SPACE)]).round(4)
+        fit = pd.DataFrame([{"benchmark": digest} | held_out(networks, errors, settings.space)]).round(4)
         write_table(fit, folder / "benchmark.csv")
         print(fit.to_string(index=False))
-        benchmark = Benchmark(networks, errors, SPACE)
+        benchmark = Benchmark(networks, errors, settings.space)
         path = folder / "replays.csv"
-        kept = rows(pd.read_csv(path)) if path.exists() else []
-        done = {(line["sampler"], line["repetition"]) for line in kept if line["num_trials"] == num_trials}
+        lines = rows(pd.read_csv(path)) if path.exists() else []
+        lines = [line for line in lines if line["benchmark"] == digest]  # another's say nothing of this one
+        done = {(line["sampler"], line["repetition"]) for line in lines if line["num_trials"] == num_trials}
         missing = [(name, i) for i in range(repetitions) for name in ARMS if (name, i) not in done]
-        jobs = (delayed(replay)(name, benchmark, i, num_trials) for name, i in missing)
-        for lines in Parallel(n_jobs=workers or cpu_count(), return_as="generator_unordered")(jobs):
-            kept += lines
-            table = pd.DataFrame(kept).drop_duplicates(KEYS).sort_values(KEYS, ignore_index=True)
+        jobs = (delayed(replay)(name, benchmark, settings, i, num_trials) for name, i in missing)
+        for found in Parallel(n_jobs=workers or cpu_count(), return_as="generator_unordered")(jobs):
+            lines += [{"benchmark": digest} | line for line in found]
+            table = pd.DataFrame(lines).drop_duplicates(KEYS).sort_values(KEYS, ignore_index=True)
             write_table(table, path)
         summary = summarise(pd.read_csv(path))
         write_table(summary, folder / "summary.csv")

@@ -104,3 +104,18 @@ def test_a_damaged_file_begins_the_run_again(damage, run, tmp_path):
     path.write_bytes(damaged[damage])
     assert unfinished.begun(run) == RunProgress(run)
     assert said == [f"{path} is damaged: this run begins again"]
+
+
+def test_a_run_of_other_epochs_begins_again(run, tmp_path):
+    """Its rates were others, and what has more epochs than it is to have could not go on."""
+    Checkpoints(tmp_path, print).keep(RunProgress(run, (Epoch(1, 2.0, 0.25, 2.5),), b"state", False, 3.5))
+    other = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, epochs=9))
+    assert Checkpoints(tmp_path, print).begun(other) == RunProgress(other)
+    assert len(Checkpoints(tmp_path, print).begun(run).epochs) == 1
+
+
+def test_a_loop_that_ends_forgets_its_own_runs_alone(run, tmp_path):
+    again = Checkpoints(tmp_path, print, "unfinished-again")
+    again.keep(RunProgress(run, (Epoch(1, 2.0, 0.25, 2.5),), b"state", False, 3.5))
+    train(run, UntilItDies(), Checkpoints(tmp_path, print))
+    assert len(Checkpoints(tmp_path, print, "unfinished-again").begun(run).epochs) == 1

@@ -11,6 +11,7 @@ from lightcnn.data import DATASETS
 from lightcnn.training import Recipe, trained_network
 from search import evaluation
 from search.evaluation import Arm, retrain
+from search.execution.checkpoints import Checkpoints
 from search.execution.runs import TrainingData, train_piece
 from search.execution.slots import choose_slots, open_slots
 from search.weights import kept_runs
@@ -150,3 +151,26 @@ def test_workers_give_the_same_accuracies_as_this_process(tmp_path, data):
         there = run(ARMS, 1, data, tmp_path / "there", executor).sort_values("arm")
     for column in ("train_accuracy", "test_accuracy"):
         assert here[column].tolist() == there[column].tolist()
+
+
+def test_an_interrupted_run_goes_on_though_a_search_has_ended_meanwhile(tmp_path, data):
+    """As a command that is given again first sees that nothing is left to search."""
+    recipe, each = replace(RECIPE, epochs=3), {ARMS[0]: 1}
+
+    class OneEpoch(SlotInThisProcess):
+        def submit(self, fn, *args):
+            if fn is not train_piece:
+                return super().submit(fn, *args)
+            run, start, _, state = args
+            starts.append(start)
+            if len(starts) == 3:
+                raise KeyboardInterrupt
+            return super().submit(fn, run, start, start + 1, state)
+
+    starts = []
+    with pytest.raises(KeyboardInterrupt):
+        retrain("t", each, recipe, data, OneEpoch(), tmp_path)
+    Checkpoints(tmp_path, print).forget_all()  # the search's
+    retrain("t", each, recipe, data, OneEpoch(), tmp_path)
+    assert starts == [0, 1, 2, 2]
+    assert not (tmp_path / "unfinished-again").exists()

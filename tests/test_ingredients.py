@@ -236,6 +236,12 @@ def test_small_networks_are_trained_longer(num_parameters, epochs):
     assert replace(STEPS, epochs=40).of_size(num_parameters) == replace(STEPS, epochs=40)
 
 
+def test_a_run_is_of_one_size():
+    architecture = parse("4-6-gap", TASK)
+    with pytest.raises(ValueError, match="a recipe of one size, but got small_epochs=9"):
+        train(architecture, replace(STEPS, small_epochs=9), *images_of(architecture), 0)
+
+
 def test_small_networks_are_trained_at_all():
     with pytest.raises(ValueError, match="small_epochs must be at least 1, but got 0"):
         replace(STEPS, small_epochs=0)

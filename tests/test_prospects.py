@@ -140,6 +140,21 @@ def test_the_next_pool_is_drawn_while_the_last_serves(monkeypatch):
     samplers._drawing.cache_clear()
     for num_known in range(0, samplers.POOL_LASTS + 1, 50):
         samplers._drawn_pool(SPACE, num_known)
-    ahead = drawn[::2]
+    ahead = drawn[1::2]
     assert ahead[:-1] == [*range(0, 100, 5)] and ahead[-1] == 0
     samplers._drawing.cache_clear()
+
+
+def test_a_pool_that_was_drawn_ahead_is_not_drawn_again(monkeypatch):
+    made = []
+    monkeypatch.setattr(samplers, "POOL_LASTS", 2)
+    monkeypatch.setattr(samplers, "POOL_DRAWS", 10)
+    init = _Drawing.__init__
+    monkeypatch.setattr(
+        _Drawing, "__init__", lambda self, space, number: made.append(number) or init(self, space, number)
+    )
+    samplers._drawing.cache_clear()
+    for num_known in range(8):
+        samplers._drawn_pool(SPACE, num_known)
+    samplers._drawing.cache_clear()
+    assert made == [0, 1, 2, 3, 4]

@@ -1,15 +1,22 @@
 """Samplers replayed on a benchmark that is learnt from a search of the wide space."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import SETTINGS
+from fakes import MNIST, SETTINGS
 
 from lightcnn.cost import num_parameters
+from search.budget import Budget
+from search.space import USUAL, Space
 from search.tables import Tables
 from studies import wide_samplers
 from studies.wide_model import MOST_ERRORS, Benchmark, held_out, measured
-from studies.wide_samplers import ARMS, SPACE, front_error, replay
+from studies.wide_samplers import ARMS, front_error, replay
+
+SPACE = Space(MNIST, *USUAL["wide"], kind="wide")
+WIDE = replace(SETTINGS, space=SPACE, budget=Budget(20_000))
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +53,11 @@ def test_the_front_is_judged_at_each_size(monkeypatch):
 def test_a_replay_is_the_real_search(name, known, monkeypatch):
     monkeypatch.setattr(wide_samplers, "BUDGETS", (11, 16, 99))
     benchmark = Benchmark(*known, SPACE)
-    early, late = replay(name, benchmark, 0, 16)
+    early, late = replay(name, benchmark, WIDE, 0, 16)
     assert late["front_error"] <= early["front_error"] < np.log(MOST_ERRORS)
     assert (early["num_trials"], late["num_trials"]) == (11, 16)
-    assert replay(name, benchmark, 0, 16) == [early, late]
-    assert replay(name, benchmark, 1, 16) != [early, late]
+    assert replay(name, benchmark, WIDE, 0, 16) == [early, late]
+    assert replay(name, benchmark, WIDE, 1, 16) != [early, late]
 
 
 def test_samplers_are_compared_with_random_draws():
@@ -76,3 +83,20 @@ def test_a_benchmark_is_made_of_a_search():
     assert [*map(str, networks)] == ["8-gap", "4-gap", "6-gap"]  # the fourth died
     assert errors[:2] == pytest.approx(np.log([0.1, 0.2]))
     assert errors[0] < errors[2] < errors[1]
+
+
+def test_a_study_goes_on_with_the_same_benchmark_alone(known, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(wide_samplers, "BUDGETS", (11,))
+    monkeypatch.setattr(wide_samplers, "ARMS", ("random",))
+    monkeypatch.setattr(wide_samplers, "read_study", lambda _: Tables("it", *(pd.DataFrame(),) * 6, WIDE, {}))
+
+    def kept(num_known, repetitions):
+        monkeypatch.setattr(wide_samplers, "measured", lambda _: [it[:num_known] for it in known])
+        wide_samplers.study(tmp_path, tmp_path, repetitions, 11, 1)
+        return pd.read_csv(tmp_path / "wide_samplers" / "replays.csv")
+
+    first, more, other = kept(100, 2), kept(100, 3), kept(110, 2)
+    pd.testing.assert_frame_equal(more[:2], first)
+    assert more["repetition"].tolist() == [0, 1, 2] and len({*more["benchmark"]}) == 1
+    assert other["repetition"].tolist() == [0, 1] and set(other["benchmark"]).isdisjoint(more["benchmark"])
+    assert pd.read_csv(tmp_path / "wide_samplers" / "benchmark.csv")["num_networks"].tolist() == [110]

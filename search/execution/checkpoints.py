@@ -19,19 +19,23 @@ UNKEPT_SECONDS = 3.0
 
 
 class Checkpoints:
-    """A file for each run that is not over, in `folder`/unfinished, by architecture and seed.
+    """A file for each run that is not over, in `folder`/`name`, by architecture and seed.
 
     It holds a SHA-256 of the rest; the epochs so far, as JSON; and the state for `lightcnn.training.train`.
-    The recipe and the data are those of the study in `folder`, which must agree from one driver to the next.
+    The data and the recipe are those of the study in `folder`, which must agree from one driver to the next,
+    but for the recipe's epochs.
+
+    Args:
+        name: of those that one loop trains; another's are others.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
-        self._folder = folder / "unfinished"
+    def __init__(self, folder: Path, say: Callable[[str], None], name: str = "unfinished") -> None:
+        self._folder = folder / name
         self._say = say
         self._kept: dict[Path, RunProgress] = {}
 
     def begun(self, run: Run) -> RunProgress:
-        """What an earlier driver has trained of `run`; nothing if it has not, or if its file is damaged."""
+        """What an earlier driver has trained of `run`; nothing if its file is damaged or there is none."""
         path = self._path(run)
         if not path.exists():
             return RunProgress(run)
@@ -41,6 +45,8 @@ class Checkpoints:
             return RunProgress(run)
         header, _, state = content.partition(b"\n")
         kept = json.loads(header)
+        if kept.pop("num_epochs", run.recipe.epochs) != run.recipe.epochs:  # its rates were others
+            return RunProgress(run)
         epochs = tuple(Epoch(*measured) for measured in kept.pop("epochs"))
         self._kept[path] = replace(RunProgress(run, epochs, state), **kept)
         return self._kept[path]
@@ -60,6 +66,7 @@ class Checkpoints:
             "epochs": [astuple(epoch) for epoch in progress.epochs],
             "seconds": progress.seconds,
             "spared_at": progress.spared_at,
+            "num_epochs": progress.run.recipe.epochs,
         }
         content = json.dumps(kept).encode() + b"\n" + progress.state
         self._folder.mkdir(exist_ok=True)

@@ -177,7 +177,7 @@ def _export(options: argparse.Namespace) -> tuple[dict[Path, str], dict[str, str
         how_chosen=how_chosen,
         figures=source.figures_of(str(architecture)),
         dataset=dataset,
-        recipe=source.recipe,
+        recipe=source.recipe.of_size(num_parameters(architecture)),
         num_train_images=source.num_train_images,
         seed=seed,
         right=right,

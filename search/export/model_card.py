@@ -78,6 +78,7 @@ def model_card(card: Card) -> str:
         rounds=ROUNDS,
         compiled=any(".c`" in name for name in card.latencies),
         initialisation=INITIALISATIONS[card.recipe.initialisation],
+        strength=card.recipe.strength(num_parameters(card.architecture)),
         thousands="{:,}".format,
     )
 

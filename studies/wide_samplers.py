@@ -32,13 +32,14 @@ from rich.console import Console
 from lightcnn.architecture import parse
 from lightcnn.data import DATASETS
 from lightcnn.training import Epoch, Piece
+from search import samplers
 from search.cells import rows
 from search.command import Parser, at_least, run_command
 from search.execution.display import Display
 from search.execution.runs import TrainingData
 from search.loop import search
 from search.records import finished
-from search.samplers import SAMPLERS, SurrogateSampler
+from search.samplers import SurrogateSampler
 from search.settings import SearchSettings
 from search.statistics import mean_interval, paired_difference
 from search.storage import only_driver, study_folder, write_table
@@ -86,7 +87,8 @@ def replay(
 ) -> list[dict[str, Any]]:
     """One search in the space and the budget of `settings`: a line for each of BUDGETS that it reaches."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    SAMPLERS[DRAWN] = lambda _, space, is_wanted: SurrogateSampler(space, is_wanted, neighbours=0)
+    # By its module, not by its name: what a worker is sent of a program's own module holds copies of the names.
+    samplers.SAMPLERS[DRAWN] = lambda _, space, is_wanted: SurrogateSampler(space, is_wanted, neighbours=0)
     study = optuna.create_study(directions=["maximize", "minimize"])
     settings = replace(settings, sampler=name, seed=repetition, stopping=None)
     with Display("", num_trials, num_slots=1, console=Console(quiet=True, highlight=False)) as display:

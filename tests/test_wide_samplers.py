@@ -1,6 +1,9 @@
 """Samplers replayed on a benchmark that is learnt from a search of the wide space."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,7 @@ from studies import wide_samplers
 from studies.wide_model import MOST_ERRORS, Benchmark, held_out, measured
 from studies.wide_samplers import ARMS, front_error, replay
 
+REPORTS = Path(__file__).parents[1] / "reports"
 SPACE = Space(MNIST, *USUAL["wide"], kind="wide")
 WIDE = replace(SETTINGS, space=SPACE, budget=Budget(20_000))
 
@@ -100,3 +104,14 @@ def test_a_study_goes_on_with_the_same_benchmark_alone(known, tmp_path, monkeypa
     assert more["repetition"].tolist() == [0, 1, 2] and len({*more["benchmark"]}) == 1
     assert other["repetition"].tolist() == [0, 1] and set(other["benchmark"]).isdisjoint(more["benchmark"])
     assert pd.read_csv(tmp_path / "wide_samplers" / "benchmark.csv")["num_networks"].tolist() == [110]
+
+
+@pytest.mark.slow
+def test_the_command_replays_every_sampler(tmp_path):
+    words = ["--repetitions", "2", "--trials", "25", "--workers", "2", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "studies.wide_samplers", *words]
+    done = subprocess.run(command, cwd=REPORTS.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    summary = pd.read_csv(tmp_path / "wide_samplers" / "summary.csv")
+    assert {*summary["sampler"]} == {*ARMS} and (summary["repetitions"] == 2).all()
+    assert summary["front_error_mean"].between(-7, np.log(MOST_ERRORS)).all()

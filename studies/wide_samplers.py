@@ -87,7 +87,7 @@ def replay(
 ) -> list[dict[str, Any]]:
     """One search in the space and the budget of `settings`: a line for each of BUDGETS that it reaches."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    # By its module, not by its name: what a worker is sent of a program's own module holds copies of the names.
+    # By its module: a worker is sent copies of the names that the program's own module holds.
     samplers.SAMPLERS[DRAWN] = lambda _, space, is_wanted: SurrogateSampler(space, is_wanted, neighbours=0)
     study = optuna.create_study(directions=["maximize", "minimize"])
     settings = replace(settings, sampler=name, seed=repetition, stopping=None)

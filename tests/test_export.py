@@ -20,7 +20,7 @@ from lightcnn.data import DATASETS, load_training_images
 from lightcnn.errors import UserError
 from lightcnn.initialisation import INITIALISATIONS
 from lightcnn.network import build
-from lightcnn.training import FAST, trained_network
+from lightcnn.training import AUGMENTED, FAST, trained_network
 from search import export_design
 from search.ablation import Ablation
 from search.ablation_command import main as run_ablation
@@ -29,7 +29,7 @@ from search.evaluation import Arm
 from search.export import formats
 from search.export.__main__ import best_within, main
 from search.export.c_compiled import c_compiler, cortex_compiler
-from search.export.model_card import design_accuracy, own_accuracies
+from search.export.model_card import Card, design_accuracy, model_card, own_accuracies
 from search.export.onnx_file import onnx_runner
 from search.export.runner import largest_difference
 from search.weights import one_network
@@ -348,3 +348,36 @@ def test_an_ablations_design_is_taken_away(tmp_path, mnist_folder, capsys):
         "arms"
     )
     assert "with GAP; without GAP" in refused(capsys, folder, "--design", "8-x", "--to", target)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        (FAST, "training images of MNIST, as they are: Adam on cross-entropy,\n8 epochs"),
+        (
+            replace(AUGMENTED, augmented_from=3_109),
+            "MNIST, moved, turned, stretched and sheared at random in each epoch (strength 0.5): Adam",
+        ),
+    ],
+)
+def test_the_card_says_what_was_trained_on(recipe, told):
+    card = Card(
+        study="it",
+        architecture=parse("8-16-32-gap", DATASETS["mnist"].task),
+        how_chosen="by hand",
+        figures=None,
+        dataset=DATASETS["mnist"],
+        recipe=recipe,
+        num_train_images=None,
+        seed=0,
+        right={"network": np.ones(10, dtype=bool)},
+        files=[],
+        missing=[],
+        with_preprocessing=False,
+        usage=[],
+        latencies={},
+        machine="",
+        on_device={},
+        command="",
+    )
+    assert told in model_card(card)

@@ -154,32 +154,32 @@ def replay(
     return lines
 
 
-def summarise(lines: pd.DataFrame) -> pd.DataFrame:
-    """A line a sampler and budget: mean hypervolume, and its difference to that of random draws."""
-    # A slow sampler may have been replayed for fewer trials than the others.
-    searches = dict(iter(lines.groupby(["sampler", "num_trials"])))
-    volumes = {key: of_these["hypervolume"].to_numpy(dtype=float) for key, of_these in searches.items()}
+def summarise(lines: pd.DataFrame, measure: str = "hypervolume") -> pd.DataFrame:
+    """A line a sampler and budget: the mean of `measure`, and its difference to that of random draws."""
+    # Repetition i of every sampler starts from the same seed; a slow one may have been replayed fewer times.
+    searches = dict(iter(lines.sort_values("repetition").groupby(["sampler", "num_trials"])))
+    values = {key: of_these[measure].to_numpy(dtype=float) for key, of_these in searches.items()}
     rows = []
-    for (name, num_trials), own in volumes.items():
+    for (name, num_trials), own in values.items():
         mean = mean_interval(own)
-        # Repetition i of every sampler starts from the same seed.
-        shared = min(len(own), len(volumes["random", num_trials]))
-        gain = paired_difference(volumes["random", num_trials][:shared], own[:shared])
+        shared = min(len(own), len(values["random", num_trials]))
+        gain = paired_difference(values["random", num_trials][:shared], own[:shared])
         rows.append(
             {
                 "sampler": name,
                 "num_trials": num_trials,
                 "repetitions": len(own),
-                "hypervolume_mean": mean.mean,
-                "hypervolume_low": mean.low,
-                "hypervolume_high": mean.high,
+                f"{measure}_mean": mean.mean,
+                f"{measure}_low": mean.low,
+                f"{measure}_high": mean.high,
                 "difference_to_random": gain.mean,
                 "difference_low": gain.low,
                 "difference_high": gain.high,
-                "seconds_per_trial": searches[name, num_trials]["seconds_per_trial"].mean(),
             }
         )
-    return pd.DataFrame(rows).sort_values(["num_trials", "hypervolume_mean"]).round(5)
+        if "seconds_per_trial" in lines:
+            rows[-1]["seconds_per_trial"] = searches[name, num_trials]["seconds_per_trial"].mean()
+    return pd.DataFrame(rows).sort_values(["num_trials", f"{measure}_mean"]).round(5)
 
 
 def study(out: Path, names: Sequence[str], repetitions: int, num_trials: int, workers: int | None) -> None:

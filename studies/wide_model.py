@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lightcnn.architecture import Architecture, parse
 from search.space import Space
+from search.statistics import centre_and_scale
 from search.surrogate import features, final_log_errors
 from search.tables import Tables
 
@@ -53,8 +54,7 @@ class Benchmark:
 
     def __init__(self, networks: Sequence[Architecture], errors: Array, space: Space, seed: int = 0) -> None:
         inputs = encoded(networks, space)
-        self._space, self._centre, self._scale = space, inputs.mean(axis=0), inputs.std(axis=0)
-        self._scale[self._scale == 0] = 1
+        self._space, (self._centre, self._scale) = space, centre_and_scale(inputs)
         self._mean, self._deviation = float(errors.mean()), float(errors.std())
         targets = torch.tensor((errors - self._mean) / self._deviation, dtype=torch.float32)
         generator = torch.Generator().manual_seed(seed)

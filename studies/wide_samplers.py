@@ -41,9 +41,9 @@ from search.loop import search
 from search.records import finished
 from search.samplers import SurrogateSampler
 from search.settings import SearchSettings
-from search.statistics import mean_interval, paired_difference
 from search.storage import only_driver, study_folder, write_table
 from search.tables import read_study
+from studies.samplers import summarise
 from studies.wide_model import MOST_ERRORS, Array, Benchmark, held_out, measured
 
 DATA = TrainingData(DATASETS["mnist"], Path())
@@ -104,31 +104,6 @@ def replay(
     ]
 
 
-def summarise(lines: pd.DataFrame) -> pd.DataFrame:
-    """A line a sampler and budget: the mean front error, and its difference to that of random draws."""
-    errors = dict(iter(lines.sort_values("repetition").groupby(["sampler", "num_trials"])["front_error"]))
-    compared = []
-    for (name, num_trials), own in errors.items():
-        mean = mean_interval(own.to_numpy(dtype=float))
-        # Repetition i of every sampler begins with the same networks.
-        drawn = errors["random", num_trials].to_numpy(dtype=float)
-        gain = paired_difference(drawn, own.to_numpy(dtype=float))
-        compared.append(
-            {
-                "sampler": name,
-                "num_trials": num_trials,
-                "repetitions": len(own),
-                "front_error_mean": mean.mean,
-                "front_error_low": mean.low,
-                "front_error_high": mean.high,
-                "difference_to_random": gain.mean,
-                "difference_low": gain.low,
-                "difference_high": gain.high,
-            }
-        )
-    return pd.DataFrame(compared).sort_values(["num_trials", "front_error_mean"]).round(4)
-
-
 def study(out: Path, searched: Path, repetitions: int, num_trials: int, workers: int | None) -> None:
     """Replay all samplers, print the comparison, and keep it in `out`/wide_samplers."""
     tables = read_study(searched)
@@ -153,7 +128,7 @@ def study(out: Path, searched: Path, repetitions: int, num_trials: int, workers:
             lines += [{"benchmark": digest} | line for line in found]
             table = pd.DataFrame(lines).drop_duplicates(KEYS).sort_values(KEYS, ignore_index=True)
             write_table(table, path)
-        summary = summarise(pd.read_csv(path))
+        summary = summarise(pd.read_csv(path), "front_error")
         write_table(summary, folder / "summary.csv")
     print(summary.to_string(index=False))
 

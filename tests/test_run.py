@@ -127,20 +127,18 @@ def test_a_resumed_search_keeps_its_augmentation(asked, on_resuming, strength, t
     assert read_study(tmp_path / "it").settings.recipe == first
 
 
-@pytest.mark.parametrize("wrong", ["-1", "5.5", "nan", "much"])
-def test_a_strength_that_is_none(wrong, capsys):
+@pytest.mark.parametrize(
+    ("option", "most", "wrong"),
+    [
+        *(("--augmentation", 5, wrong) for wrong in ("-1", "5.5", "nan", "much")),
+        *(("--least-chance", 1, wrong) for wrong in ("-0.1", "1.1", "nan", "ten")),
+    ],
+)
+def test_a_number_out_of_its_range(option, most, wrong, capsys):
     with pytest.raises(SystemExit) as error:
-        run.main(["--trials", "1", "--augmentation", wrong])
+        run.main(["--trials", "1", option, wrong])
     assert error.value.code == 2
-    assert f"--augmentation: must be a number from 0 to 5, but got {wrong!r}" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("wrong", ["-0.1", "1.1", "nan", "ten"])
-def test_a_chance_that_is_none(wrong, capsys):
-    with pytest.raises(SystemExit) as error:
-        run.main(["--trials", "1", "--least-chance", wrong])
-    assert error.value.code == 2
-    assert f"--least-chance: must be a number from 0 to 1, but got {wrong!r}" in capsys.readouterr().err
+    assert f"{option}: must be a number from 0 to {most}, but got {wrong!r}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", ["0", "30:", ":30", "30:0", "1.5", "30:60:90"])

@@ -71,7 +71,7 @@ def test_samplers_are_compared_with_random_draws():
         for name, errors in values.items()
         for i, error in reversed([*enumerate(errors)])
     )
-    summary = wide_samplers.summarise(lines).set_index("sampler")
+    summary = wide_samplers.summarise(lines, "front_error").set_index("sampler")
     assert summary["difference_to_random"].to_dict() == {"random": 0.0, "evolution": -0.5}
     assert summary.loc["evolution", "difference_low"] < -0.5 < summary.loc["evolution", "difference_high"]
 

@@ -111,6 +111,11 @@ def plan(architecture: Architecture) -> tuple[Operation, ...]:
     return tuple(operations)
 
 
+def num_features(architecture: Architecture) -> int:
+    """Inputs of the first linear layer."""
+    return next(operation.input_shape[0] for operation in plan(architecture) if isinstance(operation, Linear))
+
+
 @lru_cache(maxsize=4096)  # as an architecture is made, compared with others of its blocks, and counted
 def _convolutional_part(blocks: tuple[Block, ...], task: Task) -> tuple[Operation, ...]:
     """The image and the operations of the blocks.

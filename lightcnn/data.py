@@ -109,11 +109,13 @@ class LabelledImages:
     labels: (num_images,), int64.
     targets: (num_images, num_classes), float32, probabilities that are learnt instead of the labels; None:
         the labels are.
+    kept: (num_images, num_features), bool, what dropout leaves of the first linear layer's inputs; None: all.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     targets: torch.Tensor | None = None
+    kept: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -125,8 +127,8 @@ class LabelledImages:
         return self._each(lambda entries: entries.to(device))
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "LabelledImages":
-        targets = None if self.targets is None else change(self.targets)
-        return LabelledImages(change(self.images), change(self.labels), targets)
+        targets, kept = (None if it is None else change(it) for it in (self.targets, self.kept))
+        return LabelledImages(change(self.images), change(self.labels), targets, kept)
 
 
 def load_training_images(dataset: Dataset, folder: Path) -> LabelledImages:

@@ -35,15 +35,22 @@ class Network(nn.Sequential):
             for number, operation in enumerate(operations)
             if isinstance(operation, Add)
         }
+        self._flatten = next(i for i, it in enumerate(operations) if isinstance(it, Flatten))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, num_classes), scores without softmax."""
-        values, kept = images, {}
+    def forward(self, images: Tensor, kept: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) -> (B, num_classes), scores without softmax.
+
+        Args:
+            kept: (B, num_features), dropout's factors of the first linear layer's inputs; None: no dropout.
+        """
+        values, summands = images, {}
         for number, layer in enumerate(self, start=1):
             if number - 1 in self._sources.values():
-                kept[number - 1] = values
+                summands[number - 1] = values
             source = self._sources.get(number)
-            values = layer(values) if source is None else values + kept[source]
+            values = layer(values) if source is None else values + summands[source]
+            if number == self._flatten and kept is not None:
+                values = values * kept
         return values
 
 

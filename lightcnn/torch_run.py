@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from lightcnn.batch_norm import settle, settled_batches
 from lightcnn.data import LabelledImages
 from lightcnn.measurement import laid_out, measure
-from lightcnn.update import Update, loss_of
+from lightcnn.update import PLAIN, Update, loss_of
 
-PLAIN = Update()
 WARM_UP_STEPS = 3  # before a step is captured: cuDNN, cuBLAS and Adam make what they keep
 
 
@@ -164,6 +163,7 @@ class GpuRun:
             for held, new in (
                 (self._training.images, training.images),
                 (self._training.targets, training.targets),
+                (self._training.kept, training.kept),
             ):
                 if held is not None and new is not None and held is not new:
                     held.copy_(new)
@@ -247,7 +247,8 @@ def _load(adam: torch.optim.Adam, state: dict[str, Any], **options: Any) -> None
 def _step(network: nn.Module, adam: torch.optim.Adam, batch: LabelledImages, update: Update) -> Tensor:
     """Take one step of `adam`; the loss before it, without its graph."""
     adam.zero_grad()
-    loss = loss_of(network(laid_out(batch.images)), batch, update.temperature)
+    kept = None if batch.kept is None else batch.kept * update.gain
+    loss = loss_of(network(laid_out(batch.images), kept), batch, update.temperature)
     loss.backward()  # type: ignore[no-untyped-call]
     adam.step()
     return loss.detach()

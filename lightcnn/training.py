@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import io
 import math
 import time
@@ -13,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lightcnn.architecture import Architecture
-from lightcnn.augmentation import augmented
+from lightcnn.architecture import Architecture, num_features
 from lightcnn.cost import num_parameters
 from lightcnn.data import LabelledImages
 from lightcnn.engine.build import load
 from lightcnn.engine.native import supports
 from lightcnn.engine.native_run import NativeRun
+from lightcnn.epoch_data import copies_with_targets, kept_features, order_of
 from lightcnn.initialisation import INITIALISATIONS, Initialisation, initial_network
 from lightcnn.measurement import scores_of
 from lightcnn.network import build
@@ -27,6 +26,7 @@ from lightcnn.torch_run import CpuRun, EpochRun, GpuRun
 from lightcnn.update import Update
 
 MOST_AUGMENTATION = 5
+MOST_DROPOUT = 0.95
 SMALL, LARGE = 700, 7_000  # parameters
 
 
@@ -48,6 +48,7 @@ class Recipe:
     augmentation: float = 0.0  # strength of `lightcnn.augmentation`
     augmented_from: int = 0  # it starts above so many parameters, and is full at three times as many
     temperature: float = 1.0  # of softmax, a teacher's and the network's; without a teacher it has no say
+    dropout: float = 0.0  # share of the first linear layer's inputs that each image is learnt without
     small_epochs: int | None = None  # of networks of SMALL parameters or fewer; `epochs` are of LARGE or more
 
     def __post_init__(self) -> None:
@@ -70,6 +71,7 @@ class Recipe:
             ("augmentation", 0, MOST_AUGMENTATION),
             ("augmented_from", 0, math.inf),
             ("temperature", 0.1, 100),
+            ("dropout", 0, MOST_DROPOUT),
         ):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must be from {low} to {high}, but got {getattr(self, name)}")
@@ -186,7 +188,8 @@ def train(
             raise ValueError(f"{name} cannot go on from a state that was made by {content['engine']}")
         network.load_state_dict(content["network"])
         optimizer = content["optimizer"]
-    update = Update(recipe.weight_decay, recipe.averaging, 1.0 if targets is None else recipe.temperature)
+    temperature = 1.0 if targets is None else recipe.temperature
+    update = Update(recipe.weight_decay, recipe.averaging, temperature, recipe.dropout)
     run: EpochRun
     if library is not None:
         run = NativeRun(architecture, network, library, optimizer, update)
@@ -206,13 +209,12 @@ def train(
     for epoch in range(start, stop):
         first = epoch * steps_per_epoch
         rates = [recipe.rate(first + i, recipe.epochs * steps_per_epoch) for i in range(steps_per_epoch)]
-        train_loss = run.train_epoch(
-            _shown(training, targets, strength, epoch, library),
-            _order(len(training), seed, epoch),
-            recipe.batch_size,
-            rates,
-            training.images,
-        )
+        shown = copies_with_targets(training, targets, strength, epoch, library)
+        if recipe.dropout:
+            kept = kept_features(len(training), num_features(architecture), recipe.dropout, seed, epoch)
+            shown = replace(shown, kept=kept.to(device))
+        order = order_of(len(training), seed, epoch)
+        train_loss = run.train_epoch(shown, order, recipe.batch_size, rates, training.images)
         measured = (None, None) if validation is None else run.measure(validation)
         epochs.append(Epoch(epoch + 1, train_loss, *measured))
         if not all(math.isfinite(loss) for loss in (train_loss, measured[1]) if loss is not None):
@@ -266,25 +268,3 @@ def weights_alone(state: bytes) -> bytes:
     buffer = io.BytesIO()
     torch.save({"network": content["network"]}, buffer)
     return buffer.getvalue()
-
-
-def _shown(
-    training: LabelledImages,
-    targets: np.ndarray | None,
-    augmentation: float,
-    epoch: int,
-    library: ctypes.CDLL | None,
-) -> LabelledImages:
-    """What is learnt in a 0-based `epoch`: the images or their copies, with what a teacher makes of them."""
-    if targets is not None:
-        taught = torch.tensor(targets[epoch % len(targets)], device=training.labels.device)
-        training = replace(training, targets=taught)
-    if augmentation:
-        training = replace(training, images=augmented(training.images, augmentation, epoch, library))
-    return training
-
-
-def _order(num_images: int, seed: int, epoch: int) -> Tensor:
-    """Indices of the images, (num_images,), int64, in an order drawn from (seed, epoch)."""
-    mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-    return torch.randperm(num_images, generator=torch.Generator().manual_seed(mixed))

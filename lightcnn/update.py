@@ -18,6 +18,12 @@ class Update:
     weight_decay: float = 0.0  # share of every parameter that a step of rate 1 would take: AdamW's
     averaging: float = 0.0  # share that a step keeps of the weights' running mean, the result; 0: no mean
     temperature: float = 1.0  # of softmax where targets are learnt instead of labels
+    dropout: float = 0.0  # share of the first linear layer's inputs that is left out, drawn for each image
+
+    @property
+    def gain(self) -> float:
+        """By which the inputs that dropout keeps grow, so that their mean stays the same."""
+        return 1 / (1 - self.dropout)
 
     def average(self, means: nn.Module, network: nn.Module) -> None:
         """Move `means`, which holds the running means of the weights of `network`, on by a step."""
@@ -25,6 +31,9 @@ class Update:
             with torch.no_grad():
                 for mean, weight in zip(means.parameters(), network.parameters(), strict=True):
                     mean.lerp_(weight, 1 - self.averaging)
+
+
+PLAIN = Update()
 
 
 def loss_of(scores: Tensor, batch: LabelledImages, temperature: float) -> Tensor:

@@ -17,7 +17,7 @@ from lightcnn.measurement import measure
 from lightcnn.network import build as build_network
 from lightcnn.operations import BatchNorm
 from lightcnn.training import FAST, Recipe, train, trained_network, weights_alone
-from lightcnn.update import Update, loss_of
+from lightcnn.update import PLAIN, Update, loss_of
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
 SMALL = parse("4-6-gap", Task(image_size=14, in_channels=1, num_classes=10))
@@ -40,12 +40,14 @@ def drawn_images(architecture, num_images, seed=0, levels=None):
     return LabelledImages(images, torch.randint(task.num_classes, (num_images,), generator=generator))
 
 
-def gradient_by_torch(network, data, temperature=1.0):
+def gradient_by_torch(network, data, update=PLAIN):
     """Loss and flat gradient, in the network's precision."""
     network.zero_grad()
     dtype = next(network.parameters()).dtype
     targets = None if data.targets is None else data.targets.to(dtype)
-    loss = loss_of(network(data.images.to(dtype)), replace(data, targets=targets), temperature)
+    kept = None if data.kept is None else data.kept * update.gain
+    scores = network(data.images.to(dtype), kept)
+    loss = loss_of(scores, replace(data, targets=targets), update.temperature)
     loss.backward()
     return loss.item(), torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
 
@@ -236,3 +238,5 @@ def test_images_outside_its_memory_are_refused(images, engine):
         )
     with pytest.raises(ValueError, match="targets must be"):
         network.gradient(replace(images[0], targets=torch.zeros(150, 9)), parameters)
+    with pytest.raises(ValueError, match="what is kept must be"):
+        network.gradient(replace(images[0], kept=torch.ones(150, 9, dtype=torch.bool)), parameters)

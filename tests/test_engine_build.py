@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightcnn.architecture import Task, parse
+from lightcnn.architecture import Task, num_features, parse
 from lightcnn.augmentation import augmented
 from lightcnn.data import LabelledImages
 from lightcnn.engine import build
 from lightcnn.engine.encoding import encode
 from lightcnn.engine.native import NativeNetwork, open_library
+from lightcnn.epoch_data import kept_features
 from lightcnn.network import build as build_network
 from lightcnn.training import FAST, train
 from lightcnn.update import Update
@@ -190,10 +191,11 @@ def fingerprint(library):
         statistics = torch.zeros(native.num_statistics)
         for update, targets in (
             (Update(), None),
-            (Update(0.1, 0.9, 3.0), torch.rand(75, 10, generator=generator).softmax(1)),
+            (Update(0.1, 0.9, 3.0, 0.4), torch.rand(75, 10, generator=generator).softmax(1)),
         ):
             averages = parameters.clone() if update.averaging else None
-            seen = replace(data, images=augmented(images, 1.0, 0, library), targets=targets)
+            kept = kept_features(75, num_features(architecture), 0.4, 0, 0) if update.dropout else None
+            seen = replace(data, images=augmented(images, 1.0, 0, library), targets=targets, kept=kept)
             values.append(
                 native.train(
                     seen,
@@ -229,7 +231,8 @@ SANITIZED = """
 #include <cstdio>
 
 // Trains and measures a network; every array has exactly the length that it must have.
-static void drive(std::vector<int32_t> plan, int channels, int side, int classes, int count, int batch) {
+static void drive(std::vector<int32_t> plan, int channels, int side, int features, int classes, int count,
+                  int batch) {
     void* network = network_create(plan.data(), int(plan.size()));
     if (!network) std::printf("refused\\n"), std::exit(1);
     const size_t parameters = network_num_parameters(network);
@@ -243,21 +246,23 @@ static void drive(std::vector<int32_t> plan, int channels, int side, int classes
     for (int i = 0; i < count; i++) labels[i] = next() % classes, order[i] = count - 1 - i;
     const std::vector<double> rates((count + batch - 1) / batch, 0.01);
     std::vector<float> targets(size_t(count) * classes, 1.0f / classes), averages(weights), scores(targets);
+    std::vector<uint8_t> kept(size_t(count) * features);
+    for (uint8_t& it : kept) it = next() % 2;
     std::vector<float> maps(6 * count), copies(images.size());
     for (float& number : maps) number = next() / 8388608.0f - 1;
     maps[2] = 1e9f, maps[5] = -1e9f;
     resample_images(images.data(), count, channels, side, maps.data(), copies.data());
     double loss = 0;
     for (float* learnt : {static_cast<float*>(nullptr), targets.data()})
-        loss = network_train(network, copies.data(), labels.data(), learnt, learnt ? 2 : 1, order.data(),
-                             count, batch, rates.data(), 0.1, 0.9, 0, images.data(), count / batch,
-                             weights.data(), first.data(), second.data(),
-                             learnt ? averages.data() : nullptr, statistics.data());
+        loss = network_train(network, copies.data(), labels.data(), learnt, learnt ? 2 : 1,
+                             learnt ? kept.data() : nullptr, 2, order.data(), count, batch, rates.data(),
+                             0.1, 0.9, 0, images.data(), count / batch, weights.data(), first.data(),
+                             second.data(), learnt ? averages.data() : nullptr, statistics.data());
     network_measure(network, images.data(), labels.data(), count, weights.data(), statistics.data(), &loss,
                     scores.data());
     std::vector<float> gradient(parameters);
-    network_gradient(network, images.data(), labels.data(), targets.data(), 1, count, weights.data(),
-                     gradient.data());
+    network_gradient(network, images.data(), labels.data(), targets.data(), 1, kept.data(), 2, count,
+                     weights.data(), gradient.data());
     network_free(network);
     std::printf("%g\\n", loss);
 }
@@ -286,7 +291,8 @@ def test_sanitizers_are_silent(compiler, tmp_path):
     ):
         architecture = parse(text, Task(image_size=side, in_channels=channels, num_classes=10))
         numbers = ", ".join(map(str, encode(architecture)))
-        drives.append(f"    drive({{{numbers}}}, {channels}, {side}, 10, 37, 20);")
+        features = num_features(architecture)
+        drives.append(f"    drive({{{numbers}}}, {channels}, {side}, {features}, 10, 37, 20);")
     main = tmp_path / "main.cpp"
     main.write_text(SANITIZED.replace("DRIVES", "\n".join(drives)))
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

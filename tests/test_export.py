@@ -358,6 +358,12 @@ def test_an_ablations_design_is_taken_away(tmp_path, mnist_folder, capsys):
             replace(AUGMENTED, augmented_from=3_109),
             "MNIST, moved, turned, stretched and sheared at random in each epoch (strength 0.5): Adam",
         ),
+        (replace(FAST, weight_decay=0.01), "both linearly.\nDecoupled weight decay 0.01.\nInitial weights"),
+        (replace(FAST, averaging=0.998), "Running means of the weights, of which each step keeps 0.998."),
+        (
+            replace(FAST, label_smoothing=0.1, dropout=0.25),
+            "Labels smoothed, 0.1 shared by all classes.\nDropout of 0.25 before the first linear layer.",
+        ),
     ],
 )
 def test_the_card_says_what_was_trained_on(recipe, told):

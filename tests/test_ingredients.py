@@ -9,10 +9,11 @@ import torch
 from test_engine import drawn_images, engine, gradient_by_torch  # noqa: F401  # a fixture
 from torch.nn.utils import parameters_to_vector
 
-from lightcnn.architecture import Task, parse
+from lightcnn.architecture import Task, num_features, parse
 from lightcnn.cost import num_parameters
 from lightcnn.engine.build import load
 from lightcnn.engine.native import NativeNetwork
+from lightcnn.epoch_data import kept_features
 from lightcnn.initialisation import initial_network
 from lightcnn.network import build
 from lightcnn.torch_run import CpuRun
@@ -28,7 +29,14 @@ INGREDIENTS = {
     "averaging": {"averaging": 0.9},
     "augmentation": {"augmentation": 1.0},
     "teacher": {"temperature": 3.0},
-    "all": {"weight_decay": 1.0, "averaging": 0.8, "augmentation": 2.0, "temperature": 0.5},
+    "dropout": {"dropout": 0.4},
+    "all": {
+        "weight_decay": 1.0,
+        "averaging": 0.8,
+        "augmentation": 2.0,
+        "temperature": 0.5,
+        "dropout": 0.2,
+    },
 }
 
 
@@ -48,22 +56,66 @@ def weights(architecture, state):
     return torch.cat([it.detach().flatten() for it in trained_network(architecture, state).parameters()])
 
 
+def gradients(text, data, update, library):
+    """By the engine and by PyTorch in float64, each with the loss."""
+    architecture = parse(text, TASK)
+    torch.manual_seed(0)
+    network = build(architecture)
+    parameters = parameters_to_vector(network.parameters()).detach()
+    ours = NativeNetwork(architecture, load(library)).gradient(data, parameters, update)
+    return ours, gradient_by_torch(network.double(), data, update)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 4.0, 0.5])
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("num_images", [1, 37, 64])
 def test_gradients_of_soft_targets(text, temperature, num_images, engine):  # noqa: F811
-    architecture = parse(text, TASK)
-    torch.manual_seed(0)
-    network = build(architecture)
     data = replace(
-        drawn_images(architecture, num_images),
+        drawn_images(parse(text, TASK), num_images),
         targets=torch.from_numpy(np.random.default_rng(1).dirichlet([0.3] * 7, num_images)).float(),
     )
-    parameters = parameters_to_vector(network.parameters()).detach()
-    loss, gradient = NativeNetwork(architecture, load(engine)).gradient(data, parameters, temperature)
-    expected_loss, expected = gradient_by_torch(network.double(), data, temperature)
+    (loss, gradient), (expected_loss, expected) = gradients(
+        text, data, Update(temperature=temperature), engine
+    )
     assert loss == pytest.approx(expected_loss, rel=1e-6)
     assert (gradient.double() - expected).abs().max() < 3e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "4-6-flatten", "4-pool2-9", "5bn-3sl-flatten-8"])
+@pytest.mark.parametrize("num_images", [1, 37, 64])
+def test_gradients_under_dropout(text, num_images, engine):  # noqa: F811
+    """Heads with windows and without, plain networks and layers, one linear layer and two."""
+    architecture = parse(text, TASK)
+    kept = kept_features(num_images, num_features(architecture), 0.4, 3, 5)
+    data = replace(drawn_images(architecture, num_images), kept=kept)
+    (loss, gradient), (expected_loss, expected) = gradients(text, data, Update(dropout=0.4), engine)
+    assert loss == pytest.approx(expected_loss, rel=1e-6)
+    assert (gradient.double() - expected).abs().max() < 3e-5 * expected.abs().max()
+    whole, _ = gradients(text, replace(data, kept=None), Update(dropout=0.4), engine)
+    assert whole[0] != loss  # a network that dropped features once sees all of them again
+
+
+def test_features_are_kept_by_image_seed_and_epoch():
+    kept = kept_features(2_000, 50, 0.3, 1, 2)
+    assert kept.dtype == torch.bool
+    # 100,000 draws: the share has a standard deviation of 0.0014; of an image's 50, of 0.065.
+    assert abs(kept.float().mean().item() - 0.7) < 0.006
+    assert 0.06 < kept.float().mean(1).std() < 0.07
+    assert torch.equal(kept, kept_features(2_000, 50, 0.3, 1, 2))
+    assert not torch.equal(kept, kept_features(2_000, 50, 0.3, 1, 3))
+    assert not torch.equal(kept, kept_features(2_000, 50, 0.3, 2, 2))
+
+
+def test_dropout_by_hand():
+    """Of four inputs of 1 two are kept, with a gain of 4; weights of 1 then add up to 8."""
+    network = build(parse("flatten", Task(2, 1, 2)))
+    with torch.no_grad():
+        network[1].weight.fill_(1)
+        network[1].bias.zero_()
+    kept = torch.tensor([[True, False, False, True]])
+    images = torch.ones(1, 1, 2, 2)
+    assert network(images, kept * Update(dropout=0.75).gain).tolist() == [[8.0, 8.0]]
+    assert network(images).tolist() == [[4.0, 4.0]]
 
 
 @pytest.mark.parametrize("name", INGREDIENTS)
@@ -103,7 +155,7 @@ def test_pieces_equal_the_whole_bit_for_bit(by_engine, name, engine):  # noqa: F
 
 def test_a_rate_of_zero_decays_nothing_and_decay_is_decoupled():
     """Without a gradient, of an empty update, AdamW's step is the decay alone: 1 - rate * decay."""
-    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    network = build(parse("flatten", Task(2, 1, 2)))
     with torch.no_grad():
         network[1].weight.fill_(1)
         network[1].bias.fill_(-2)
@@ -181,6 +233,7 @@ def test_the_mean_of_weights_by_hand(by_engine, engine):  # noqa: F811
         {"averaging": 1.5},
         {"label_smoothing": float("nan")},
         {"augmentation": 9.0},
+        {"dropout": 1.0},
         {"augmented_from": -1},
         {"temperature": 0.0},
     ],

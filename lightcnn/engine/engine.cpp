@@ -51,6 +51,7 @@ struct Network {
     size_t num_statistics = 0;
     AveragePool pool;
     std::vector<Lanes> features, features_gradient;
+    std::vector<Lanes> kept, dropped;  // where features are dropped: 0 or the gain of each, their products
     std::vector<Linear> linears;
     std::vector<float> gradient;
 };
@@ -210,6 +211,7 @@ bool add_head(Network& network, PlanReader& plan, const Maps& maps) {
     int inputs = maps.channels * grid * grid;
     network.features.resize(network.pool.windows.empty() ? 0 : inputs);
     network.features_gradient.resize(inputs);
+    network.kept.resize(inputs), network.dropped.resize(inputs);
     while (plan.skip(LINEAR)) {
         Linear layer;
         layer.inputs = inputs, layer.units = plan.next();
@@ -249,9 +251,8 @@ std::unique_ptr<Network> read_plan(PlanReader plan) {
         network->input = Maps(image_channels, image_side, image_side, 0);
         hold_groups(*network, 1);
         if (!add_head(*network, plan, network->layers.back().groups[0].output)) return nullptr;
-        for (size_t i = 0; i < network->linears.size(); i++)
-            network->linears[i].input =
-                i > 0 ? network->linears[i - 1].output.data() : network->features.data();
+        for (size_t i = 1; i < network->linears.size(); i++)
+            network->linears[i].input = network->linears[i - 1].output.data();
         network->gradient.resize(network->num_parameters);
         return network;
     }
@@ -267,10 +268,8 @@ std::unique_ptr<Network> read_plan(PlanReader plan) {
         maps = Maps(maps.channels, maps.height, maps.width, layers[i].padding);
         layers[i].input = &maps;
     }
-    for (size_t i = 0; i < network->linears.size(); i++)
-        network->linears[i].input = i > 0                       ? network->linears[i - 1].output.data()
-                                    : network->features.empty() ? layers.back().output.values.data()
-                                                                : network->features.data();
+    for (size_t i = 1; i < network->linears.size(); i++)
+        network->linears[i].input = network->linears[i - 1].output.data();
     network->gradient.resize(network->num_parameters);
     return network;
 }
@@ -435,6 +434,8 @@ struct Group {
     int count;
     const float* targets = nullptr;  // [image][class], what is learnt instead of the labels
     float temperature = 1;           // of softmax
+    const uint8_t* kept = nullptr;   // [image][feature], 1 where dropout keeps it
+    float gain = 1;                  // by which what is kept grows
     int64_t index(int image) const { return order ? order[at + image] : at + image; }
 };
 
@@ -504,19 +505,37 @@ void gather(Maps& maps, const Group& group) {
         }
 }
 
-void head_forward(Network& network, const Maps& maps, const float* parameters) {
-    if (!network.features.empty()) pool_forward(network.pool, maps, network.features);
+// Dropout (Srivastava et al., 2014): what of the features is kept, grown so that the mean stays the same.
+const Lanes* drop(Network& network, const Group& group, const Lanes* features) {
+    const size_t count = network.kept.size();
+    for (int image = 0; image < IMAGES; image++) {
+        const uint8_t* kept = group.kept + group.index(image < group.count ? image : 0) * count;
+        for (size_t f = 0; f < count; f++) network.kept[f][image] = kept[f] ? group.gain : 0.0f;
+    }
+    for (size_t f = 0; f < count; f++)
+        for (int part = 0; part < PARTS; part++)
+            network.dropped[f].part[part] = features[f].part[part] * network.kept[f].part[part];
+    return network.dropped.data();
+}
+
+void head_forward(Network& network, const Maps& maps, const Group& group, const float* parameters) {
+    const Lanes* features = maps.values.data();
+    if (!network.features.empty()) {
+        pool_forward(network.pool, maps, network.features);
+        features = network.features.data();
+    }
+    network.linears[0].input = group.kept ? drop(network, group, features) : features;
     for (Linear& layer : network.linears)
         linear_forward(layer, parameters, &layer != &network.linears.back());
 }
 
-void forward(Network& network, const float* parameters) {
+void forward(Network& network, const Group& group, const float* parameters) {
     for (Convolution& layer : network.convolutions) forward(layer, parameters);
-    head_forward(network, network.convolutions.back().output, parameters);
+    head_forward(network, network.convolutions.back().output, group, parameters);
 }
 
 // To the gradient of the features, which those of the maps are shares of.
-void head_backward(Network& network, const float* parameters) {
+void head_backward(Network& network, const Group& group, const float* parameters) {
     for (size_t i = network.linears.size(); i-- > 0;) {
         linear_weight_gradient(network.linears[i]);
         Lanes* gradient =
@@ -529,11 +548,15 @@ void head_backward(Network& network, const float* parameters) {
                 gradient[u].part[part] =
                     before.output[u].part[part] > 0.0f ? gradient[u].part[part] : Vector{};
     }
+    for (size_t f = 0; group.kept && f < network.kept.size(); f++)
+        for (int part = 0; part < PARTS; part++)
+            network.features_gradient[f].part[part] =
+                network.features_gradient[f].part[part] * network.kept[f].part[part];
     if (!network.pool.windows.empty()) scale_by_shares(network.pool, network.features_gradient);
 }
 
-void backward(Network& network, const float* parameters) {
-    head_backward(network, parameters);
+void backward(Network& network, const Group& group, const float* parameters) {
+    head_backward(network, group, parameters);
     auto& layers = network.convolutions;
     for (size_t i = layers.size(); i-- > 0;)
         for (int from = 0; from < layers[i].output.height; from += layers[i].band) {
@@ -681,10 +704,9 @@ void spread_gradient(const Network& network, Maps& maps) {
 // A group from the last layer's output to the gradient of it. Returns the sum of the losses.
 double turn_group(Network& network, const Group& group, int number, int batch, const float* parameters) {
     GroupMaps& last = network.layers.back().groups[number];
-    if (network.features.empty()) network.linears[0].input = last.output.values.data();
-    head_forward(network, last.output, parameters);
+    head_forward(network, last.output, group, parameters);
     const double loss = cross_entropy(network, group, batch, nullptr);
-    head_backward(network, parameters);
+    head_backward(network, group, parameters);
     for (Linear& layer : network.linears)
         for (int u = 0; u < layer.units; u++)
             network.gradient[layer.biases_at + u] += sum_of_images(layer.gradient[u]);
@@ -693,11 +715,9 @@ double turn_group(Network& network, const Group& group, int number, int batch, c
 }
 
 // The group that is there, through layers and head.
-void measure_group(Network& network, const float* parameters) {
+void measure_group(Network& network, const Group& group, const float* parameters) {
     forward_group(network, parameters, 0, 0, nullptr);
-    const Maps& last = network.layers.back().groups[0].output;
-    if (network.features.empty()) network.linears[0].input = last.values.data();
-    head_forward(network, last, parameters);
+    head_forward(network, network.layers.back().groups[0].output, group, parameters);
 }
 
 Group part_of(const Group& batch, int number) {
@@ -805,9 +825,9 @@ double loss_and_gradient(Network& network, Group batch, const float* parameters)
         Group group = batch;
         group.at += done, group.count = std::min(IMAGES, batch.count - done);
         gather(network.input, group);
-        forward(network, parameters);
+        forward(network, group, parameters);
         total += cross_entropy(network, group, batch.count, nullptr);
-        backward(network, parameters);
+        backward(network, group, parameters);
         for (Linear& layer : network.linears)
             for (int u = 0; u < layer.units; u++)
                 network.gradient[layer.biases_at + u] += sum_of_images(layer.gradient[u]);
@@ -837,9 +857,10 @@ void adam_step(const std::vector<float>& gradient, double rate, double weight_de
 
 // ---- what Python calls --------------------------------------------------------------
 // images: [image][channel][row][column]; labels: from 0 to the number of classes less 1, which is not looked
-// at again; targets: [image][class], to be learnt instead of the labels, or null. Parameters, moments and
-// gradients lie one after the other as in PyTorch: of each layer its weights, then its biases, or its batch
-// norm's shifts. Statistics: of each batch norm means, then variances.
+// at again; targets: [image][class], to be learnt instead of the labels, or null; kept: [image][feature], 1
+// where the first linear layer sees it, `gain` times, or null: it sees all as they are. Parameters, moments
+// and gradients lie one after the other as in PyTorch: of each layer its weights, then its biases, or its
+// batch norm's shifts. Statistics: of each batch norm means, then variances.
 
 #pragma GCC visibility push(default)
 extern "C" {
@@ -863,10 +884,11 @@ int64_t network_num_statistics(void* network) {
 
 // Returns the mean loss of the first `count` images.
 double network_gradient(void* handle, const float* images, const int64_t* labels, const float* targets,
-                        float temperature, int32_t count, const float* parameters, float* gradient) {
+                        float temperature, const uint8_t* kept, float gain, int32_t count,
+                        const float* parameters, float* gradient) {
     FlushDenormals flush;
     Network& network = *static_cast<Network*>(handle);
-    const Group batch{images, labels, nullptr, 0, count, targets, temperature};
+    const Group batch{images, labels, nullptr, 0, count, targets, temperature, kept, gain};
     const double loss = loss_and_gradient(network, batch, parameters);
     std::copy(network.gradient.begin(), network.gradient.end(), gradient);
     return loss;
@@ -877,10 +899,11 @@ double network_gradient(void* handle, const float* images, const int64_t* labels
 // which each step keeps `averaging`. Batch norms' statistics are those of the first `settling_batches` of
 // `settling_images` with the parameters at the end, or with their running means.
 double network_train(void* handle, const float* images, const int64_t* labels, const float* targets,
-                     float temperature, const int64_t* order, int64_t count, int32_t batch,
-                     const double* rates, double weight_decay, double averaging, int64_t steps_before,
-                     const float* settling_images, int64_t settling_batches, float* parameters,
-                     float* first_moments, float* second_moments, float* averages, float* statistics) {
+                     float temperature, const uint8_t* kept, float gain, const int64_t* order,
+                     int64_t count, int32_t batch, const double* rates, double weight_decay,
+                     double averaging, int64_t steps_before, const float* settling_images,
+                     int64_t settling_batches, float* parameters, float* first_moments,
+                     float* second_moments, float* averages, float* statistics) {
     FlushDenormals flush;
     Network& network = *static_cast<Network*>(handle);
     const float share = float(1 - averaging);
@@ -888,8 +911,8 @@ double network_train(void* handle, const float* images, const int64_t* labels, c
     int64_t steps = 0;
     for (int64_t at = 0; at < count; at += batch, steps++) {
         const int size = int(std::min<int64_t>(batch, count - at));
-        total += loss_and_gradient(network, {images, labels, order, at, size, targets, temperature},
-                                   parameters);
+        const Group group{images, labels, order, at, size, targets, temperature, kept, gain};
+        total += loss_and_gradient(network, group, parameters);
         adam_step(network.gradient, rates[steps], weight_decay, steps_before + steps + 1, parameters,
                   first_moments, second_moments);
         for (size_t i = 0; averages && i < network.num_parameters; i++)
@@ -915,9 +938,9 @@ int64_t network_measure(void* handle, const float* images, const int64_t* labels
         const Group group{images, labels, nullptr, at, int(std::min<int64_t>(IMAGES, count - at))};
         gather(network.layers.empty() ? network.input : network.inputs[0], group);
         if (network.layers.empty())
-            forward(network, parameters);
+            forward(network, group, parameters);
         else
-            measure_group(network, parameters);
+            measure_group(network, group, parameters);
         total += cross_entropy(network, group, group.count, &correct);
         for (int image = 0; scores && image < group.count; image++)
             for (const Lanes& score : network.linears.back().output) *scores++ = score[image];

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightcnn.architecture import Architecture, plan
+from lightcnn.architecture import Architecture, num_features, plan
 from lightcnn.batch_norm import settled_batches
 from lightcnn.data import LabelledImages
 from lightcnn.engine.encoding import encode
 from lightcnn.operations import Convolution
-from lightcnn.update import Update
+from lightcnn.update import PLAIN, Update
 
 _POINTER, _INT, _LONG = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
 _FLOAT, _DOUBLE = ctypes.c_float, ctypes.c_double
@@ -26,11 +26,14 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "network_free": (None, [_POINTER]),
     "network_num_parameters": (_LONG, [_POINTER]),
     "network_num_statistics": (_LONG, [_POINTER]),
-    "network_gradient": (_DOUBLE, [*[_POINTER] * 4, _FLOAT, _INT, _POINTER, _POINTER]),
+    "network_gradient": (
+        _DOUBLE,
+        [*[_POINTER] * 4, _FLOAT, _POINTER, _FLOAT, _INT, _POINTER, _POINTER],
+    ),
     "network_train": (
         _DOUBLE,
         [
-            *(*[_POINTER] * 4, _FLOAT),
+            *(*[_POINTER] * 4, _FLOAT, _POINTER, _FLOAT),
             *(_POINTER, _LONG, _INT, _POINTER, _DOUBLE, _DOUBLE, _LONG),
             *(_POINTER, _LONG, *[_POINTER] * 5),
         ],
@@ -75,7 +78,7 @@ class NativeNetwork:
             self._library.network_free(self._handle)
 
     def gradient(
-        self, data: LabelledImages, parameters: Tensor, temperature: float = 1.0
+        self, data: LabelledImages, parameters: Tensor, update: Update = PLAIN
     ) -> tuple[float, Tensor]:
         """Loss of `data` as one batch, `lightcnn.update.loss_of`, and its gradient, (num_parameters,)."""
         gradient = torch.empty(self.num_parameters)
@@ -83,7 +86,9 @@ class NativeNetwork:
             self._handle,
             *self._pointers(data),
             self._target_pointer(data),
-            temperature,
+            update.temperature,
+            self._kept_pointer(data),
+            update.gain,
             len(data),
             self._flat(parameters),
             self._flat(gradient),
@@ -131,6 +136,8 @@ class NativeNetwork:
             *self._pointers(data),
             self._target_pointer(data),
             update.temperature,
+            self._kept_pointer(data),
+            update.gain,
             order.data_ptr(),
             len(order),
             batch_size,
@@ -202,6 +209,18 @@ class NativeNetwork:
                 f"of shape {tuple(targets.shape)}"
             )
         return targets.data_ptr()
+
+    def _kept_pointer(self, data: LabelledImages) -> int | None:
+        """Of the features that dropout keeps, checked likewise; None if it keeps all."""
+        if (kept := data.kept) is None:
+            return None
+        shape = (len(data), num_features(self.architecture))
+        if tuple(kept.shape) != shape or kept.dtype != torch.bool or not kept.is_contiguous():
+            raise ValueError(
+                f"what is kept must be contiguous bool of shape {shape}, but got {kept.dtype} "
+                f"of shape {tuple(kept.shape)}"
+            )
+        return kept.data_ptr()
 
     def _flat(self, values: Tensor, number: int | None = None) -> int:
         number = self.num_parameters if number is None else number

@@ -78,6 +78,7 @@ def model_card(card: Card) -> str:
         rounds=ROUNDS,
         compiled=any(".c`" in name for name in card.latencies),
         initialisation=INITIALISATIONS[card.recipe.initialisation],
+        additions=additions(card.recipe),
         strength=card.recipe.strength(num_parameters(card.architecture)),
         thousands="{:,}".format,
     )
@@ -87,6 +88,17 @@ def _goes_without_saying(operation: Operation) -> bool:
     """Whether a ReLU behind each layer with weights is all that there is to say of activations."""
     odd = isinstance(operation, BatchNorm | Add | LeakyRelu)
     return not odd and not (isinstance(operation, Convolution) and operation.depthwise)
+
+
+def additions(recipe: Recipe) -> list[str]:
+    """What `recipe` adds to plain training, a phrase each; augmentation is said with the images."""
+    said = {
+        f"Decoupled weight decay {recipe.weight_decay:g}": recipe.weight_decay,
+        f"Running means of the weights, of which each step keeps {recipe.averaging:g}": recipe.averaging,
+        f"Labels smoothed, {recipe.label_smoothing:g} shared by all classes": recipe.label_smoothing,
+        f"Dropout of {recipe.dropout:g} before the first linear layer": recipe.dropout,
+    }
+    return [phrase for phrase, share in said.items() if share]
 
 
 def design_accuracy(figures: Row | None) -> str:

@@ -22,7 +22,7 @@ from lightcnn.fetching import find_files
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("lightcnn", "search", "studies", "reports", "tests")
-PAGES = ["README.md"] + [
+PAGES = ["README.md", "reports/tool.md"] + [
     path.relative_to(ROOT).as_posix() for room in ROOMS for path in sorted((ROOT / room).rglob("README.md"))
 ]
 # The second candidate of seed 7 has 1,994 parameters, so that one is within the budgets shown.
@@ -133,3 +133,24 @@ def test_every_command_shown_is_understood(monkeypatch, capsys):
     assert parsed > 30 and capsys.readouterr().err == ""
     options = {word for span in spans for word in re.findall(r"(?<!\S)--[a-z][a-z-]*", span)}
     assert len(options) > 20 and options <= known
+
+
+def anchors(text):
+    """Those that a forge gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_leads_somewhere():
+    checked = 0
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text("utf-8")):
+            if target.startswith("http"):
+                continue
+            path, _, anchor = target.partition("#")
+            file = (ROOT / page).parent / path if path else ROOT / page
+            assert file.exists(), f"{page}: {target}"
+            if anchor:
+                assert anchor in anchors(file.read_text("utf-8")), f"{page}: {target}"
+            checked += 1
+    assert checked > 50

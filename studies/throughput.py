@@ -6,9 +6,10 @@ trials is at least 50 times as fast as the plain script with the paper's 50 epoc
 
     python -m studies.throughput
 
-Seven of the template's architectures and three of the wide space, batches of 64, in turns in this one run; medians are compared. The plain script is
-torchvision's MNIST with ToTensor, a DataLoader, and `study.optimize` in one process with PyTorch's own number
-of threads: it has all cores, while the tool trains a candidate on each.
+Seven of the template's architectures and three of the wide space, batches of 64, in turns in this one run;
+medians are compared. The plain script is torchvision's MNIST with ToTensor, a DataLoader, and
+`study.optimize` in one process with PyTorch's own number of threads: it has all cores, while the tool trains
+a candidate on each.
 The floor is what the multiplications alone would take at the speed of a core's matrix product, the best of
 PyTorch's and of numpy's. Start-up is left out on all sides. Run it on a machine that does nothing else;
 `ATEN_CPU_CAPABILITY=avx2` before the command has engine and PyTorch do without AVX-512.

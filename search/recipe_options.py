@@ -8,7 +8,7 @@ from typing import Protocol
 
 from lightcnn.initialisation import INITIALISATIONS, Initialisation
 from lightcnn.training import AUGMENTED, MOST_AUGMENTATION, Recipe
-from search.command import number_between
+from search.command import at_least, number_between
 from search.settings import SearchSettings, begun_with
 
 
@@ -56,14 +56,22 @@ def add_augmentation_option(parser: argparse._ActionsContainer) -> None:
     """`--augmentation`, which `augmented_recipe` reads."""
     parser.add_argument(
         "--augmentation",
-        type=number_between(0, MOST_AUGMENTATION),
-        metavar="S",
+        type=_augmentation,
+        metavar="S[:P]",
         help="train on images moved, turned, stretched and sheared at random: with 1 by up to a pixel in 28, "
-        f"10 degrees, 10 %%; networks of fewer than {AUGMENTED.augmented_from:,} parameters have none, as it "
-        f"costs them accuracy, and from {3 * AUGMENTED.augmented_from:,} on all of it; by default "
-        f"{AUGMENTED.augmentation:g} in the wide space and 0 in the template, or as in the study to be "
-        "resumed",
+        "10 degrees, 10 %%; networks of fewer than P parameters have none, as in a few epochs they do not "
+        f"even learn the images as they are, and from three times P on all of it; P is "
+        f"{AUGMENTED.augmented_from:,} unless given, and 0 is for trainings of 100 epochs and more; by "
+        f"default {AUGMENTED.augmentation:g} in the wide space and 0 in the template, or as in the study to "
+        "be resumed",
     )
+
+
+def _augmentation(text: str) -> tuple[float, int]:
+    """Strength, and the parameters from which on; for argparse."""
+    strength, colon, size = text.partition(":")
+    asked = number_between(0, MOST_AUGMENTATION)(strength)
+    return asked, at_least(0)(size) if colon else AUGMENTED.augmented_from
 
 
 def augmented_recipe(options: argparse.Namespace, recipe: Recipe, name: str) -> Recipe:
@@ -72,11 +80,12 @@ def augmented_recipe(options: argparse.Namespace, recipe: Recipe, name: str) -> 
     Args:
         name: of the study.
     """
-    asked: float | None = options.augmentation
+    asked: tuple[float, int] | None = options.augmentation
     earlier = begun_with(options.out / name, SearchSettings) if asked is None and not options.fresh else None
     if earlier is not None:
         own = earlier.recipe
         return replace(recipe, augmentation=own.augmentation, augmented_from=own.augmented_from)
     if asked is None:
-        asked = AUGMENTED.augmentation if options.space == "wide" else 0.0
-    return replace(recipe, augmentation=asked, augmented_from=AUGMENTED.augmented_from if asked else 0)
+        asked = AUGMENTED.augmentation if options.space == "wide" else 0.0, AUGMENTED.augmented_from
+    strength, size = asked
+    return replace(recipe, augmentation=strength, augmented_from=size if strength else 0)

@@ -109,20 +109,22 @@ def test_a_resumed_search_keeps_its_initialisation(tmp_path, mnist_folder, monke
 
 
 @pytest.mark.parametrize(
-    ("asked", "on_resuming", "strength"),
+    ("asked", "on_resuming", "augmentation"),
     [
-        ([], [], 0.0),
-        (["--space", "wide"], ["--space", "wide"], 1.0),
-        (["--augmentation", "0.5"], [], 0.5),
-        (["--space", "wide", "--augmentation", "0"], ["--space", "wide"], 0.0),
+        ([], [], (0.0, 0)),
+        (["--space", "wide"], ["--space", "wide"], (1.0, 700)),
+        (["--augmentation", "0.5"], [], (0.5, 700)),
+        (["--augmentation", "0.5:0"], [], (0.5, 0)),
+        (["--space", "wide", "--augmentation", "1:250"], ["--space", "wide"], (1.0, 250)),
+        (["--space", "wide", "--augmentation", "0"], ["--space", "wide"], (0.0, 0)),
     ],
 )
-def test_a_resumed_search_keeps_its_augmentation(asked, on_resuming, strength, tmp_path, mnist_folder):
+def test_a_resumed_search_keeps_its_augmentation(asked, on_resuming, augmentation, tmp_path, mnist_folder):
     arguments = ["--trials", "1", "--epochs", "1", "--train-images", "100", "--no-baselines", "--seeds", "0"]
     arguments += ["--out", str(tmp_path), "--name", "it", "--workers", "1"]
     assert run.main([*arguments, *asked]) == 0
     first = read_study(tmp_path / "it").settings.recipe
-    assert (first.augmentation, first.augmented_from) == (strength, 700 if strength else 0)
+    assert (first.augmentation, first.augmented_from) == augmentation
     assert run.main([*arguments, *on_resuming]) == 0
     assert read_study(tmp_path / "it").settings.recipe == first
 
@@ -139,6 +141,14 @@ def test_a_number_out_of_its_range(option, most, wrong, capsys):
         run.main(["--trials", "1", option, wrong])
     assert error.value.code == 2
     assert f"{option}: must be a number from 0 to {most}, but got {wrong!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["1:-1", "1:", "0.5:1.5", "1:2:3"])
+def test_sizes_that_are_none(wrong, capsys):
+    with pytest.raises(SystemExit) as error:
+        run.main(["--trials", "1", "--augmentation", wrong])
+    assert error.value.code == 2
+    assert "--augmentation: must be a whole number of at least 0, but got" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", ["0", "30:", ":30", "30:0", "1.5", "30:60:90"])

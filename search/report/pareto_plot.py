@@ -31,6 +31,7 @@ from search.report.style import (
 from search.tables import Tables
 
 DESK = (700, 370)  # the plotting area in pixels that labels are placed for
+LINE = 24  # characters of a label's line; a name that is longer would cover its neighbours
 CUT = 5  # times the reference's errors: what errs more often is an arrow at the lower edge
 SINGLE = "single"  # meta of the second view's traces, which a switch on the page shows
 OTHER_FRONTS = ((GREEN, "dash"), (PURPLE, "dashdot"), (VERMILLION, "dot"))
@@ -144,7 +145,7 @@ def draw_designs(
         marker = {"color": colour, "symbol": symbol, "size": size, "line": {"color": "#555555", "width": 1}}
         name, own, claim = html.escape(design.name), design.measured, design.claim
         if own is not None:
-            label = design.name if i else f"{design.name}, {own.cost:,}"
+            label = _label(design.name, own.cost) if i else f"{design.name}, {own.cost:,}"
             is_below = float(error_percent(own.accuracy)) > most
             if is_below:
                 label, marker = f"{label},\n{percent(own.accuracy)}", {**marker, "symbol": "triangle-down"}
@@ -199,7 +200,7 @@ def draw_pareto(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Figur
     most = min(CUT * errors[0], ERRORS_DRAWN[1]) if errors else ERRORS_DRAWN[1]
     named = draw_designs(figure, data.designs, most)
     named += [
-        (data.challenger, place)
+        (_label(data.challenger, point.cost), place)
         for point, place in zip(data.front, members[-1], strict=True)
         if point.about["architecture"] == data.challenger
     ]
@@ -228,7 +229,7 @@ def draw_pareto(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Figur
             start = min(left[1], high[1])
             dots += [(float(x), start) for x in np.linspace(left[0], right[0], 24)]
             dots += [(right[0], float(y)) for y in np.linspace(start, right[1], 24)]
-    texts = ["<br>".join(_lines(label, 24)) for label, _ in named]
+    texts = ["<br>".join(_lines(label, LINE)) for label, _ in named]
     offsets = place_labels(texts, pixels(marks), [], pixels(dots), DESK)
     pointer = {"showarrow": True, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": GREY, "standoff": 7}
     labels = [
@@ -237,6 +238,11 @@ def draw_pareto(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Figur
     ]
     _lay_out(figure, data, low, high, labels)
     return figure
+
+
+def _label(name: str, cost: float) -> str:
+    """What a mark is called: its name, or else its place on the x axis, which tells which one it is."""
+    return name if len(name) <= LINE else f"{cost:,}"
 
 
 def _lines(text: str, width: int) -> list[str]:

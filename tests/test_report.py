@@ -351,6 +351,15 @@ def test_what_users_typed_is_escaped_and_broken_into_lines(study):
     assert figure.data[-1].hovertext[0].startswith("<b>&lt;script&gt;alert")
 
 
+@pytest.mark.parametrize(
+    ("architecture", "label"), [("4-6-8-gap", "4-6-8-gap"), ("8vbln-10svbl-16svbln-16svbl-gap", "535,818")]
+)
+def test_a_placed_design_with_a_long_name_is_labelled_by_its_size(architecture, label, study):
+    change(study, "designs.csv", "MLP,flatten-512-256", f"{architecture},{architecture}")
+    figure = draw_pareto(pareto_data(read_study(study)))
+    assert [it.text for it in figure.layout.annotations][2] == label
+
+
 def test_what_errs_far_more_often_is_an_arrow_at_the_edge(study):
     change(study, "designs.csv", "0.98,0.9812", "0.98,0.7400")
     edge = draw_pareto(pareto_data(read_study(study)))

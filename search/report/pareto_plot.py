@@ -31,7 +31,7 @@ from search.report.style import (
 from search.tables import Tables
 
 DESK = (700, 370)  # the plotting area in pixels that labels are placed for
-LINE = 24  # characters of a label's line; a name that is longer would cover its neighbours
+LINE = 24  # characters of a label's line; a longer architecture would cover the marks beside it
 CUT = 5  # times the reference's errors: what errs more often is an arrow at the lower edge
 SINGLE = "single"  # meta of the second view's traces, which a switch on the page shows
 OTHER_FRONTS = ((GREEN, "dash"), (PURPLE, "dashdot"), (VERMILLION, "dot"))
@@ -145,7 +145,9 @@ def draw_designs(
         marker = {"color": colour, "symbol": symbol, "size": size, "line": {"color": "#555555", "width": 1}}
         name, own, claim = html.escape(design.name), design.measured, design.claim
         if own is not None:
-            label = _label(design.name, own.cost) if i else f"{design.name}, {own.cost:,}"
+            label = _label(design.name, own.cost) if design.is_placed else design.name
+            if i == 0:
+                label = f"{design.name}, {own.cost:,}"
             is_below = float(error_percent(own.accuracy)) > most
             if is_below:
                 label, marker = f"{label},\n{percent(own.accuracy)}", {**marker, "symbol": "triangle-down"}
@@ -240,9 +242,9 @@ def draw_pareto(data: ParetoData, others: Sequence[ParetoData] = ()) -> go.Figur
     return figure
 
 
-def _label(name: str, cost: float) -> str:
-    """What a mark is called: its name, or else its place on the x axis, which tells which one it is."""
-    return name if len(name) <= LINE else f"{cost:,}"
+def _label(architecture: str, cost: float) -> str:
+    """What its mark is called: the architecture, or where that is long its place on the x axis."""
+    return architecture if len(architecture) <= LINE else f"{cost:,}"
 
 
 def _lines(text: str, width: int) -> list[str]:

@@ -26,7 +26,7 @@ from search.report.page import write_report
 from search.report.pareto_data import pareto_data
 from search.report.pareto_plot import draw_pareto
 from search.report.style import ERRORS_DRAWN
-from search.report.verdict import early_stopping, standing, verdict
+from search.report.verdict import early_stopping, headline, standing, verdict
 from search.results import write_tables
 from search.settings import SettingsFile, agree, recorded
 from search.standing import with_retraining
@@ -419,6 +419,8 @@ def test_what_was_trained_once_is_not_called_untrained(study):
         "No candidate that was trained again was as accurate as LightCNN (6,218 parameters, 98.70 %)."
     )
     assert second == "No candidate with 6,218 parameters or fewer was trained again."
+    alone = headline(dataclasses.replace(tables, designs=tested, trials=trials))
+    assert alone == "LightCNN: no candidate of its size or smaller was trained beside it"
 
 
 def test_figure_draws_the_tables(study):

@@ -45,15 +45,16 @@ def standing(tables: Tables) -> Standing:
 def headline(tables: Tables) -> str:
     """The finding about the reference in one line, as the title of the figure."""
     row, name = tables.reference_row, tables.reference.name
-    found = None if absent(row.get("verdict")) else row["verdict"]
-    if found is None:
-        return f"The front of single runs around {name}: what holds, fresh seeds will say"
+    if absent(row.get("verdict")):
+        alone = f"{name}: no candidate of its size or smaller was trained beside it"
+        single = f"The front of single runs around {name}: what holds, fresh seeds will say"
+        return single if absent(row.get("test_accuracy_mean")) else alone
     return {
         Verdict.ON_FRONT: f"{name} is on the front: no network of its size or smaller is more accurate",
         Verdict.NEAR_FRONT: f"No network of {name}'s size or smaller is more than 0.1 points more accurate",
         Verdict.DOMINATED: f"{name} is dominated: smaller networks are more accurate",
         Verdict.UNDECIDED: f"Whether a network of {name}'s size or smaller is more accurate is not settled",
-    }[Verdict(found)]
+    }[Verdict(row["verdict"])]
 
 
 def placed(tables: Tables) -> dict[str, tuple[str, str]]:

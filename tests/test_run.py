@@ -22,6 +22,8 @@ from lightcnn.initialisation import initial_network
 from lightcnn.training import FAST, trained_network
 from search import run
 from search.execution.slots import SlotExecutor
+from search.recipe_options import augmented_recipe
+from search.run_options import parser
 from search.tables import read_study
 
 pytestmark = pytest.mark.slow
@@ -141,6 +143,21 @@ def test_a_number_out_of_its_range(option, most, wrong, capsys):
         run.main(["--trials", "1", option, wrong])
     assert error.value.code == 2
     assert f"{option}: must be a number from 0 to {most}, but got {wrong!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("space", "dataset", "strength"),
+    [("wide", "mnist", 1.0), ("template", "mnist", 0.0), ("wide", "kmnist", 0.0), ("wide", "a/b", 0.0)],
+        ("wide", "mnist", 1.0),
+        ("template", "mnist", 0.0),
+        ("wide", "fashion-mnist", 0.0),
+        ("wide", "a/b", 0.0),
+    ],
+)
+def test_augmentation_is_the_default_where_it_is_known_to_pay(space, dataset, strength, tmp_path):
+    options = parser().parse_args(["--trials", "1", "--space", space, "--dataset", dataset])
+    options.out = tmp_path
+    assert augmented_recipe(options, FAST, "it").augmentation == strength
 
 
 @pytest.mark.parametrize("wrong", ["1:-1", "1:", "0.5:1.5", "1:2:3"])

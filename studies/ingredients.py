@@ -18,8 +18,8 @@ from lightcnn.cost import num_parameters
 from lightcnn.data import DATASETS
 from lightcnn.designs import LIGHTCNN
 from lightcnn.training import FAST
+from search import ablation_command
 from search.ablation import Ablation, at_budget
-from search.ablation_command import main
 from search.command import Parser
 from search.evaluation import Arm
 
@@ -71,14 +71,16 @@ def ablation(baseline: Architecture) -> Ablation:
     )
 
 
-def run(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     program = "python -m studies.ingredients"
     parser = Parser(program, (__doc__ or "").partition("\n")[0])
     parser.add_argument("parameters", choices=BASELINES, help="of the network that is ablated")
     size = parser.parse_args(argv[:1]).parameters
-    return main(ablation(parse(BASELINES[size], TASK)), __doc__, argv=argv[1:], program=f"{program} {size}")
+    return ablation_command.main(
+        ablation(parse(BASELINES[size], TASK)), __doc__, argv=argv[1:], program=f"{program} {size}"
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -331,6 +331,6 @@ def test_ingredients_are_taken_away_at_equal_size(size):
 def test_ingredients_are_named_by_their_size(capsys):
     for arguments, said in (([], "parameters"), (["700"], "700"), (["690", "--help"], "ingredients 690 ")):
         with pytest.raises(SystemExit):
-            ingredients.run(arguments)
+            ingredients.main(arguments)
         captured = capsys.readouterr()
         assert said in captured.out + captured.err

@@ -164,7 +164,7 @@ def test_options_in_the_environment(monkeypatch, capsys):
     ("others", "x", "said"),
     [
         (0, "seconds", "x must be one of num_parameters, num_macs, peak_activation_bytes, but got 'seconds'"),
-        (4, "num_macs", "a plot has room for 3 other fronts, but got 4"),
+        (4, "num_macs", "a plot has room for 3 other studies, but got 4"),
     ],
 )
 def test_a_figure_that_cannot_be(others, x, said):

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pandas as pd
+import pytest
 from fakes import MNIST, study_of
 
 from lightcnn.architecture import parse
 from lightcnn.cost import num_macs
 from search.pareto import Verdict
 from search.report.pareto_data import pareto_data
+from search.report.pareto_plot import draw_pareto
 
 STUDY = study_of(
     [
@@ -73,6 +75,29 @@ def test_what_was_retrained_has_its_interval_and_the_front_its_range():
     assert shown([light.measured]) == [(6218, 0.93, 0.92, 0.94)]
     assert (placed.name, placed.is_placed, placed.claim) == ("8-12-gap", True, None)
     assert data.title == "No network of LightCNN's size or smaller is more than 0.1 points more accurate"
+
+
+def test_a_reference_alone_is_no_front():
+    study = retrained()
+    trials = study.trials[:1].assign(architecture="8-16-32-gap", num_parameters=6_218)
+    data = pareto_data(replace(study, trials=trials))
+    assert data.is_retrained and data.front == ()
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_what_was_placed_in_another_study_is_hollow_beside_its_front(is_alone):
+    here = pareto_data(STUDY)
+    other = replace(pareto_data(retrained()), study="<there>")
+    other = replace(other, front=() if is_alone else other.front)
+    assert "placed in &lt;there&gt;" not in [
+        trace.name for trace in draw_pareto(here, [other]).data
+    ]  # by test
+    figure = draw_pareto(replace(here, is_retrained=True), [other])
+    (placed,) = [trace for trace in figure.data if trace.name == "placed in &lt;there&gt;"]
+    assert placed.marker.symbol == "diamond-open" and placed.x == (1_076,) and placed.y == pytest.approx([7])
+    labels = {label.text for label in figure.layout.annotations}
+    assert ("8-12-gap, &lt;there&gt;" if is_alone else "8-12-gap") in labels
+    assert ("&lt;there&gt;" in labels) != is_alone
 
 
 def test_against_another_cost_the_front_is_another():

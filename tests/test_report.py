@@ -661,7 +661,7 @@ def test_the_command_takes_further_searches(study, tmp_path, capsys):
     with pytest.raises(SystemExit) as caught:
         main([str(study)] * 5)
     said = capsys.readouterr().err
-    assert (caught.value.code, said) == (2, "error: a plot has room for 3 other fronts, but got 4\n")
+    assert (caught.value.code, said) == (2, "error: a plot has room for 3 other studies, but got 4\n")
 
 
 def test_the_command_rebuilds_the_page(study):

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs="+",
         metavar="folder",
         help="the study's folder, e.g. reports/mnist; report.html goes there. Of further ones, searches, the "
-        "fronts are drawn in the same plot",
+        "fronts and the designs of --place are drawn in the same plot",
     )
     parser.add_argument(
         "--x",

@@ -47,7 +47,7 @@ def write_report(folder: Path, embed: bool = False, others: Sequence[Path] = ())
 
     Args:
         embed: whether the page holds Plotly, so that it can be sent by itself.
-        others: folders of studies whose fronts are drawn in the same plot.
+        others: folders of studies whose fronts and placed designs are drawn in the same plot.
 
     Raises:
         UserError: a file is missing or was damaged by hand; an earlier page is left as it was.

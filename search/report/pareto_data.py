@@ -51,7 +51,7 @@ class ParetoData:
     cost: str  # a key of COSTS
     title: str  # what was found
     is_retrained: bool  # with fresh seeds; if not, the front is of single runs on validation images
-    front: tuple[Point, ...]  # from small to large
+    front: tuple[Point, ...]  # from small to large; none where it would be the reference alone
     budget: int | None  # the largest cost of a candidate, up to which the front goes on; None: not known
     designs: tuple[PlacedDesign, ...]  # the reference first
     published: tuple[Point, ...]  # by others, of whom parameters alone are known
@@ -92,12 +92,15 @@ def pareto_data(tables: Tables, cost: str = "num_parameters") -> ParetoData:
     others = (row for row in again if row["architecture"] not in on_front)
     reference = tables.reference.name
     designs = sorted(rows(tables.designs), key=lambda row: row["name"] != reference)
+    drawn = best or search_front
+    if {point.about["architecture"] for point in drawn} == {designs[0]["architecture"]}:
+        drawn = ()
     return ParetoData(
         study=tables.study,
         cost=cost,
         title=headline(tables),
         is_retrained=bool(best),
-        front=best or search_front,
+        front=drawn,
         budget=tables.settings.budget.most(cost) if tables.settings else None,
         designs=tuple(_placed(row, cost, task) for row in designs),
         published=_points(rows(tables.published), cost, "accuracy", task),

@@ -23,7 +23,7 @@ def write_pictures(folder: Path, tables: Tables, others: Sequence[Tables], cost:
     """Write `folder`/report.png and report.svg.
 
     Args:
-        others: studies whose fronts are drawn as well.
+        others: studies whose fronts and placed designs are drawn as well.
         cost: on the x axis, a key of `COSTS`.
 
     Raises:

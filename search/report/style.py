@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 # The colours are Okabe and Ito's; they differ in lightness, so that the plots hold in grey.
-GREY, BLUE, VERMILLION, GREEN, PURPLE = "#888888", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+GREY, BLUE, VERMILLION = "#888888", "#0072B2", "#D55E00"
+GREEN, PURPLE, ORANGE = "#009E73", "#CC79A7", "#E69F00"
 # Of every plot: transparent and grey, so that it can be read on a light page and on a dark one.
 LAYOUT = {
     "template": go.layout.Template(),

@@ -301,7 +301,7 @@ def test_a_rare_class_is_not_lost_among_the_images_that_are_used(tmp_path, capsy
     assert refused(capsys, "--dataset", folder, "--train-images", 4) == (
         f"{folder} must have an image of each class among the 4 that are trained on, but has none of 'rare'"
     )
-    monkeypatch.setattr(run, "NUM_VALIDATION", 4)
+    monkeypatch.setattr("search.request.NUM_VALIDATION", 4)
     assert refused(capsys, "--dataset", folder) == (
         f"{folder} must have an image of each class among the 4 that judge, but has none of 'rare'"
     )

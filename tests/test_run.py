@@ -82,7 +82,7 @@ def test_what_a_search_leaves(finished_study):
 
 def test_a_resumed_search_keeps_its_initialisation(tmp_path, mnist_folder, monkeypatch):
     """At a rate of zero, runs end with the weights that they began with."""
-    monkeypatch.setattr(run, "FAST", replace(FAST, learning_rate=0.0, initialisation="he"))
+    monkeypatch.setattr("search.request.FAST", replace(FAST, learning_rate=0.0, initialisation="he"))
     arguments = [
         "--trials",
         "1",

@@ -15,10 +15,12 @@ from lightcnn.data import DATASETS
 from lightcnn.designs import LIGHTCNN
 from lightcnn.errors import UserError
 from lightcnn.network import build
-from search import run
 from search.budget import Budget
 from search.records import finished
 from search.report.importance import importance
+from search.request import requested
+from search.run import main
+from search.run_options import parser
 from search.samplers import SAMPLERS
 from search.settings import Reference
 from search.space import Space
@@ -272,15 +274,15 @@ def test_an_impossible_space_is_refused(changes, line):
 )
 def test_an_impossible_space_is_one_line_of_the_command(options, line, tmp_path, capsys, mnist_folder):
     with pytest.raises(SystemExit) as caught:
-        run.main(["--trials", "1", "--out", str(tmp_path / "reports"), *options])
+        main(["--trials", "1", "--out", str(tmp_path / "reports"), *options])
     assert (caught.value.code, capsys.readouterr().err) == (2, f"error: {line}\n")
     assert not (tmp_path / "reports").exists()
 
 
 def test_the_space_of_the_options(mnist_folder, capsys):
     asked = ["--widths", "4:64", "--max-blocks", "6", "--heads", "gap,pool2,flatten"]
-    settings, _ = run._settings(run.parser().parse_args(["--trials", "1", *asked]))
+    settings, _ = requested(parser().parse_args(["--trials", "1", *asked]))
     assert settings.space == Space(DATASETS["mnist"].task, (4, 64), 6, ("gap", "pool2", "flatten"))
     assert capsys.readouterr().err == "--max-blocks 6: the images allow 5\n"
-    settings, _ = run._settings(run.parser().parse_args(["--trials", "1"]))
+    settings, _ = requested(parser().parse_args(["--trials", "1"]))
     assert settings.space == SPACE and capsys.readouterr().err == ""

@@ -12,10 +12,11 @@ from optuna.trial import FixedTrial
 from lightcnn.architecture import Task, parse, plan
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes, weight_bytes
 from lightcnn.designs import LIGHTCNN
-from search import run
 from search.plan_features import NUM_FEATURES, plan_features
 from search.records import finished
 from search.report.importance import importance
+from search.request import requested
+from search.run_options import parser
 from search.samplers import SAMPLERS
 from search.settings import SearchSettings, SettingsFile, agree, read
 from search.space import USUAL, Space
@@ -182,7 +183,7 @@ def test_an_earlier_studys_space_is_the_template(tmp_path):
 
 def test_the_space_of_the_options(mnist_folder, capsys):
     def space(*options):
-        return run._settings(run.parser().parse_args(["--trials", "1", *options]))[0].space
+        return requested(parser().parse_args(["--trials", "1", *options]))[0].space
 
     assert space("--space", "wide") == replace(WIDE, task=WIDE.task)
     assert space("--space", "wide", "--widths", "4:8", "--max-blocks", "2", "--heads", "gap") == replace(

@@ -61,7 +61,7 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         "--engine",
         choices=("auto", "native", "torch"),
         default="auto",
-        help="what trains on the CPU: native, compiled at its first use, is 4 to 30 times as fast as torch; "
+        help="what trains on the CPU: native, compiled at its first use, is 2 to 34 times as fast as torch; "
         "auto takes it where it can be had, and resumes a study with what it was begun with",
     )
     group.add_argument(

@@ -170,6 +170,7 @@ def test_studies_are_listed():
     for name in STUDIES:
         assert f"python -m studies.{name}" in done.stdout
     assert "What does global average pooling bring to LightCNN?" in done.stdout
+    assert "studies.teacher" not in done.stdout  # that is a part of others
 
 
 def test_gap_removal_compares_at_both_channels_and_budget():

@@ -56,7 +56,7 @@ def test_without_a_compiler_one_line_says_what_to_do(cache, monkeypatch):
     path, lines = prepared()
     assert path is None
     assert lines == [
-        "training with PyTorch, 4 to 30 times slower: no C++ compiler was found; a C++ compiler or "
+        "training with PyTorch, 2 to 34 times slower: no C++ compiler was found; a C++ compiler or "
         "`pip install ziglang` mends it"
     ]
 

@@ -60,7 +60,7 @@ def prepare(say: Callable[[str], None] = _say) -> Path | None:
     try:
         return require(say)
     except EngineError as error:
-        say(f"training with PyTorch, 4 to 30 times slower: {error}")
+        say(f"training with PyTorch, 2 to 34 times slower: {error}")
         return None
 
 

@@ -142,7 +142,7 @@ def test_the_verdict_is_one_sentence():
     means = {"GAP": 0.98, "flatten": 0.95, "wide": 0.98}
     apart = {name: [mean + i / 1e4 for i in range(10)] for name, mean in means.items()}
     assert verdict_of(summarise(two, runs_of(two, apart))) == (
-        "Of 2 variants 0 are more accurate than GAP, 1 less, and 1 is not told apart from it."
+        "Of 2 variants 0 are more accurate than GAP, 1 less, and 1 does not differ significantly from it."
     )
     dead = runs_of(SMALL, {"GAP": (0.1, 0.1), "flatten": (0.1, 0.1)})
     assert verdict_of(summarise(SMALL, alive(dead, ImageFacts()))).endswith("there is nothing to compare.")

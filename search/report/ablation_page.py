@@ -49,17 +49,17 @@ def findings(summary: pd.DataFrame) -> list[str]:
 
 
 def verdict_of(summary: pd.DataFrame) -> str:
-    """How many variants are told apart from the baseline, in one sentence."""
+    """How many variants differ significantly from the baseline, in one sentence."""
     baseline, *variants = rows(summary)
     compared = [row for row in variants if not absent(row["difference"])]
     if not compared:
-        return f"Nothing is told apart from {baseline['arm']}: there is nothing to compare."
+        return f"Nothing was trained beside {baseline['arm']} to compare it with."
     apart = [row["difference"] for row in compared if row["p_holm"] < SIGNIFICANT]
     more, less = sum(it > 0 for it in apart), sum(it < 0 for it in apart)
     return (
         f"Of {len(compared)} variants {more} {'is' if more == 1 else 'are'} more accurate than "
         f"{baseline['arm']}, {less} less, and {len(compared) - more - less} "
-        f"{'is' if len(compared) - more - less == 1 else 'are'} not told apart from it."
+        f"{'does' if len(compared) - more - less == 1 else 'do'} not differ significantly from it."
     )
 
 

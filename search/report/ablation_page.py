@@ -53,7 +53,7 @@ def verdict_of(summary: pd.DataFrame) -> str:
     baseline, *variants = rows(summary)
     compared = [row for row in variants if not absent(row["difference"])]
     if not compared:
-        return f"Nothing was trained beside {baseline['arm']} to compare it with."
+        return f"No variant can be compared with {baseline['arm']}."
     apart = [row["difference"] for row in compared if row["p_holm"] < SIGNIFICANT]
     more, less = sum(it > 0 for it in apart), sum(it < 0 for it in apart)
     return (

@@ -225,13 +225,13 @@ def test_a_process_that_has_grown_goes_on():
 def test_kill_ends_running_jobs_and_cancels_waiting_ones():
     executor = SlotExecutor([CPU, CPU])
     wait([executor.submit(doze, 0.0) for _ in range(2)])
-    running = [executor.submit(doze, 60.0) for _ in range(2)]
+    running = [executor.submit(doze, 300.0) for _ in range(2)]
     waiting = executor.submit(doze, 0.0)
     began = time.monotonic()
     while not all(future.running() for future in running):
         time.sleep(0.01)
     executor.shutdown(kill=True)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100
     assert waiting.cancelled()
     assert all(future.exception() is not None for future in running)
     with pytest.raises(RuntimeError, match="the slots are shut down"):

@@ -54,4 +54,4 @@ def test_a_strangers_lines_count_the_same(mnist_folder, tmp_path):
 
 
 def test_there_are_such_networks():
-    assert len(EXPORTS) == 2 * (13 + 4)
+    assert len(EXPORTS) == 2 * (13 + 5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from search.image_facts import ImageFacts
 from search.joint import Joint, Observation, estimate, on_front
 from search.moderation import MNIST, Prior, fitted, moderated
 from search.settings import SearchSettings
-from search.statistics import Array
+from search.statistics import Array, Values
 from search.surrogate import features
 
 SEARCH, FRESH = 0, 1  # sources of runs
@@ -63,7 +63,7 @@ def posterior_of(
             validation images and after training on fewer; else they are as fresh seeds measure them.
     """
     sources = (
-        (SEARCH, searched, validation_prior(settings)),
+        (SEARCH, searched, validation_prior(searched.values(), settings)),
         (FRESH, fresh, fresh_prior(fresh, settings, images)),
     )
     texts = tuple(dict.fromkeys([*candidates, *searched, *fresh]))
@@ -99,9 +99,16 @@ def _living(accuracies: Runs, images: ImageFacts, num_images: int) -> dict[str, 
     return {text: live(own, images.largest_class_share, num_images) for text, own in accuracies.items()}
 
 
-def validation_prior(settings: SearchSettings) -> Prior:
-    """How far a seed moves a validation accuracy; single runs do not tell, so as on MNIST."""
-    return replace(MNIST, num_images=settings.data.num_validation)
+def validation_prior(searched: Iterable[Values], settings: SearchSettings) -> Prior:
+    """How far a seed moves a validation accuracy; single runs do not tell, so as on MNIST.
+
+    Args:
+        searched: validation accuracies of each design.
+    """
+    num_images = settings.data.num_validation
+    if settings.data.is_mnist:
+        return replace(MNIST, num_images=num_images)
+    return MNIST.on_other_images(num_images, searched)
 
 
 def fresh_prior(fresh: Runs, settings: SearchSettings, images: ImageFacts) -> Prior:

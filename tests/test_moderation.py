@@ -262,10 +262,22 @@ def test_interval_and_p_value_agree() -> None:
 
 def test_the_level_is_found_again() -> None:
     # 60 designs of 3 seeds, 120 degrees of freedom: the level's standard error is some 15 %.
-    truth = Prior(level=0.0018, knee=0.015, degrees_of_freedom=8, num_images=10_000, num_runs=0)
+    truth = Prior(level=0.0018, knee=0.2, degrees_of_freedom=8, num_images=10_000, num_runs=0)
     own = fitted(list(designs(1, 60, 3, 0.1, truth)), 10_000)
     assert own.level == pytest.approx(truth.level, rel=0.4)
-    assert (own.knee, own.degrees_of_freedom, own.num_images, own.num_runs) == (0.015, 8, 10_000, 180)
+    assert (own.degrees_of_freedom, own.num_images, own.num_runs) == (8, 10_000, 180)
+
+
+def test_on_harder_images_a_large_error_is_no_sign_of_an_unstable_design() -> None:
+    of_cifar = [[0.6569, 0.659, 0.6486], [0.7451, 0.7484, 0.7493], [0.2636], [nan]]
+    prior = MNIST.on_other_images(10_000, of_cifar)
+    assert prior.knee == pytest.approx(2 * 0.2524) and prior.num_runs == 0
+    assert prior.variance(0.345) == MNIST.level and prior.variance(0.75) == pytest.approx(0.0107, rel=0.01)
+    (_, low, high), (_, lower, higher) = (accuracy_interval(of_cifar[0], it) for it in (prior, MNIST))
+    assert high - low < 0.1 and higher - lower > 0.3
+    # On images as easy as MNIST's nothing changes, nor where nothing is known yet.
+    for nothing_new in ([[0.995], [0.9]], [[nan]], []):
+        assert MNIST.on_other_images(10_000, nothing_new).knee == MNIST.knee
 
 
 def test_too_few_runs_leave_the_constants() -> None:
@@ -273,7 +285,8 @@ def test_too_few_runs_leave_the_constants() -> None:
     pairs = [list(own) for own in designs(2, 7, 2, 0.1)]
     silent = [[0.9], [0.9, nan], [nan]]
     own = fitted([*pairs, *silent], 500)
-    assert own == Prior(level=0.0072, knee=0.015, degrees_of_freedom=8, num_images=500, num_runs=0)
+    knee = 2 * min(1 - np.mean(pair) for pair in pairs)
+    assert own == Prior(level=0.0072, knee=knee, degrees_of_freedom=8, num_images=500, num_runs=0)
     assert fitted([*pairs, [0.9, 0.905], *silent], 500).num_runs == 16
 
 

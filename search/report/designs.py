@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from lightcnn.architecture import Architecture, parse, plan
+from lightcnn.architecture import Architecture, Task, parse, plan
 from lightcnn.cost import num_macs, num_parameters, peak_activation_bytes, weight_bytes
 from lightcnn.operations import LeakyRelu, Operation, Relu
 from search.cells import STATES, Row, absent, intervals, rows
 from search.execution.runs import RunState
-from search.moderation import MNIST, moderated, one_error_below
+from search.moderation import MNIST, Prior, moderated, one_error_below
 from search.posterior import validation_prior
-from search.settings import SearchSettings
 from search.statistics import Interval
 from search.tables import Tables
 
@@ -59,22 +58,23 @@ def catalogue(tables: Tables) -> list[Design]:
         if not absent(row["architecture"]):
             best.setdefault(row["architecture"], row)
     searched = set(tables.front["architecture"])
+    prior = validation_prior(([row["val_accuracy"]] for row in trials), tables.settings)
     found: dict[str, Design] = {}
     for design in rows(tables.designs):
         known = best.get(design["architecture"], {})
-        _add(found, {**known, **design}, design["name"], "named", tables.settings)
+        _add(found, {**known, **design}, design["name"], "named", tables.settings.task, prior)
     for text, trial in sorted(best.items(), key=lambda item: item[1]["num_parameters"]):
         again = trial.get("on_front_after_retraining")
         on_front = again is True if "on_front_after_retraining" in trial else text in searched
         whole = trial["state"] == RunState.COMPLETE
         state = ("front" if on_front else "candidate") if whole else STATES[trial["state"]]
-        _add(found, trial, None, state, tables.settings)
+        _add(found, trial, None, state, tables.settings.task, prior)
     return list(found.values())
 
 
-def _add(found: dict[str, Design], row: Row, name: str | None, state: str, settings: SearchSettings) -> None:
+def _add(found: dict[str, Design], row: Row, name: str | None, state: str, task: Task, prior: Prior) -> None:
     try:
-        architecture: Architecture = parse(str(row["architecture"]), settings.task)
+        architecture: Architecture = parse(str(row["architecture"]), task)
     except ValueError:
         return
     is_whole = row.get("state", RunState.COMPLETE) == RunState.COMPLETE
@@ -95,14 +95,14 @@ def _add(found: dict[str, Design], row: Row, name: str | None, state: str, setti
             test_accuracy_mean=_or(row.get("test_accuracy_mean"), None),
             test_accuracy_low=_or(row.get("test_accuracy_low"), None),
             intervals=intervals(row),
-            one_error_below=_one_error_below(row, settings) if is_whole else None,
+            one_error_below=_one_error_below(row, prior) if is_whole else None,
             num_seeds=None if seeds is None else int(seeds),
             layers=tuple(it for it in plan(architecture) if not isinstance(it, Relu | LeakyRelu)),
         ),
     )
 
 
-def _one_error_below(row: Row, settings: SearchSettings) -> float | None:
+def _one_error_below(row: Row, prior: Prior) -> float | None:
     """Of the fresh seeds' mean, if there is one, else of the search's run; None: neither is known."""
     found = [_or(row.get(f"test_accuracy_{name}"), None) for name in ("mean", "low", "high")]
     if None not in found:
@@ -110,7 +110,7 @@ def _one_error_below(row: Row, settings: SearchSettings) -> float | None:
         return one_error_below(Interval(*found), num_live, MNIST)
     if found[0] is not None or absent(row["val_accuracy"]):
         return None
-    own = moderated([row["val_accuracy"]], validation_prior(settings))
+    own = moderated([row["val_accuracy"]], prior)
     return 1 - float(np.exp(own.log_error + own.standard_error))
 
 

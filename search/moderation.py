@@ -40,10 +40,9 @@ from search.statistics import (
 
 LEAST_PAIRS = 5  # seeds in common before arms may be paired: 3 pair by luck, and then far too narrowly
 COUNTING = 0.5  # share of a binomial's variance that seeds were never seen to fall below
-# Where the knee lies on other images, in least errors of the study; on MNIST it is at twice what the best
-# designs err. What errs hardly more often than the best is as stable: designs of Fashion-MNIST and CIFAR-10
-# that err on 9 to 35 % of the images scatter by 0.01 to 0.06 on the log error, where MNIST's knee would have
-# 0.2 to 0.4.
+# The knee on other images, in least errors of the study; MNIST's is at twice what the best designs err. Designs
+# of Fashion-MNIST and CIFAR-10 that err on 9 to 35 % of the images scatter by 0.01 to 0.06 on the log error,
+# where MNIST's knee would have 0.2 to 0.4.
 KNEE = 2.0
 
 
@@ -73,11 +72,9 @@ class Prior:
         return max(self.level * max(1.0, error / self.knee), counted)
 
     def on_other_images(self, num_images: int, designs: Iterable[Values]) -> Prior:
-        """This prior for images on which the best of `designs` may err more often than any on MNIST.
+        """This prior for images on which even the best of `designs` may err more often than on MNIST.
 
-        Args:
-            num_images: that accuracies are measured on.
-            designs: the accuracies of each; those without a live run have no say.
+        Args: `num_images`: that accuracies are measured on. `designs`: the accuracies of each.
         """
         live = [own for own in map(_finite, designs) if len(own)]
         least_error = min((1 - float(own.mean()) for own in live), default=0.0)
@@ -219,8 +216,8 @@ def difference(baseline: Values, variant: Values, prior: Prior) -> Difference:
 def fitted(designs: Sequence[Values], num_images: int, fallback: Prior = MNIST) -> Prior:
     """The prior of a study on other images: its level is that which makes its own runs most likely.
 
-    Degrees of freedom are `fallback`'s, and the knee is `on_other_images`. So is the level, with `num_runs`
-    0, where the designs have fewer degrees of freedom of their own than it is worth.
+    The rest is `fallback.on_other_images`. So is the level, with `num_runs` 0, where the designs have fewer
+    degrees of freedom of their own than it is worth.
 
     Args:
         designs: the accuracies of each, all under one recipe and on the same images; those with one live

@@ -40,9 +40,9 @@ from search.statistics import (
 
 LEAST_PAIRS = 5  # seeds in common before arms may be paired: 3 pair by luck, and then far too narrowly
 COUNTING = 0.5  # share of a binomial's variance that seeds were never seen to fall below
-# The knee on other images, in least errors of the study; MNIST's is at twice what the best designs err. Designs
-# of Fashion-MNIST and CIFAR-10 that err on 9 to 35 % of the images scatter by 0.01 to 0.06 on the log error,
-# where MNIST's knee would have 0.2 to 0.4.
+# The knee on other images, in least errors of the study; MNIST's is at twice what the best designs err. On
+# Fashion-MNIST and CIFAR-10 designs that err on 9 to 35 % of the images scatter by 0.01 to 0.06 on the log
+# error, where MNIST's knee would have 0.2 to 0.4.
 KNEE = 2.0
 
 

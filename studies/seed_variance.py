@@ -47,13 +47,13 @@ SPLITS = 200  # random ones of each design's seeds
 PAIR = ("8-16-32-gap", "8-16-32-pool2")  # designs that ten seeds each tell apart, by 0.26 points
 
 # A run is known by these; two studies may hold the very same one.
-RUN = ["dataset", "images", "epochs", "initialisation", "architecture", "seed", "accuracy"]
+RUN = ["dataset", "images", "epochs", "initialisation", "augmentation", "architecture", "seed", "accuracy"]
 # Under one recipe, measured on the same images.
-DESIGN = ["dataset", "images", "epochs", "initialisation", "architecture"]
+DESIGN = ["dataset", "images", "epochs", "initialisation", "augmentation", "architecture"]
 
 
 def read_runs(reports: Path) -> pd.DataFrame:
-    """A line for each run under `reports`: RUN, and `died`, `least_width`, `num_blocks` and `head`.
+    """A line for each run on images of MNIST's form under `reports`: RUN, `died`, and what the network is.
 
     `images` are "test", or for which a validation accuracy stands; "search" are single runs of a search,
     stopped ones among them, which count for deaths only.
@@ -238,14 +238,18 @@ def _of_studies(reports: Path) -> Iterator[pd.DataFrame]:
     for folder in sorted(path.parent for path in reports.glob(f"*/{SETTINGS}")):
         settings = _settings(folder)
         dataset = settings.get("dataset") or settings["data"]["dataset"]
+        if dataset not in LARGEST_CLASS:
+            continue
         for kind, images, measure in (
             (RUNS, "test", "test_accuracy"),
             (TRIALS, "search", "val_accuracy"),
         ):
-            if (folder / kind.file).exists():
+            path = folder / kind.file
+            if path.exists() and measure in pd.read_csv(
+                path, nrows=0
+            ):  # else it is another study's own table
                 table = kind.read(folder).rename(columns={measure: "accuracy"})
-                same = {"dataset": dataset, "images": images, "initialisation": _initialisation(settings)}
-                yield table.assign(**same)[RUN]
+                yield table.assign(dataset=dataset, images=images, **_recipe(settings))[RUN]
 
 
 def _of_bench(reports: Path) -> Iterator[pd.DataFrame]:
@@ -254,17 +258,19 @@ def _of_bench(reports: Path) -> Iterator[pd.DataFrame]:
         table = read(path)
         final = table[table["epoch"] == table["epochs"]].rename(columns={"val_accuracy": "accuracy"})
         images = [f"validation after {count} training images" for count in final["train_images"]]
-        initialisation = _initialisation(_settings(path.parent))
-        yield final.assign(dataset="mnist", images=images, initialisation=initialisation)[RUN]
+        yield final.assign(dataset="mnist", images=images, **_recipe(_settings(path.parent)))[RUN]
 
 
 def _settings(folder: Path) -> Any:
     return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["settings"]
 
 
-def _initialisation(settings: Any) -> str:
-    initialisation: str = settings["recipe"].get("initialisation", "pytorch")  # which no early study says
-    return initialisation
+def _recipe(settings: Any) -> dict[str, Any]:
+    recipe = settings["recipe"]  # what early studies do not say of it was as follows
+    return {
+        "initialisation": recipe.get("initialisation", "pytorch"),
+        "augmentation": recipe.get("augmentation", 0.0),
+    }
 
 
 if __name__ == "__main__":

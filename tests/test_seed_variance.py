@@ -1,6 +1,7 @@
 """The studies of the variance over seeds, on made-up runs."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,12 @@ def test_a_run_that_two_studies_hold_counts_once(reports):
     assert runs.loc[runs["architecture"] == "flatten-10", "least_width"].isna().all()
 
 
+def test_the_committed_studies_can_be_read():
+    runs = seed_variance.read_runs(Path(__file__).parents[1] / "reports")
+    assert set(runs["dataset"]) == {"mnist", "fashion-mnist"} and set(runs["augmentation"]) == {0.0, 1.0}
+    assert len(seed_variance.several_seeds(runs)) > 700
+
+
 def test_runs_of_two_initialisations_are_not_seeds_of_one_design(reports):
     settings = {"settings": {"data": {"dataset": "mnist"}, "recipe": {"initialisation": "he"}}}
     (reports / "search" / "settings.json").write_text(json.dumps(settings))
@@ -109,6 +116,7 @@ def test_parts_are_fitted_apart():
             "images": "test",
             "epochs": epochs,
             "initialisation": "pytorch",
+            "augmentation": 0.0,
             "architecture": f"{i}",
             "seed": seed,
             "accuracy": accuracy,
@@ -142,7 +150,7 @@ def test_differences_are_seen_where_there_are_some(monkeypatch):
     accuracies = {str(i): own for i, own in enumerate(designs(40, 10))}
     accuracies |= {PAIR[0]: 0.95 + designs(1, 10)[0] / 100, PAIR[1]: 0.98 + designs(1, 10)[0] / 100}
     runs = runs_of(accuracies).rename(columns={"test_accuracy": "accuracy"})
-    runs = runs.assign(dataset="mnist", images="test", initialisation="he", died=False)
+    runs = runs.assign(dataset="mnist", images="test", initialisation="he", augmentation=0.0, died=False)
     table = seed_variance.differences(runs, np.random.default_rng(0)).set_index(["seeds", "method"])
     assert table["false_positives"].max() < 0.12
     assert table.loc[(2, "moderated"), "power"] == 1

@@ -97,7 +97,7 @@ def test_the_pooled_counts_are_those_of_the_committed_studies() -> None:
 
 
 def test_pooled_deaths_of_a_width_and_depth() -> None:
-    assert pooled("pytorch", 2, 4) == Deaths(19, 184)
-    assert pooled("pytorch", 1) == Deaths(21, 269)  # 0 + 0 + 2 + 19 of 6 + 23 + 56 + 184
-    assert pooled("pytorch", 31) == Deaths(0, 1_100)
+    assert pooled("pytorch", 2, 4) == Deaths(17, 134)
+    assert pooled("pytorch", 1) == Deaths(19, 189)  # 0 + 0 + 2 + 17 of 3 + 17 + 35 + 134
+    assert pooled("pytorch", 31) == Deaths(0, 968)
     assert pooled("he", 3, 1) is None

@@ -47,10 +47,10 @@ MANY = 5  # live seeds of a design from which on some can be held against the ot
 SPLITS = 200  # random ones of each design's seeds
 PAIR = ("8-16-32-gap", "8-16-32-pool2")  # designs that ten seeds each tell apart, by 0.25 points
 
-# A run is known by these; two studies may hold the very same one.
-RUN = ["dataset", "images", "epochs", "initialisation", "augmentation", "architecture", "seed", "accuracy"]
 # Under one recipe, measured on the same images.
 DESIGN = ["dataset", "images", "epochs", "initialisation", "augmentation", "architecture"]
+# A run is known by these; two studies may hold the very same one.
+RUN = [*DESIGN, "seed", "accuracy"]
 
 
 def read_runs(reports: Path) -> pd.DataFrame:
@@ -247,9 +247,8 @@ def _of_studies(reports: Path) -> Iterator[pd.DataFrame]:
             (TRIALS, "search", "val_accuracy"),
         ):
             path = folder / kind.file
-            if path.exists() and measure in pd.read_csv(
-                path, nrows=0
-            ):  # else it is another study's own table
+            # Without that column it is a table of another kind.
+            if path.exists() and measure in pd.read_csv(path, nrows=0):
                 table = kind.read(folder).rename(columns={measure: "accuracy"})
                 yield table.assign(dataset=dataset, images=images, **_recipe(settings))[RUN]
 

@@ -12,8 +12,8 @@ import torch
 from lightcnn.engine.build import EngineError, prepare, require
 from lightcnn.errors import Failure, UserError
 from search.command import at_least
+from search.execution.devices import WORKERS_PER_DEVICE, WORKERS_PER_DEVICE_MPS, Slot, choose_slots
 from search.execution.display import log_line
-from search.execution.slots import WORKERS_PER_DEVICE, Slot, choose_slots
 from search.settings import Engine, begun_with
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--workers-per-device",
         type=at_least(1),
-        default=WORKERS_PER_DEVICE,
         metavar="K",
-        help="runs at a time on each GPU; more than two bring nothing (reports/gpu)",
+        help=f"runs at a time on each GPU; by default {WORKERS_PER_DEVICE}, and {WORKERS_PER_DEVICE_MPS} "
+        "where NVIDIA's MPS is running, by which it serves them at the same time (reports/gpu)",
     )
     group.add_argument(
         "--cluster",
@@ -94,7 +94,7 @@ def slots_of(options: argparse.Namespace, name: str, kind: type[SettingsWithEngi
     for option, default in (
         ("devices", "auto"),
         ("workers", None),
-        ("workers-per-device", WORKERS_PER_DEVICE),
+        ("workers-per-device", None),
     ):
         if (value := getattr(options, option.replace("-", "_"))) != default:
             raise UserError(f"--{option} must not go with --cluster, which has its workers, but got {value}")

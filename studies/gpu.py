@@ -1,23 +1,27 @@
 """What does a GPU bring to networks of this size, and how is it filled best?
 
 Expected: a step captured as a CUDA graph is several times as fast as a plain one; as each leaves most of the
-GPU idle, several runs at a time train more epochs a second; and the compiled engine on the machine's cores is
-no slower for images of 28x28 pixels.
+GPU idle, several runs at the same time train more epochs a second, which NVIDIA's Multi-Process Service (MPS)
+lets processes do; and the compiled engine on the machine's cores is no slower for images of 28x28 pixels.
 
     python -m studies.gpu
 
 Epochs of 25,000 MNIST images in batches of 64, validated on 10,000, counted over all runs that train at a
-time: plain and captured steps in 1 to 8 slots on one GPU; 8 and 32 runs in one process whose captured steps
-are taken in turns, each on a stream of its own; 8 and 32 seeds of one architecture stacked by `torch.func`
-(grouped convolutions), captured as well, without validation; and the compiled engine on one core and on all.
+time: plain and captured steps in 1 to 8 slots on one GPU; captured ones in 1 to 16 slots that MPS serves (a
+daemon of the study's own); 8 and 32 runs in one process whose captured steps are taken in turns, each on a
+stream of its own; 8 and 32 seeds of one architecture stacked by `torch.func` (grouped convolutions), captured
+as well, without validation; and the compiled engine on one core and on all.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,8 +41,9 @@ from lightcnn.initialisation import initial_network
 from lightcnn.torch_run import GpuRun
 from lightcnn.training import FAST
 from search.command import Parser, about_this_run, run_command
+from search.execution.devices import choose_slots
 from search.execution.runs import Run, TrainingData, images_of, train_piece
-from search.execution.slots import Slots, choose_slots, open_slots
+from search.execution.slots import Slots, open_slots
 from search.storage import study_folder, write_table
 
 DATASET = "mnist"
@@ -46,8 +51,23 @@ TASK = DATASETS[DATASET].task
 ARCHITECTURES = (LIGHTCNN, "4-6-8-gap")
 NUM_IMAGES = 25_000
 NUM_SLOTS = (1, 2, 4, 8)
+NUM_SLOTS_MPS = (1, 2, 4, 8, 16)
 NUM_TOGETHER = (8, 32)
 NUM_EPOCHS = 4
+DAEMON = "nvidia-cuda-mps-control"  # of MPS; it comes with NVIDIA's driver
+
+
+@contextmanager
+def mps() -> Iterator[None]:
+    """Processes that begin in the block share their GPU by MPS, and end before it does."""
+    with TemporaryDirectory() as folder:
+        os.environ |= {"CUDA_MPS_PIPE_DIRECTORY": folder, "CUDA_MPS_LOG_DIRECTORY": folder}
+        subprocess.run([DAEMON, "-d"], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run([DAEMON], input="quit -t 5", text=True, check=True)
+            del os.environ["CUDA_MPS_PIPE_DIRECTORY"], os.environ["CUDA_MPS_LOG_DIRECTORY"]
 
 
 def train_together(text: str, data: TrainingData, num_runs: int, captured: bool = True) -> int:
@@ -72,11 +92,15 @@ def train_together(text: str, data: TrainingData, num_runs: int, captured: bool 
     return num_runs * NUM_EPOCHS
 
 
-def be_ready(data: TrainingData, meeting: Path) -> int:
-    """In a GPU's slot: train, so that all is loaded, and wait until all the slots have, each in `meeting`."""
+def be_ready(data: TrainingData, meeting: Path, num_slots: int) -> int:
+    """In a GPU's slot: train, so that all is loaded, and wait until all slots have; epochs.
+
+    Args:
+        meeting: a folder in which each slot leaves a file.
+    """
     num_epochs = train_together(LIGHTCNN, data, 1)
     (meeting / str(os.getpid())).touch()
-    while len(list(meeting.iterdir())) < max(NUM_SLOTS):
+    while len(list(meeting.iterdir())) < num_slots:
         time.sleep(0.1)
     return num_epochs
 
@@ -138,10 +162,20 @@ def epochs_a_second(slots: Slots, jobs: Sequence[Callable[[], int]]) -> float:
     return num_epochs / (time.perf_counter() - began)
 
 
+@contextmanager
+def gpu_slots(data: TrainingData, num_slots: int) -> Iterator[Slots]:
+    """Slots on the first GPU that have trained already."""
+    with open_slots(choose_slots("cuda:0", num_slots)) as slots, TemporaryDirectory() as meeting:
+        epochs_a_second(slots, [partial(be_ready, data, Path(meeting), num_slots)] * num_slots)
+        yield slots
+
+
 def measure(out: Path) -> None:
     """Measure everything, print it, and keep it in `out`/gpu/epochs.csv."""
     if not torch.cuda.is_available():
         raise UserError("this study needs a GPU, and PyTorch sees none")
+    if shutil.which(DAEMON) is None:
+        raise UserError(f"this study needs {DAEMON}, which comes with NVIDIA's driver, on the path")
     data = TrainingData(DATASETS[DATASET], find_files(DATASET), num_train_images=NUM_IMAGES)
     about = about_this_run()
     machine = f"{about['gpus']}; {about['machine']}"
@@ -157,8 +191,7 @@ def measure(out: Path) -> None:
         write_table(pd.DataFrame(lines), folder / "epochs.csv")
         print(*place.values(), f"{rate:.2f} epochs a second", flush=True)
 
-    with open_slots(choose_slots("cuda:0", max(NUM_SLOTS))) as gpu, TemporaryDirectory() as meeting:
-        epochs_a_second(gpu, [partial(be_ready, data, Path(meeting))] * max(NUM_SLOTS))
+    with gpu_slots(data, max(NUM_SLOTS)) as gpu:
         for text in ARCHITECTURES:
             for num_slots in NUM_SLOTS:
                 for way, captured in (("plain steps", False), ("captured step", True)):
@@ -169,6 +202,10 @@ def measure(out: Path) -> None:
                     ("stacked by torch.func, captured", train_stacked),
                 ):
                     add(gpu, 1, text, way, partial(train, text, data, num_runs), num_runs)
+    with mps(), gpu_slots(data, max(NUM_SLOTS_MPS)) as gpu:
+        for text in ARCHITECTURES:
+            for num_slots in NUM_SLOTS_MPS:
+                add(gpu, num_slots, text, "captured step, MPS", partial(train_together, text, data, 1))
     cores = choose_slots("cpu", None)
     with open_slots(cores, engine=require()) as cpu:
         light, narrow = (

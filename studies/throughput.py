@@ -39,8 +39,9 @@ from lightcnn.errors import Failure
 from lightcnn.fetching import find_files
 from lightcnn.training import FAST, PAPER, Piece
 from search.command import Parser, about_this_run, at_least, run_command
+from search.execution.devices import choose_slots
 from search.execution.runs import Run, TrainingData, train_piece
-from search.execution.slots import Slots, choose_slots, open_slots
+from search.execution.slots import Slots, open_slots
 from search.run_options import NUM_TRAINING
 from search.storage import study_folder, write_table
 from studies.ingredients import BASELINES

@@ -23,8 +23,9 @@ from search.evaluation import Arm, retrain
 from search.execution import cluster_slots
 from search.execution.cluster import Cluster, find_cluster
 from search.execution.cluster_slots import ClusterSlots
+from search.execution.devices import choose_slots
 from search.execution.runs import TrainingData
-from search.execution.slots import ENGINE, NoSlots, choose_slots, open_slots
+from search.execution.slots import ENGINE, NoSlots, open_slots
 from search.execution.worker import do
 
 

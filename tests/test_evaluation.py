@@ -12,8 +12,9 @@ from lightcnn.training import Recipe, trained_network
 from search import evaluation
 from search.evaluation import Arm, retrain
 from search.execution.checkpoints import Checkpoints
+from search.execution.devices import choose_slots
 from search.execution.runs import TrainingData, train_piece
-from search.execution.slots import choose_slots, open_slots
+from search.execution.slots import open_slots
 from search.weights import kept_runs
 
 ARMS = [Arm("small", parse("2-gap", MNIST)), Arm("wide", parse("4-gap", MNIST))]

@@ -1,9 +1,14 @@
 """Training on a real GPU: the captured step against plain ones and the CPU, and slots that share it."""
 
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import warnings
+from concurrent.futures import BrokenExecutor
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -15,6 +20,10 @@ from lightcnn.initialisation import initial_network
 from lightcnn.splitting import split
 from lightcnn.torch_run import CpuRun, GpuRun
 from lightcnn.training import FAST, train, trained_network
+from search.execution.devices import WORKERS_PER_DEVICE_MPS, choose_slots, mps_is_running
+from search.execution.runs import TrainingData, images_of
+from search.execution.slots import open_slots
+from studies.gpu import DAEMON, NUM_EPOCHS, mps, train_together
 
 pytestmark = [
     pytest.mark.gpu,
@@ -22,7 +31,14 @@ pytestmark = [
 ]
 
 MNIST = Task(image_size=28, in_channels=1, num_classes=10)
-TEXTS = (LIGHTCNN, "2-4-6-8-pool2", "9-7-flatten-16", "flatten-32")
+TEXTS = (
+    LIGHTCNN,
+    "2-4-6-8-pool2",
+    "9-7-flatten-16",
+    "flatten-32",
+    "7vbln-9svbl-10svblp-pool2",
+    "6k5d-8b-8sbrx2-gap",
+)
 # Sums in another order, magnified by ten to twenty steps of Adam.
 TOLERANCE = 2e-3
 
@@ -63,6 +79,32 @@ def test_the_captured_step_computes_what_plain_steps_do_and_the_cpu(text, images
     assert_close(captured, on_cpu)
 
 
+def test_all_that_a_recipe_has_is_learnt_as_on_the_cpu(images):
+    recipe = replace(
+        FAST,
+        epochs=2,
+        learning_rate=1e-3,
+        weight_decay=0.01,
+        averaging=0.9,
+        label_smoothing=0.1,
+        augmentation=1.0,
+        dropout=0.3,
+    )
+    on_gpu, on_cpu = (
+        train(
+            parse("7vbln-9svbl-10svblp-pool2", MNIST),
+            recipe,
+            *(part.to(device) for part in images),
+            seed=0,
+            device=device,
+        )
+        for device in ("cuda", "cpu")
+    )
+    for one, other in zip(on_gpu.epochs, on_cpu.epochs, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, abs=TOLERANCE)
+        assert one.val_loss == pytest.approx(other.val_loss, abs=10 * TOLERANCE)
+
+
 def test_pieces_are_close_to_the_whole_and_a_state_moves_between_gpu_and_cpu(images):
     network, recipe = parse(LIGHTCNN, MNIST), replace(FAST, epochs=2, learning_rate=1e-3)
     whole = train(network, recipe, *(part.to("cuda") for part in images), seed=1, device="cuda")
@@ -101,12 +143,52 @@ def test_the_host_waits_for_the_gpu_a_few_times_an_epoch_not_at_every_step(image
     assert 0 < len(waits) <= 5, waits  # order and rates in; loss, accuracy and validation loss out
 
 
-def test_a_search_on_gpu_slots(tmp_path, mnist_folder):
-    command = "-m search.run --trials 4 --epochs 2 --train-images 2000 --seeds 1 --devices cuda:0"
+@pytest.mark.parametrize("space", ["template", "wide"])
+def test_a_search_on_gpu_slots(space, tmp_path, mnist_folder):
+    command = f"-m search.run --space {space} --trials 4 --epochs 2 --train-images 2000 --seeds 1"
     told = subprocess.run(
-        [sys.executable, *command.split(), "--out", tmp_path, "--data-dir", mnist_folder],
+        [
+            sys.executable,
+            *command.split(),
+            "--devices",
+            "cuda:0",
+            "--out",
+            tmp_path,
+            "--data-dir",
+            mnist_folder,
+        ],
         capture_output=True,
         text=True,
     )
     assert told.returncode == 0, told.stderr
     assert LIGHTCNN in told.stdout
+    assert "FAILED" not in (tmp_path / "mnist" / "trials.csv").read_text()
+
+
+def begin_to_train_and_die(data):
+    """In a slot: it dies while the GPU has work of its own."""
+    training, _ = images_of(data, "cuda")
+    run = GpuRun(initial_network(parse(LIGHTCNN, MNIST), "he", 0), None)
+    rates = [1e-3] * -(-len(training) // 64)
+    run.begin_epoch(training, torch.arange(len(training)), 64, rates)
+    for _ in rates:
+        run.take_step()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(shutil.which(DAEMON) is None, reason="there is no daemon of MPS")
+def test_slots_that_mps_serves_outlive_one_that_is_killed_in_mid_step(mnist_folder):
+    data = TrainingData(DATASETS["mnist"], mnist_folder, num_train_images=25_000)
+    job = partial(train_together, LIGHTCNN, data, 1)
+    assert not mps_is_running()
+    with mps():
+        assert mps_is_running()
+        assert len(choose_slots("cuda:0", None)) <= WORKERS_PER_DEVICE_MPS
+        with open_slots(choose_slots("cuda:0", 4), epoch_timeout=60) as slots:
+            before = [slots.submit(job) for _ in range(4)]
+            dead = slots.submit(begin_to_train_and_die, data)
+            after = [slots.submit(job) for _ in range(11)]
+            assert isinstance(dead.exception(), BrokenExecutor)
+            assert [future.result() for future in before + after] == [NUM_EPOCHS] * 15
+            assert slots.num_slots == 4
+    assert not mps_is_running()

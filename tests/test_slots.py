@@ -20,7 +20,15 @@ import torch
 from joblib import cpu_count
 from joblib.externals.loky.backend.queues import SimpleQueue
 
-from search.execution.slots import NoSlots, Slot, SlotBroken, SlotExecutor, choose_slots
+from search.execution import devices
+from search.execution.devices import (
+    WORKERS_PER_DEVICE,
+    WORKERS_PER_DEVICE_MPS,
+    Slot,
+    choose_slots,
+    mps_is_running,
+)
+from search.execution.slots import NoSlots, SlotBroken, SlotExecutor
 
 CPU = Slot("cpu", "")
 KEPT = []  # in a worker
@@ -240,7 +248,7 @@ def test_kill_ends_running_jobs_and_cancels_waiting_ones():
 
 def test_no_worker_outlives_a_killed_driver():
     program = (
-        "import time; from search.execution.slots import Slot, SlotExecutor\n"
+        "from search.execution.devices import Slot; from search.execution.slots import SlotExecutor\n"
         "from tests.test_slots import doze\n"
         "executor = SlotExecutor([Slot('cpu', '')])\n"
         "print(executor.submit(doze, 0.0).result(), flush=True); executor.submit(doze, 600.0).result()"
@@ -270,6 +278,34 @@ def test_slots_on_gpus(monkeypatch):
     assert choose_slots("cpu", 1) == [CPU]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-9f3a")
     assert choose_slots("auto", None, 1) == [Slot("cuda:0", "4"), Slot("cuda:1", "GPU-9f3a")]
+
+
+def test_more_slots_on_a_gpu_that_serves_them_at_the_same_time(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for is_running, num_cores, expected in (
+        (False, 64, WORKERS_PER_DEVICE),
+        (True, 64, WORKERS_PER_DEVICE_MPS),
+        (True, 12, 6),  # each keeps a core busy
+        (True, 2, WORKERS_PER_DEVICE),
+    ):
+        monkeypatch.setattr(devices, "mps_is_running", lambda is_running=is_running: is_running)
+        monkeypatch.setattr(devices, "cpu_count", lambda num_cores=num_cores: num_cores)
+        assert len(choose_slots("cuda:0,cuda:1", None)) == 2 * expected
+        assert len(choose_slots("cuda:0,cuda:1", None, 3)) == 6
+        assert len(choose_slots("cuda:0,cuda:1", 5)) == 5
+
+
+def test_whether_mps_is_running(monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    assert not mps_is_running()
+    pid_file = tmp_path / "nvidia-cuda-mps-control.pid"
+    with subprocess.Popen(["sleep", "600"]) as daemon:
+        pid_file.write_text(f"{daemon.pid}\n")
+        assert mps_is_running()
+        daemon.kill()
+    assert not mps_is_running()  # it left its file
+    pid_file.write_text("")
+    assert not mps_is_running()
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import torch
-from joblib import cpu_count
 from joblib.externals.loky.process_executor import (
     BrokenProcessPool,
     ProcessPoolExecutor,
@@ -22,16 +19,15 @@ from joblib.externals.loky.process_executor import (
 )
 from threadpoolctl import threadpool_limits
 
-from lightcnn.errors import Failure, UserError
-from search.execution.process import KEEP_MEMORY, kill_process, start_process
+from lightcnn.errors import Failure
+from search.execution.devices import Slot
+from search.execution.process import kill_process, start_process
 
 if TYPE_CHECKING:
     from search.execution.cluster import Cluster
 
 T = TypeVar("T")
 
-# One fills a GPU with captured steps while it trains; the other does what comes between two of its runs.
-WORKERS_PER_DEVICE = 2
 # A job ends with the epoch in which they are over, so that the driver hears of each run in time.
 JOB_SECONDS = 3.0
 MAX_REHEARSALS = 3  # that fail, after which a slot is out of order: a process may die of something else once
@@ -65,57 +61,6 @@ def no_slots(why: str) -> NoSlots:
     return NoSlots(
         f"no worker can train here, whatever the network ({why}); mend that and give the same command again"
     )
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Where one job at a time is trained: a device, and what the slot's process is allowed to see of it."""
-
-    device: str  # "cpu" or "cuda:<index>"
-    cuda_visible_devices: str  # "" hides every GPU
-
-    def environment(self) -> dict[str, str]:
-        """Environment of the slot's process: its own device, one thread, and memory that it keeps."""
-        return (
-            {"CUDA_VISIBLE_DEVICES": self.cuda_visible_devices}
-            | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-            | KEEP_MEMORY
-        )
-
-
-def choose_slots(
-    devices: str, workers: int | None, workers_per_device: int = WORKERS_PER_DEVICE
-) -> list[Slot]:
-    """The slots that `--devices`, `--workers` and `--workers-per-device` ask for.
-
-    Args:
-        devices: `auto` (every visible GPU, else the CPU), `cpu`, or a list such as `cuda:0,cuda:1`.
-        workers: slots in all; None: `workers_per_device` on each GPU, or one a CPU core. More busy threads
-            than cores cost many times the work, so no default goes beyond them.
-
-    Raises:
-        UserError: an unknown device, one that is not there, or fewer than 1 worker.
-    """
-    for name, value in (("workers", workers), ("workers-per-device", workers_per_device)):
-        if value is not None and value < 1:
-            raise UserError(f"--{name} must be at least 1, but got {value}")
-    num_gpus = torch.cuda.device_count()
-    if devices == "auto":
-        devices = ",".join(f"cuda:{i}" for i in range(num_gpus)) or "cpu"
-    names = devices.split(",")
-    if names == ["cpu"]:
-        return [Slot("cpu", "")] * (workers or cpu_count())
-    there = [f"cuda:{i}" for i in range(num_gpus)]
-    for name in names:
-        if name not in there:
-            raise UserError(
-                "--devices must be auto, cpu or a list of this machine's GPUs "
-                f"({', '.join(there) or 'it has none'}), but got {name!r}"
-            )
-    # The user's own CUDA_VISIBLE_DEVICES renumbers the GPUs: cuda:0 is the first that it names.
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num_gpus)))).split(",")
-    each = [Slot(name, visible[there.index(name)]) for name in names]
-    return [each[i % len(each)] for i in range(workers or workers_per_device * len(each))]
 
 
 class SlotExecutor(Executor):

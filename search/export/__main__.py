@@ -29,9 +29,10 @@ from search.budget_options import add_budget_options, as_options, budget_of, lim
 from search.cells import Row, absent, rows
 from search.command import Parser, about_this_run, at_least, run_command
 from search.evaluation import right_on_test_images
+from search.execution.devices import choose_slots
 from search.execution.display import log_line
 from search.execution.runs import TrainingData
-from search.execution.slots import choose_slots, open_slots
+from search.execution.slots import open_slots
 from search.export.formats import FORMATS, Exported, Written, calls_to_time
 from search.export.model_card import INT8_NAME, NETWORK_NAME, Card, model_card
 from search.export.preprocessing import metadata

@@ -20,11 +20,8 @@ class ShiftedNorm(nn.Module):
     def __init__(self, channels: int, bias: nn.Parameter | None = None) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(channels)) if bias is None else bias
-        self.ones: Tensor
         self.mean: Tensor
         self.variance: Tensor
-        # The scale that PyTorch's kernels for GPUs ask for. It is no part of a state.
-        self.register_buffer("ones", torch.ones(channels), persistent=False)
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("variance", torch.ones(channels))
 
@@ -32,7 +29,7 @@ class ShiftedNorm(nn.Module):
         """(B, C, H, W) -> the same."""
         return torch.batch_norm(
             maps,
-            weight=self.ones,
+            weight=torch.ones_like(self.bias),  # PyTorch's kernels for GPUs ask for a scale, too
             bias=self.bias,
             running_mean=None if self.training else self.mean,
             running_var=None if self.training else self.variance,

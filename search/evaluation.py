@@ -59,6 +59,7 @@ def retrain(
     data: TrainingData,
     slots: Slots,
     folder: Path,
+    teacher: Path | None = None,
 ) -> pd.DataFrame:
     """Train each arm with its number of seeds, 0, 1, ..., then read the test set, once, for all of them.
 
@@ -71,6 +72,7 @@ def retrain(
         title: what the progress display calls it.
         num_seeds: of each arm.
         data: the images to train on; the recipe and they are those of the runs already there.
+        teacher: what they learn from instead of the labels, as a `Run` names it.
 
     Returns:
         The lines of runs.csv for these arms and seeds, under the arms' names.
@@ -106,7 +108,7 @@ def retrain(
 
     def runs() -> Iterator[tuple[tuple[Arm, int], Run]]:
         for arm, seed in missing:
-            yield (arm, seed), Run(arm.architecture, recipe_of(arm.architecture), seed, data)
+            yield (arm, seed), Run(arm.architecture, recipe_of(arm.architecture), seed, data, teacher)
 
     num_runs = sum(num_seeds.values())
     failures: list[str] = []

@@ -1,4 +1,4 @@
-"""The study of recipes: its cells and tables, its teacher, and as a user runs it."""
+"""The studies of recipes and of distillation: tables, the teacher, and as a user runs them."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,8 @@ from lightcnn.training import FAST, trained_network
 from search.execution import slots
 from search.execution.runs import TrainingData, images_of
 from search.moderation import MNIST, difference
-from studies import recipes, teacher
+from search.tables import RUNS
+from studies import distillation, recipes, teacher
 from studies.filling import lacking
 from studies.recipes import BY_NAME, DESIGNS, RECIPES, Cell, lesson_of, name_of, summarise
 from studies.teacher import Lesson, targets_of, taught
@@ -156,3 +157,35 @@ def test_it_resumes(tmp_path, mnist_folder, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         recipes.main([*options, "--epochs", "2"])
     assert "holds runs with recipe.epochs=1" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_pupils_beside_the_front_that_learns_from_labels(tmp_path, mnist_folder, monkeypatch, capsys):
+    for module in (distillation, teacher):
+        monkeypatch.setattr(module, "NETWORK", "4bn-4sbl-gap")
+    monkeypatch.setattr(teacher, "NUM_NETWORKS", 1)
+    monkeypatch.setattr(distillation, "NUM_EPOCHS", 1)
+    options = ["--seeds", "2", "--out", str(tmp_path), "--workers", "2", "--data-dir", str(mnist_folder)]
+    with pytest.raises(SystemExit):
+        distillation.main(options)
+    assert "must hold 2 runs of 4bn-4sbl-gap" in " ".join(capsys.readouterr().err.split())
+
+    (tmp_path / "front").mkdir()
+    columns = ("arm", "architecture", "num_parameters", "seed", "epochs", "train_accuracy", "test_accuracy")
+    lines = [("it", "4bn-4sbl-gap", 100, seed, 1, 0.9, accuracy) for seed, accuracy in enumerate((0.1, 0.2))]
+    front = [dict(zip(columns, line, strict=True)) | {"seconds": 1.0} for line in lines]
+    RUNS.write(
+        RUNS.frame([*front, front[0] | {"seed": 2}, front[0] | {"architecture": "9-gap"}]), tmp_path / "front"
+    )
+    assert distillation.main(options) == 0
+    folder = tmp_path / "distillation"
+    runs, summary = RUNS.read(folder), pd.read_csv(folder / "summary.csv").set_index("learns_from")
+    assert runs["test_accuracy"].between(0.15, 1).all() and len(runs) == 2
+    assert summary.loc["labels", "test_accuracy_mean"] == pytest.approx(0.15)
+    assert summary.loc["teacher", "difference"] == pytest.approx(runs["test_accuracy"].mean() - 0.15)
+    assert len(pd.read_csv(folder / "test_readings.csv")) == 1
+
+    for kept in (folder / "weights").iterdir():  # as where the folder comes from git
+        kept.unlink()
+    assert distillation.main(options) == 0  # nothing is lacking, so that no teacher is needed
+    assert not list((folder / "weights").iterdir())

@@ -9,13 +9,14 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from lightcnn.architecture import Task, parse
+from lightcnn.architecture import Task, parse, plan
 from lightcnn.batch_norm import ShiftedNorm
 from lightcnn.data import LabelledImages
 from lightcnn.engine import build
 from lightcnn.engine.native import NativeNetwork, supports
 from lightcnn.measurement import measure
 from lightcnn.network import build as build_network
+from lightcnn.operations import BatchNorm
 from lightcnn.training import FAST, Recipe, train, trained_network, weights_alone
 from lightcnn.update import PLAIN, Update, loss_of
 
@@ -52,6 +53,11 @@ def gradient_by_torch(network, data, update=PLAIN):
     return loss.item(), torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
 
 
+def blurred(values):
+    """In float64, each moved by about eight times the precision of float32."""
+    return values.double() * (1 + 2.0**-20 * torch.randn(values.shape, dtype=torch.float64))
+
+
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     architectures((4, 15), 3, max_channels=14, kernels=(1, 3, 3, 5, 7)).filter(supports),
@@ -70,13 +76,14 @@ def gradient_by_torch(network, data, update=PLAIN):
 @example(parse("4ln-5l-flatten", Task(15, 3, 10)), 37, 0, 2)  # LeakyReLU
 @example(parse("3lr-3srx2-gap", Task(15, 3, 10)), 37, 0, None)  # sums, of the image as well; shared weights
 @example(parse("4b-5bl-6bp-gap", Task(15, 3, 10)), 37, 0, None)  # batch norm
-@example(parse("4bn-4bx3-6bd-gap", Task(15, 3, 10)), 2, 0, None)
+@example(parse("4bn-4bx3-6bd-gap", Task(15, 3, 10)), 1, 0, None)
 @example(parse("4bn-4blrx2-pool2-5", Task(15, 3, 10)), 16, 0, None)
 def test_gradients_are_as_exact_as_those_of_pytorch(engine, architecture, num_images, seed, levels):
     torch.manual_seed(seed)
     network = build_network(architecture)
-    norms = [it for it in network if isinstance(it, ShiftedNorm)]
-    assume(not norms or (levels != 1 and num_images > 1))  # of equal values there is a test below
+    norms = [it for it in plan(architecture) if isinstance(it, BatchNorm)]
+    assume(not norms or levels != 1)  # of equal values there is a test below, and a single one is that, too
+    assume(num_images > 1 or all(it.output_shape[1] > 1 for it in norms))
     data = drawn_images(architecture, num_images, seed, levels)
     parameters = parameters_to_vector(network.parameters()).detach()
     loss, gradient = NativeNetwork(architecture, build.load(engine)).gradient(data, parameters)
@@ -88,15 +95,17 @@ def test_gradients_are_as_exact_as_those_of_pytorch(engine, architecture, num_im
     def error(found):
         return (found.double() - expected).abs().max().item() / largest
 
-    # Where little is left of large sums, or a value is so close to 0 that rounding decides what a ReLU lets
-    # through, float32 has few digits, whoever adds: small changes of the weights change as much.
+    # Where little is left of large sums, or rounding decides what a ReLU lets through or which of two pixels
+    # is larger, float32 has few digits, whoever adds: small changes of weights and maps change as much.
+    if levels is None:  # else equal pixels are meant
+        for layer in network:
+            layer.register_forward_hook(lambda layer, inputs, maps: blurred(maps))
     loss_error, gradient_error = 0.0, 4 * error(single)
     for _ in range(5):
-        rounded = parameters.double() * (1 + 2.0**-20 * torch.randn(len(parameters), dtype=torch.float64))
-        vector_to_parameters(rounded, network.parameters())
-        rounded_loss, rounded_gradient = gradient_by_torch(network, data)
-        loss_error = max(loss_error, 4 * abs(rounded_loss - expected_loss))
-        gradient_error = max(gradient_error, 4 * error(rounded_gradient))
+        vector_to_parameters(blurred(parameters), network.parameters())
+        blurred_loss, blurred_gradient = gradient_by_torch(network, data)
+        loss_error = max(loss_error, 4 * abs(blurred_loss - expected_loss))
+        gradient_error = max(gradient_error, 4 * error(blurred_gradient))
     assert loss == pytest.approx(expected_loss, rel=1e-6, abs=loss_error)
     assert error(gradient) < max(3e-5, gradient_error)
 

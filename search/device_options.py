@@ -29,14 +29,14 @@ class SettingsWithEngine(Protocol):
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
-    """What `search.execution.slots` takes: devices, workers, and the time limit of a job."""
+    """What `choose_slots` and `open_slots` take: devices, workers, the engine, the time limit of a job."""
     group = parser.add_argument_group("where it trains")
     group.add_argument(
         "--devices",
         default="auto",
         metavar="LIST",
-        help="cpu, a list such as cuda:0,cuda:1, or auto: the CPU where the compiled engine trains, as it is "
-        "no slower with small networks (reports/gpu), else every visible GPU, else the CPU",
+        help="cpu, a list such as cuda:0,cuda:1, or auto: the CPU where the compiled engine trains, whose "
+        "results are the same on any machine, else every visible GPU, else the CPU",
     )
     group.add_argument(
         "--workers",

@@ -72,7 +72,8 @@ def retrain(
         title: what the progress display calls it.
         num_seeds: of each arm.
         data: the images to train on; the recipe and they are those of the runs already there.
-        teacher: what they learn from instead of the labels, as a `Run` names it.
+        teacher: the file of its targets, as a `Run` names it, that of the runs already there; None: they
+            learn the labels, or no run is left to train.
 
     Returns:
         The lines of runs.csv for these arms and seeds, under the arms' names.

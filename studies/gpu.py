@@ -41,7 +41,7 @@ from lightcnn.initialisation import initial_network
 from lightcnn.torch_run import GpuRun
 from lightcnn.training import FAST
 from search.command import Parser, about_this_run, run_command
-from search.execution.devices import choose_slots
+from search.execution.devices import choose_slots, mps_is_running
 from search.execution.runs import Run, TrainingData, images_of, train_piece
 from search.execution.slots import Slots, open_slots
 from search.storage import study_folder, write_table
@@ -58,15 +58,15 @@ DAEMON = "nvidia-cuda-mps-control"  # of MPS; it comes with NVIDIA's driver
 
 
 @contextmanager
-def mps() -> Iterator[None]:
-    """Processes that begin in the block share their GPU by MPS, and end before it does."""
+def mps() -> Iterator[Path]:
+    """Processes that begin in the block, and end before it, share their GPU by MPS; its daemon's folder."""
     with TemporaryDirectory() as folder:
         os.environ |= {"CUDA_MPS_PIPE_DIRECTORY": folder, "CUDA_MPS_LOG_DIRECTORY": folder}
-        subprocess.run([DAEMON, "-d"], check=True)
         try:
-            yield
+            subprocess.run([DAEMON, "-d"], check=True)
+            yield Path(folder)
         finally:
-            subprocess.run([DAEMON], input="quit -t 5", text=True, check=True)
+            subprocess.run([DAEMON], input="quit -t 5", text=True, check=False)
             del os.environ["CUDA_MPS_PIPE_DIRECTORY"], os.environ["CUDA_MPS_LOG_DIRECTORY"]
 
 
@@ -93,7 +93,7 @@ def train_together(text: str, data: TrainingData, num_runs: int, captured: bool 
 
 
 def be_ready(data: TrainingData, meeting: Path, num_slots: int) -> int:
-    """In a GPU's slot: train, so that all is loaded, and wait until all slots have; epochs.
+    """In a GPU's slot: train, so that all is loaded, and wait until all slots have; the number of epochs.
 
     Args:
         meeting: a folder in which each slot leaves a file.
@@ -174,6 +174,8 @@ def measure(out: Path) -> None:
     """Measure everything, print it, and keep it in `out`/gpu/epochs.csv."""
     if not torch.cuda.is_available():
         raise UserError("this study needs a GPU, and PyTorch sees none")
+    if mps_is_running():
+        raise UserError(f"this study needs a GPU without MPS, but {DAEMON} is running")
     if shutil.which(DAEMON) is None:
         raise UserError(f"this study needs {DAEMON}, which comes with NVIDIA's driver, on the path")
     data = TrainingData(DATASETS[DATASET], find_files(DATASET), num_train_images=NUM_IMAGES)

@@ -9,7 +9,7 @@ networks that do not even learn their training images; a teacher brings most to 
 Three networks, of 690, 2,126 and 6,022 parameters, each with the base recipe and with one ingredient more or
 other, then with some together, on 50,000 training images; the 10,000 validation images judge after the last
 epoch, and the test images are not read. The teacher (`studies.teacher`) is four networks of 18,026 parameters
-trained on the same 50,000; it sees what its pupil sees, augmented alike. `runs.csv` has a line a run,
+trained on the same 50,000; it sees what its student sees, augmented alike. `runs.csv` has a line a run,
 `summary.csv` a line for each design and recipe: mean accuracy, and the difference to the base recipe, with
 moderated 95 % intervals.
 """

@@ -32,7 +32,7 @@ AUGMENTATION = 1.0  # with which they are trained
 class Lesson(NamedTuple):
     """What the teacher is asked."""
 
-    augmentation: float  # of the images that it sees, as its pupil does
+    augmentation: float  # of the images that it sees, as its student does
     temperature: float
 
 
@@ -42,12 +42,21 @@ class _Cell(NamedTuple):
 
 
 def taught(
-    lessons: Iterable[Lesson], folder: Path, recipe: Recipe, data: TrainingData, slots: Slots
+    lessons: Iterable[Lesson],
+    folder: Path,
+    recipe: Recipe,
+    data: TrainingData,
+    slots: Slots,
+    first_seed: int = 0,
 ) -> dict[Lesson, Path]:
     """Files with the targets of each of `lessons`, in `folder`/weights; what is there is not made again.
 
-    The teacher's networks are trained by `recipe`, augmented, on the pupils' images and no others. A line for
-    each is in `folder`/teacher.csv.
+    The teacher's networks are trained by `recipe`, augmented, on the students' images and no others. A line
+    for each is in `folder`/teacher.csv.
+
+    Args:
+        folder: which the workers of a cluster must find under the same path.
+        first_seed: of the teacher's networks, which have it and the next. No student of their design may.
     """
     files = {}
     for lesson in lessons:
@@ -55,7 +64,7 @@ def taught(
         file = folder / "weights" / "targets-{:g}-{:g}-{}.npy".format(*lesson, num_copies)
         if not file.exists():
             network = parse(NETWORK, data.dataset.task)
-            states = _networks(folder, recipe, data, slots)
+            states = _networks(folder, recipe, data, slots, first_seed)
             jobs = [
                 slots.submit(targets_of, network, states, data, *lesson, copy) for copy in range(num_copies)
             ]
@@ -93,7 +102,7 @@ def targets_of(
     return found
 
 
-def _networks(folder: Path, recipe: Recipe, data: TrainingData, slots: Slots) -> list[bytes]:
+def _networks(folder: Path, recipe: Recipe, data: TrainingData, slots: Slots, first_seed: int) -> list[bytes]:
     """The weights of the teacher's networks, trained unless they are there."""
     path = folder / "teacher.csv"
     if path.exists():  # weights are not kept with the tables, so a line may be there without them
@@ -116,6 +125,6 @@ def _networks(folder: Path, recipe: Recipe, data: TrainingData, slots: Slots) ->
             }
         ]
 
-    cells = [_Cell(NETWORK, seed) for seed in range(NUM_NETWORKS)]
+    cells = [_Cell(NETWORK, first_seed + i) for i in range(NUM_NETWORKS)]
     filled(path, cells, run_of, line, slots, "teacher")
     return [weights_file(folder, *cell).read_bytes() for cell in cells]

@@ -10,8 +10,11 @@ from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+import psutil
 import pytest
 import torch
+from joblib import cpu_count
 
 from lightcnn.architecture import Task, parse
 from lightcnn.data import DATASETS, load_training_images
@@ -20,7 +23,7 @@ from lightcnn.initialisation import initial_network
 from lightcnn.splitting import split
 from lightcnn.torch_run import CpuRun, GpuRun
 from lightcnn.training import FAST, train, trained_network
-from search.execution.devices import WORKERS_PER_DEVICE_MPS, choose_slots, mps_is_running
+from search.execution.devices import choose_slots, mps_is_running
 from search.execution.runs import TrainingData, images_of
 from search.execution.slots import open_slots
 from studies.gpu import DAEMON, NUM_EPOCHS, mps, train_together
@@ -79,14 +82,18 @@ def test_the_captured_step_computes_what_plain_steps_do_and_the_cpu(text, images
     assert_close(captured, on_cpu)
 
 
-def test_all_that_a_recipe_has_is_learnt_as_on_the_cpu(images):
+@pytest.mark.parametrize("learns_from", ["smoothed labels", "a teacher"])
+def test_all_that_a_recipe_has_is_learnt_as_on_the_cpu(learns_from, images):
+    taught = learns_from == "a teacher"
+    drawn = np.random.default_rng(0).dirichlet([0.1] * 10, size=(2, 600)).astype(np.float32)
     recipe = replace(
         FAST,
         epochs=2,
         learning_rate=1e-3,
         weight_decay=0.01,
         averaging=0.9,
-        label_smoothing=0.1,
+        label_smoothing=0.0 if taught else 0.1,
+        temperature=4.0 if taught else 1.0,
         augmentation=1.0,
         dropout=0.3,
     )
@@ -97,6 +104,7 @@ def test_all_that_a_recipe_has_is_learnt_as_on_the_cpu(images):
             *(part.to(device) for part in images),
             seed=0,
             device=device,
+            targets=drawn if taught else None,
         )
         for device in ("cuda", "cpu")
     )
@@ -176,14 +184,16 @@ def begin_to_train_and_die(data):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.skipif(shutil.which(DAEMON) is None, reason="there is no daemon of MPS")
+@pytest.mark.skipif(
+    shutil.which(DAEMON) is None or mps_is_running(), reason="MPS is not there, or running already"
+)
 def test_slots_that_mps_serves_outlive_one_that_is_killed_in_mid_step(mnist_folder):
     data = TrainingData(DATASETS["mnist"], mnist_folder, num_train_images=25_000)
     job = partial(train_together, LIGHTCNN, data, 1)
-    assert not mps_is_running()
-    with mps():
+    with mps() as folder:
         assert mps_is_running()
-        assert len(choose_slots("cuda:0", None)) <= WORKERS_PER_DEVICE_MPS
+        assert len(choose_slots("cuda:0", None)) == max(2, min(8, cpu_count()))
+        daemon = int((folder / f"{DAEMON}.pid").read_text())
         with open_slots(choose_slots("cuda:0", 4), epoch_timeout=60) as slots:
             before = [slots.submit(job) for _ in range(4)]
             dead = slots.submit(begin_to_train_and_die, data)
@@ -191,4 +201,4 @@ def test_slots_that_mps_serves_outlive_one_that_is_killed_in_mid_step(mnist_fold
             assert isinstance(dead.exception(), BrokenExecutor)
             assert [future.result() for future in before + after] == [NUM_EPOCHS] * 15
             assert slots.num_slots == 4
-    assert not mps_is_running()
+    assert not psutil.pid_exists(daemon)

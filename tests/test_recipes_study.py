@@ -93,7 +93,7 @@ def classroom(monkeypatch, mnist_folder, engine):  # noqa: F811
     return TrainingData(DATASETS["mnist"], mnist_folder, num_train_images=300), SlotInThisProcess()
 
 
-def test_a_teacher_is_the_mean_softmax_of_its_networks_on_what_the_pupil_sees(classroom, tmp_path, engine):  # noqa: F811
+def test_a_teacher_is_the_mean_softmax_of_its_networks_on_what_the_student_sees(classroom, tmp_path, engine):  # noqa: F811
     data, slot = classroom
     recipe = recipes.replace(FAST, epochs=2)
     plain, turned = Lesson(0.0, 3.0), Lesson(1.0, 3.0)
@@ -160,7 +160,7 @@ def test_it_resumes(tmp_path, mnist_folder, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_pupils_beside_the_front_that_learns_from_labels(tmp_path, mnist_folder, monkeypatch, capsys):
+def test_students_beside_the_front_that_learns_from_labels(tmp_path, mnist_folder, monkeypatch, capsys):
     for module in (distillation, teacher):
         monkeypatch.setattr(module, "NETWORK", "4bn-4sbl-gap")
     monkeypatch.setattr(teacher, "NUM_NETWORKS", 1)
@@ -168,7 +168,9 @@ def test_pupils_beside_the_front_that_learns_from_labels(tmp_path, mnist_folder,
     options = ["--seeds", "2", "--out", str(tmp_path), "--workers", "2", "--data-dir", str(mnist_folder)]
     with pytest.raises(SystemExit):
         distillation.main(options)
-    assert "must hold 2 runs of 4bn-4sbl-gap" in " ".join(capsys.readouterr().err.split())
+    assert "must hold 2 tested runs of 4bn-4sbl-gap with 1 epochs" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
     (tmp_path / "front").mkdir()
     columns = ("arm", "architecture", "num_parameters", "seed", "epochs", "train_accuracy", "test_accuracy")
@@ -184,6 +186,10 @@ def test_pupils_beside_the_front_that_learns_from_labels(tmp_path, mnist_folder,
     assert summary.loc["labels", "test_accuracy_mean"] == pytest.approx(0.15)
     assert summary.loc["teacher", "difference"] == pytest.approx(runs["test_accuracy"].mean() - 0.15)
     assert len(pd.read_csv(folder / "test_readings.csv")) == 1
+    assert pd.read_csv(folder / "teacher.csv")["seed"].tolist() == [1_000]
+    assert {it.name for it in (folder / "weights").glob("*.pt")} == {
+        f"4bn-4sbl-gap.{seed}.pt" for seed in (0, 1, 1_000)
+    }
 
     for kept in (folder / "weights").iterdir():  # as where the folder comes from git
         kept.unlink()

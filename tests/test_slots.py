@@ -304,8 +304,14 @@ def test_whether_mps_is_running(monkeypatch, tmp_path):
         assert mps_is_running()
         daemon.kill()
     assert not mps_is_running()  # it left its file
-    pid_file.write_text("")
-    assert not mps_is_running()
+    for not_a_process in ("", "-1", "0", "9" * 30):
+        pid_file.write_text(not_a_process)
+        assert not mps_is_running()
+
+    pid_file.write_text(str(os.getpid()))
+    assert mps_is_running()
+    monkeypatch.setattr(os, "getuid", lambda: pid_file.stat().st_uid + 1)
+    assert mps_is_running() == (pid_file.stat().st_uid == 0)  # another user's daemon serves that user alone
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from search.execution.process import KEEP_MEMORY
 
 # Processes take turns on a GPU: one fills it with captured steps, while the other is between two of its runs.
 WORKERS_PER_DEVICE = 2
-WORKERS_PER_DEVICE_MPS = 8  # which it serves at the same time
+WORKERS_PER_DEVICE_MPS = 8  # where their kernels run at the same time
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def choose_slots(devices: str, workers: int | None, workers_per_device: int | No
     Args:
         devices: `auto` (every visible GPU, else the CPU), `cpu`, or a list such as `cuda:0,cuda:1`.
         workers: slots in all; None: `workers_per_device` on each GPU, or one a CPU core. More busy threads
-            than cores cost many times the work, so no default goes beyond them.
-        workers_per_device: None: two, or with NVIDIA's MPS up to eight.
+            than cores cost many times the work.
+        workers_per_device: None: two; or with NVIDIA's MPS eight, but no more than one a core beyond two.
 
     Raises:
         UserError: an unknown device, one that is not there, or fewer than 1 worker.
@@ -73,13 +73,13 @@ def choose_slots(devices: str, workers: int | None, workers_per_device: int | No
 def mps_is_running() -> bool:
     """Whether NVIDIA's Multi-Process Service is there, by which a GPU serves processes at the same time.
 
-    Source: its documentation names the folder, and the file with the process of its daemon.
+    Source: its documentation for the folder; the file with the daemon's process was seen with driver 580.
     """
-    folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))
+    pid_file = (
+        Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")) / "nvidia-cuda-mps-control.pid"
+    )
     try:
-        os.kill(int((folder / "nvidia-cuda-mps-control.pid").read_text()), 0)
-    except PermissionError as error:  # of the file: it serves others; of the process: it is root's
-        return error.filename is None
-    except (OSError, ValueError):  # none, or one that was killed
+        serves_us = pid_file.stat().st_uid in (0, os.getuid())  # root's daemon serves any user
+        return serves_us and Path(f"/proc/{int(pid_file.read_text())}").exists()  # or it was killed
+    except (OSError, ValueError):
         return False
-    return True

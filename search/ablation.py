@@ -145,13 +145,7 @@ def summarise(ablation: Ablation, runs: pd.DataFrame) -> pd.DataFrame:
             **seed_columns(own, MNIST),
         }
         if arm != ablation.baseline and all(np.isfinite(it).any() for it in (own, baseline)):
-            gain = difference(baseline, own, MNIST)
-            line |= {
-                "difference": gain.mean,
-                "difference_low": gain.low,
-                "difference_high": gain.high,
-                "p_holm": gain.p_value,
-            }
+            line |= difference(baseline, own, MNIST).columns("p_holm")
         lines.append(line)
     summary = SUMMARY.frame(lines)
     compared = summary["p_holm"].notna()

@@ -52,6 +52,11 @@ class Difference(NamedTuple):
     p_value: float
     method: Method
 
+    def columns(self, p_name: str) -> dict[str, float]:
+        """As tables name them; the p-value by `p_name`, which says whether it is corrected in the end."""
+        names = ("difference", "difference_low", "difference_high", p_name)
+        return dict(zip(names, self[:4], strict=True))
+
 
 class Correlation(NamedTuple):
     """Pearson's r over seeds; `p_value` is one-sided: the chance of so large an r if seeds do not pair."""

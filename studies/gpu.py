@@ -41,7 +41,7 @@ from lightcnn.initialisation import initial_network
 from lightcnn.torch_run import GpuRun
 from lightcnn.training import FAST
 from search.command import Parser, about_this_run, run_command
-from search.execution.devices import choose_slots, mps_is_running
+from search.execution.devices import MPS_DAEMON, choose_slots, mps_is_running
 from search.execution.runs import Run, TrainingData, images_of, train_piece
 from search.execution.slots import Slots, open_slots
 from search.storage import study_folder, write_table
@@ -54,7 +54,6 @@ NUM_SLOTS = (1, 2, 4, 8)
 NUM_SLOTS_MPS = (1, 2, 4, 8, 16)
 NUM_TOGETHER = (8, 32)
 NUM_EPOCHS = 4
-DAEMON = "nvidia-cuda-mps-control"  # of MPS; it comes with NVIDIA's driver
 
 
 @contextmanager
@@ -63,10 +62,10 @@ def mps() -> Iterator[Path]:
     with TemporaryDirectory() as folder:
         os.environ |= {"CUDA_MPS_PIPE_DIRECTORY": folder, "CUDA_MPS_LOG_DIRECTORY": folder}
         try:
-            subprocess.run([DAEMON, "-d"], check=True)
+            subprocess.run([MPS_DAEMON, "-d"], check=True)
             yield Path(folder)
         finally:
-            subprocess.run([DAEMON], input="quit -t 5", text=True, check=False)
+            subprocess.run([MPS_DAEMON], input="quit -t 5", text=True, check=False)
             del os.environ["CUDA_MPS_PIPE_DIRECTORY"], os.environ["CUDA_MPS_LOG_DIRECTORY"]
 
 
@@ -175,9 +174,9 @@ def measure(out: Path) -> None:
     if not torch.cuda.is_available():
         raise UserError("this study needs a GPU, and PyTorch sees none")
     if mps_is_running():
-        raise UserError(f"this study needs a GPU without MPS, but {DAEMON} is running")
-    if shutil.which(DAEMON) is None:
-        raise UserError(f"this study needs {DAEMON}, which comes with NVIDIA's driver, on the path")
+        raise UserError(f"this study needs a GPU without MPS, but {MPS_DAEMON} is running")
+    if shutil.which(MPS_DAEMON) is None:
+        raise UserError(f"this study needs {MPS_DAEMON}, which comes with NVIDIA's driver, on the path")
     data = TrainingData(DATASETS[DATASET], find_files(DATASET), num_train_images=NUM_IMAGES)
     about = about_this_run()
     machine = f"{about['gpus']}; {about['machine']}"

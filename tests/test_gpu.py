@@ -23,10 +23,10 @@ from lightcnn.initialisation import initial_network
 from lightcnn.splitting import split
 from lightcnn.torch_run import CpuRun, GpuRun
 from lightcnn.training import FAST, train, trained_network
-from search.execution.devices import choose_slots, mps_is_running
+from search.execution.devices import MPS_DAEMON, choose_slots, mps_is_running
 from search.execution.runs import TrainingData, images_of
 from search.execution.slots import open_slots
-from studies.gpu import DAEMON, NUM_EPOCHS, mps, train_together
+from studies.gpu import NUM_EPOCHS, mps, train_together
 
 pytestmark = [
     pytest.mark.gpu,
@@ -185,7 +185,7 @@ def begin_to_train_and_die(data):
 
 
 @pytest.mark.skipif(
-    shutil.which(DAEMON) is None or mps_is_running(), reason="MPS is not there, or running already"
+    shutil.which(MPS_DAEMON) is None or mps_is_running(), reason="MPS is not there, or running already"
 )
 def test_slots_that_mps_serves_outlive_one_that_is_killed_in_mid_step(mnist_folder):
     data = TrainingData(DATASETS["mnist"], mnist_folder, num_train_images=25_000)
@@ -193,7 +193,7 @@ def test_slots_that_mps_serves_outlive_one_that_is_killed_in_mid_step(mnist_fold
     with mps() as folder:
         assert mps_is_running()
         assert len(choose_slots("cuda:0", None)) == max(2, min(8, cpu_count()))
-        daemon = int((folder / f"{DAEMON}.pid").read_text())
+        daemon = int((folder / f"{MPS_DAEMON}.pid").read_text())
         with open_slots(choose_slots("cuda:0", 4), epoch_timeout=60) as slots:
             before = [slots.submit(job) for _ in range(4)]
             dead = slots.submit(begin_to_train_and_die, data)

@@ -15,6 +15,7 @@ from search.execution.process import KEEP_MEMORY
 # Processes take turns on a GPU: one fills it with captured steps, while the other is between two of its runs.
 WORKERS_PER_DEVICE = 2
 WORKERS_PER_DEVICE_MPS = 8  # where their kernels run at the same time
+MPS_DAEMON = "nvidia-cuda-mps-control"  # it comes with NVIDIA's driver
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,7 @@ def mps_is_running() -> bool:
 
     Source: its documentation for the folder; the file with the daemon's process was seen with driver 580.
     """
-    pid_file = (
-        Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")) / "nvidia-cuda-mps-control.pid"
-    )
+    pid_file = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")) / f"{MPS_DAEMON}.pid"
     try:
         serves_us = pid_file.stat().st_uid in (0, os.getuid())  # root's daemon serves any user
         return serves_us and Path(f"/proc/{int(pid_file.read_text())}").exists()  # or it was killed
